@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Installs what the tests need and runs the whole gate: format, lint, types, room order, tests.
+#   packaging/test.sh            everything but the slow suites and the figures
+#   packaging/test.sh --all      the slow suites too
+#   packaging/test.sh --bench    only the figures, printed
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+PACKAGES="podman runc crun netavark aardvark-dns catatonit busybox-static nftables iptables
+  iproute2 docker-registry apache2-utils curl"
+VENV=.venv
+MARKS="not slow and not bench"
+PYTEST_ARGS=()
+case "${1:-}" in
+  "") ;;
+  --all) MARKS="not bench" ;;
+  --bench) MARKS="bench"; PYTEST_ARGS=(-s) ;;
+  *) echo "usage: packaging/test.sh [--all|--bench]" >&2; exit 2 ;;
+esac
+
+say() { printf '== %s\n' "$*"; }
+
+install_packages() {
+  local missing=()
+  for package in $PACKAGES; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok' || missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return 0
+  say "installing ${missing[*]}"
+  apt-get update -q >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -q "${missing[@]}" >/dev/null
+}
+
+find_python() {
+  local candidate
+  for candidate in python3 python3.13 python3.12 python3.11; do
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      command -v "$candidate"; return 0
+    fi
+  done
+  echo "Python 3.11 or newer is needed" >&2; return 1
+}
+
+make_venv() {
+  local stamp python
+  stamp=$(sha256sum pyproject.toml | cut -d' ' -f1)
+  [ "$(cat $VENV/stamp 2>/dev/null)" = "$stamp" ] && return 0
+  say "making $VENV"
+  python=$(find_python) || return 1
+  "$python" -m venv $VENV &&
+    $VENV/bin/pip install -q --upgrade 'pip>=25.1' &&
+    $VENV/bin/pip install -q --group dev -e . &&
+    echo "$stamp" >$VENV/stamp
+}
+
+FAILED=()
+step() {
+  local name=$1; shift
+  say "$name"
+  "$@" || FAILED+=("$name")
+}
+
+install_packages || { echo "could not install what the tests need" >&2; exit 1; }
+make_venv || { echo "could not make the virtual environment" >&2; exit 1; }
+if [ "$MARKS" != bench ]; then
+  step format $VENV/bin/ruff format --check -q .
+  step lint $VENV/bin/ruff check -q .
+  step types $VENV/bin/mypy
+  step "room order" $VENV/bin/lint-imports --no-cache
+fi
+step tests $VENV/bin/pytest -q -m "$MARKS" "${PYTEST_ARGS[@]}"
+if [ ${#FAILED[@]} -gt 0 ]; then
+  echo "failed: ${FAILED[*]}" >&2
+  exit 1
+fi
