@@ -1,0 +1,209 @@
+"""What a deployment is: what was asked for, what is wanted, what is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class Desired(StrEnum):
+    """What the user wants; written by the API alone."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    DELETED = "deleted"
+
+
+class Status(StrEnum):
+    """What is; written by the reconciler alone."""
+
+    PENDING = "pending"
+    PULLING = "pulling"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class Health(StrEnum):
+    """What the health check says; unknown where there is none or it has not answered yet."""
+
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    UNKNOWN = "unknown"
+
+
+class RestartPolicy(StrEnum):
+    """When a container that ended by itself is started again."""
+
+    ALWAYS = "always"
+    ON_FAILURE = "on-failure"
+    NEVER = "never"
+
+
+class Protocol(StrEnum):
+    """How a port is spoken to: through the HTTPS front door, or raw."""
+
+    HTTP = "http"
+    TCP = "tcp"
+
+
+class Access(StrEnum):
+    """Who may reach the endpoints: everybody, or holders of a token."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A port the container listens on."""
+
+    port: int
+    protocol: Protocol = Protocol.HTTP
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """Storage of the deployment's own, kept over stop, start and re-creation, gone with delete."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Limits; ``None`` means the machine's own, memory in MiB (no swap beyond it)."""
+
+    cpus: float | None = None
+    memory_mb: int | None = None
+    shm_mb: int | None = None
+    gpus: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """An HTTP GET of ``path`` that must answer below 400; ``port`` None is the first port.
+
+    For ``start_period_s`` after the start failures do not count: the deployment is ``running``
+    at the first success, or when the period is over.
+    """
+
+    path: str
+    port: int | None = None
+    start_period_s: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A variable of the request that the container never sees: each value is a command inside it.
+
+    The seed's ``OLLAMA_MODELS=llama2,mistral`` is one: ``values`` are the models, ``command``
+    is run in the container for each, with ``{value}`` replaced, once the server answers.
+    """
+
+    name: str
+    values: tuple[str, ...]
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A complete order: template and request merged, checked, never changed afterwards.
+
+    ``env`` is what the caller sent and sees again; the container gets ``base_env`` (the
+    template's), then ``env`` without the parameters, then the secrets. ``ports`` None means
+    those the image exposes.
+    """
+
+    image: str
+    template_id: str | None = None
+    command: tuple[str, ...] | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    base_env: Mapping[str, str] = field(default_factory=dict)
+    secret_names: tuple[str, ...] = ()
+    ports: tuple[Port, ...] | None = None
+    volumes: tuple[Volume, ...] = ()
+    resources: Resources = field(default_factory=Resources)
+    access: Access = Access.PUBLIC
+    hostname: str | None = None
+    health: HealthCheck | None = None
+    restart_policy: RestartPolicy = RestartPolicy.ON_FAILURE
+    parameters: tuple[Parameter, ...] = ()
+
+    @property
+    def container_env(self) -> dict[str, str]:
+        """The container's variables but for the secrets, which only the engine can open."""
+        hidden = {p.name for p in self.parameters}
+        asked = {k: v for k, v in self.env.items() if k not in hidden}
+        return {**self.base_env, **asked}
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why it failed, waits or restarts: a stable code and words a person can act on."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process that can't be mistaken for a later one of the same number (proc(5), field 22)."""
+
+    pid: int
+    start_ticks: int
+
+    @property
+    def started_boot_us(self) -> int:
+        """When it started, on the boot clock; ticks are a hundredth of a second (proc(5))."""
+        return self.start_ticks * 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One row. ``shown`` is the status a caller sees: an accepted order shows at once.
+
+    ``intent`` counts the orders of the API, ``observed_intent`` the last one the reconciler has
+    taken up, ``restart_intent`` the last order to restart, ``started_intent`` the last order
+    that found the container at rest (so a restart is due while it is below ``restart_intent``).
+    ``generation`` names the container. ``handled_run_us`` is the start time of the last container
+    run whose end has been dealt with. ``since_boot_us`` and ``retry_boot_us`` count within
+    ``boot_id``.
+    """
+
+    id: str
+    owner_id: str
+    node_id: str
+    name: str
+    spec: Spec
+    secrets: bytes | None
+    rate_cents: int
+    desired: Desired
+    intent: int
+    restart_intent: int
+    version: int
+    status: Status
+    shown: Status
+    observed_intent: int
+    started_intent: int
+    generation: int
+    reason: Reason | None
+    health: Health
+    failures: int
+    restart_count: int
+    exit_code: int | None
+    handled_run_us: int | None
+    container_id: str | None
+    process: Process | None
+    log_path: str | None
+    published: Mapping[int, int]
+    boot_id: str
+    since_boot_us: int
+    retry_boot_us: int | None
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None
+    stopped_at: datetime | None

@@ -1,0 +1,42 @@
+"""What a machine is. ``None`` always means that it could not be read; nothing is made up."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class DiskType(StrEnum):
+    """What the deployments' data lies on."""
+
+    NVME = "nvme"
+    SSD = "ssd"
+    HDD = "hdd"
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One GPU; ``vram_mb`` in MiB, ``index`` as its driver counts."""
+
+    index: int
+    name: str | None = None
+    brand: str | None = None
+    vram_mb: int | None = None
+    cuda_version: str | None = None
+    driver_version: str | None = None
+    cuda_cores: int | None = None
+    tensor_cores: int | None = None
+    uuid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpecs:
+    """The machine's figures: physical cores, memory in MiB, the data's file system in GiB."""
+
+    cpu_model: str | None = None
+    cpu_cores: int | None = None
+    cpu_threads: int | None = None
+    ram_mb: int | None = None
+    disk_gb: int | None = None
+    disk_type: DiskType | None = None
+    network_speed_mbps: int | None = None
+    os: str | None = None
+    gpus: tuple[Gpu, ...] = ()

@@ -1,0 +1,109 @@
+"""What Podman shows, in our words; the other half of every decision."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from appliance.domain.deployment import Health, Process
+
+
+class ContainerState(StrEnum):
+    """Podman's many states as the few that decide something.
+
+    CREATED: never ran, or ran before the machine was rebooted (Podman forgets then).
+    RUNNING: its process was seen alive just now. PAUSED: frozen by somebody with Podman.
+    STOPPING: a stop is under way. EXITED: it ended, ``exit_code`` and ``finished_at`` hold.
+    LOST: Podman says it runs, but its process is gone; only removal helps.
+    """
+
+    CREATED = "created"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPING = "stopping"
+    EXITED = "exited"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container as inspected.
+
+    ``ours`` is true when all of our labels hold the values its name promises: a name alone, or
+    labels alone (an image can carry them), do not make a container ours. ``published`` maps
+    container ports to the host's loopback ports. ``out_of_memory`` is read from the cgroup.
+    """
+
+    id: str
+    name: str
+    state: ContainerState
+    ours: bool
+    image_id: str
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    exit_code: int | None = None
+    out_of_memory: bool = False
+    process: Process | None = None
+    log_path: str | None = None
+    published: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerName:
+    """``<prefix>-<deployment id>-g<generation>``: the name is the truth, labels are claims.
+
+    ``prefix`` carries the instance, so that two appliances on one Podman never meet. An id's
+    underscore becomes a hyphen: ``nnab12cd34-dep-4k2v9xq0m7ab-g1``.
+    """
+
+    prefix: str
+    deployment_id: str
+    generation: int
+
+    def __str__(self) -> str:
+        return f"{self.prefix}-{self.deployment_id.replace('_', '-')}-g{self.generation}"
+
+    @classmethod
+    def parse(cls, text: str, *, prefix: str) -> "ContainerName | None":
+        """The name's parts, or None if it is not one of the instance's."""
+        start, _, tail = text.partition("-dep-")
+        core, _, generation = tail.rpartition("-g")
+        if start != prefix or not core or not generation.isdecimal():
+            return None
+        return cls(prefix, f"dep_{core}", int(generation))
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One line of the full list: enough to see whose it is and whether it still runs."""
+
+    id: str
+    name: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What an image says of itself. Ports are TCP; ``healthcheck`` its own command, if any."""
+
+    id: str
+    exposed_ports: tuple[int, ...] = ()
+    healthcheck: tuple[str, ...] | None = None
+    volumes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """All that ``plan()`` may know of the world.
+
+    ``container`` bears the current generation's name; ``strays`` are names of older generations
+    still there. ``image`` None means not on this machine. ``health`` None means there is no
+    check to wait for. ``gpus_available`` counts what the deployment may take now.
+    """
+
+    container: Container | None = None
+    strays: tuple[str, ...] = ()
+    image: ImageFacts | None = None
+    health: Health | None = None
+    gpus_available: int = 0

@@ -1,0 +1,255 @@
+"""The one decision: what is wanted against what is seen, answered with one step.
+
+``plan()`` touches nothing and costs nothing. The driver takes the step, looks again and asks
+again, until the answer is to wait. A crash between any two lines leaves a row and a world from
+which ``plan()`` answers the right next step, for it remembers nothing.
+"""
+
+from collections.abc import Callable
+
+from appliance.domain.deployment import (
+    Deployment,
+    Desired,
+    Health,
+    Process,
+    Reason,
+    RestartPolicy,
+    Status,
+)
+from appliance.domain.endings import describe
+from appliance.domain.instant import Instant, to_us
+from appliance.domain.observed import Container, ContainerState, Observed
+from appliance.domain.steps import (
+    SETTLED,
+    Become,
+    Bury,
+    Create,
+    Pull,
+    Remove,
+    Start,
+    Step,
+    Stop,
+    Wait,
+)
+from appliance.domain.transitions import DEADLINE_S
+
+SECOND_US = 1_000_000
+STEADY_US = 600 * SECOND_US
+"""A run of ten minutes is a good one: the next crash starts the back-off anew."""
+
+DEFAULT_START_PERIOD_S = 60
+"""For an image's own check; Docker's default of 0 would call everything running at once."""
+
+UP = frozenset({ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.STOPPING})
+
+
+def backoff_s(failures: int) -> float:
+    """Seconds before the next try after that many failures: 0, 10, 20, 40 … 300 (KEP-4603)."""
+    return 0.0 if failures == 0 else min(300.0, 10.0 * 2.0 ** (failures - 1))
+
+
+def plan(d: Deployment, seen: Observed, now: Instant) -> Step:
+    """The next step for ``d``, given what was just seen."""
+    if seen.strays:
+        return Remove(seen.strays[0])
+    return WANTED[d.desired](d, seen, now)
+
+
+def _delete(d: Deployment, seen: Observed, _now: Instant) -> Step:
+    if d.status is Status.RUNNING:
+        return Become(Status.STOPPING, "stopping", "Deleting")
+    if seen.container is not None and seen.container.ours:
+        return Remove(seen.container.name)
+    return Bury()
+
+
+def _stop(d: Deployment, seen: Observed, now: Instant) -> Step:
+    c = seen.container if seen.container is not None and seen.container.ours else None
+    if c is not None and c.state in UP:
+        return _halt(d, c, now)
+    if c is not None and c.state is ContainerState.LOST:
+        return Remove(c.name)
+    if d.status is Status.STOPPED and d.intent == d.observed_intent:
+        return SETTLED
+    return Become(Status.STOPPED, "stopped", "Stopped", accept=True, at_rest=True, ended=c)
+
+
+def _run(d: Deployment, seen: Observed, now: Instant) -> Step:
+    c = seen.container
+    if c is not None and not c.ours:
+        return _name_conflict(d, c)
+    restart_due = d.restart_intent > d.started_intent
+    if c is not None and c.state in UP:
+        ending = restart_due or c.state is ContainerState.STOPPING
+        return _halt(d, c, now) if ending else _up(d, seen, c, now)
+    if restart_due or d.intent > d.observed_intent:
+        return _take_up(c)
+    if d.status in (Status.STOPPED, Status.FAILED):
+        return SETTLED
+    return _rise(d, seen, now)
+
+
+WANTED: dict[Desired, Callable[[Deployment, Observed, Instant], Step]] = {
+    Desired.RUNNING: _run,
+    Desired.STOPPED: _stop,
+    Desired.DELETED: _delete,
+}
+
+
+def _halt(d: Deployment, c: Container, now: Instant) -> Step:
+    if d.status is not Status.STOPPING:
+        return Become(Status.STOPPING, "stopping", "Stopping", accept=True)
+    if _overdue(d, now):
+        return Remove(c.name)
+    return Stop()
+
+
+def _name_conflict(d: Deployment, c: Container) -> Step:
+    if d.status is Status.FAILED and d.intent == d.observed_intent:
+        return SETTLED
+    reason = Reason("name_conflict", f"A container named {c.name} exists that is not ours")
+    return Become(Status.FAILED, "failed", reason.message, reason=reason, accept=True)
+
+
+def _take_up(c: Container | None) -> Step:
+    status = Status.PENDING if c is None else Status.STARTING
+    return Become(status, "accepted", "", accept=True, at_rest=True, ended=c)
+
+
+def _up(d: Deployment, seen: Observed, c: Container, now: Instant) -> Step:
+    heard = seen.health or Health.UNKNOWN
+    health = d.health if heard is Health.UNKNOWN else heard
+    known = (d.container_id, d.process, dict(d.published)) == (c.id, c.process, dict(c.published))
+    if d.status is Status.RUNNING:
+        if known and d.intent == d.observed_intent and d.health is health:
+            return SETTLED
+        return _still_running(d, c, health)
+    ready_at = _ready_at(d, seen, c, now)
+    if ready_at <= now.boot_us:
+        at_rest = d.restart_intent <= d.started_intent
+        return Become(
+            Status.RUNNING, "running", "Running", accept=d.intent > d.observed_intent,
+            at_rest=at_rest, container=c, health=health,
+        )  # fmt: skip
+    if not known:
+        return Become(d.status, "started", "Container started", reason=d.reason, container=c)
+    return Wait(ready_at)
+
+
+def _still_running(d: Deployment, c: Container, health: Health) -> Step:
+    changed = health is not d.health and Health.UNKNOWN not in (health, d.health)
+    message = f"Health check: {health}" if changed else ""
+    accept = d.intent > d.observed_intent
+    return Become(
+        Status.RUNNING, "health", message, reason=d.reason, accept=accept, container=c,
+        health=health, failures=d.failures,
+    )  # fmt: skip
+
+
+def _ready_at(d: Deployment, seen: Observed, c: Container, now: Instant) -> int:
+    """When the deployment may be called running: at once, or when its start period is over."""
+    if seen.health in (None, Health.HEALTHY) or c.process is None:
+        return now.boot_us
+    return start_period_ends(d, c.process)
+
+
+def start_period_ends(d: Deployment, process: Process) -> int:
+    """The moment of the boot clock from which failures of the health check count."""
+    period_s = d.spec.health.start_period_s if d.spec.health else DEFAULT_START_PERIOD_S
+    return process.started_boot_us + period_s * SECOND_US
+
+
+def _rise(d: Deployment, seen: Observed, now: Instant) -> Step:  # noqa: PLR0911 - a ladder: the first rung that holds
+    """The container is not up but should be, and no new order came."""
+    c = seen.container
+    if c is not None and _unhandled(d, c):
+        return _ended(d, c)
+    if c is not None and c.state is ContainerState.LOST:
+        return Remove(c.name)
+    if _overdue(d, now):
+        reason = Reason("start_timeout", f"Still {d.status} after {DEADLINE_S[d.status] // 60} min")
+        return Become(Status.FAILED, "failed", reason.message, reason=reason)
+    if d.retry_boot_us is not None and d.boot_id == now.boot_id and d.retry_boot_us > now.boot_us:
+        return Wait(d.retry_boot_us)
+    if c is None:
+        return _bring(d, seen)
+    if d.status is not Status.STARTING:
+        return Become(Status.STARTING, "starting", "Starting again: the machine was restarted")
+    return Start()
+
+
+def _unhandled(d: Deployment, c: Container) -> bool:
+    """Whether the end of the container's last run is news."""
+    if c.state is ContainerState.LOST:
+        return d.status is Status.RUNNING
+    if c.state is not ContainerState.EXITED or c.started_at is None:
+        return False
+    return to_us(c.started_at) != d.handled_run_us
+
+
+def _ended(d: Deployment, c: Container) -> Step:
+    """The container ended by itself: rest, give up, or start it again after the back-off."""
+    why = describe(c, d.spec.resources.memory_mb)
+    policy = d.spec.restart_policy
+    if c.exit_code == 0 and policy is not RestartPolicy.ALWAYS:
+        done = Reason("completed", "Ended by itself with exit code 0")
+        return Become(Status.STOPPED, "completed", done.message, reason=done, ended=c)
+    if policy is RestartPolicy.NEVER:
+        return Become(Status.FAILED, "failed", why.message, reason=why, ended=c)
+    failures = 0 if _steady(c) else d.failures
+    delay_s = backoff_s(failures)
+    when = f"in {delay_s:.0f} s" if delay_s else "now"
+    reason = Reason(why.code, f"{why.message}; restart {d.restart_count + 1} {when}")
+    return Become(
+        Status.STARTING, "crashed", reason.message, reason=reason, ended=c,
+        failures=failures + 1, retry_in_s=delay_s, restarted=True,
+    )  # fmt: skip
+
+
+def _steady(c: Container) -> bool:
+    if c.started_at is None or c.finished_at is None:
+        return False
+    return to_us(c.finished_at) - to_us(c.started_at) >= STEADY_US
+
+
+def _bring(d: Deployment, seen: Observed) -> Step:
+    """There is no container: see to what it needs, then create it."""
+    if d.status is Status.RUNNING:
+        gone = Reason(
+            "container_gone", "The container was removed behind our back; a new one follows"
+        )
+        return Become(Status.PENDING, "container_gone", gone.message, reason=gone)
+    if d.spec.resources.gpus > seen.gpus_available:
+        return _wait_for_gpus(d, seen)
+    if seen.image is None:
+        return _fetch(d)
+    if d.status is not Status.STARTING:
+        return Become(Status.STARTING, "starting", "Starting")
+    return Create(seen.image)
+
+
+def _wait_for_gpus(d: Deployment, seen: Observed) -> Step:
+    reason = Reason(
+        "gpu_unavailable",
+        f"Needs {d.spec.resources.gpus} GPU(s), {seen.gpus_available} free on this machine",
+    )
+    if d.status is Status.PENDING and d.reason == reason:
+        return SETTLED
+    return Become(Status.PENDING, "waiting", reason.message, reason=reason)
+
+
+def _fetch(d: Deployment) -> Step:
+    if d.spec.image.startswith("localhost/"):
+        reason = Reason("image_not_found", f"{d.spec.image} is not on this machine")
+        return Become(Status.FAILED, "failed", reason.message, reason=reason)
+    if d.status is not Status.PULLING:
+        return Become(Status.PULLING, "pulling", f"Pulling {d.spec.image}")
+    return Pull()
+
+
+def _overdue(d: Deployment, now: Instant) -> bool:
+    limit_s = DEADLINE_S.get(d.status)
+    if limit_s is None or d.boot_id != now.boot_id:
+        return False
+    waiting = max(d.since_boot_us, d.retry_boot_us or 0)
+    return now.boot_us - waiting > limit_s * SECOND_US

@@ -1,0 +1,66 @@
+"""What to do when a step did not work: the other half of ``plan()``, as pure."""
+
+from appliance.domain.deployment import Deployment, Reason, Status
+from appliance.domain.errors import (
+    ContainerWedged,
+    ImageFailure,
+    NoSuchContainer,
+    PortTaken,
+    RuntimeFailure,
+    RuntimeTimeout,
+    RuntimeUnavailable,
+)
+from appliance.domain.instant import Instant
+from appliance.domain.plan import SECOND_US, backoff_s
+from appliance.domain.steps import Act, Become, Bury, Create, Pull, Remove, Stop, Wait
+
+LOOK_AGAIN_US = 2 * SECOND_US
+MAX_TRIES = 6
+"""After that many failed tries in a row the deployment is failed and waits for an order."""
+
+
+def after_failure(d: Deployment, step: Act, error: RuntimeFailure, now: Instant) -> Become | Wait:
+    """The step after ``step`` failed with ``error``.
+
+    A lost answer is not a failure: look again soon. Podman away is nobody's fault: say so and
+    wait for it. Stopping and removing are tried again for as long as it takes. What time can heal
+    is tried again with back-off; what it can't is a failure at once.
+    """
+    if isinstance(error, RuntimeUnavailable):
+        return _runtime_away(d, error)
+    if isinstance(error, RuntimeTimeout | NoSuchContainer) or isinstance(
+        step, Stop | Remove | Bury
+    ):
+        return Wait(now.boot_us + LOOK_AGAIN_US)
+    if isinstance(step, Create) and isinstance(error, ImageFailure):
+        return Wait(now.boot_us)
+    if isinstance(error, PortTaken | ContainerWedged) and d.failures < MAX_TRIES:
+        return Become(
+            Status.STARTING, "recreated", f"{error}; a new container follows",
+            failures=d.failures + 1, new_generation=True,
+        )  # fmt: skip
+    if not error.retryable or d.failures + 1 >= MAX_TRIES:
+        return _give_up(error)
+    return _try_again(d, step, error)
+
+
+def _runtime_away(d: Deployment, error: RuntimeUnavailable) -> Become | Wait:
+    reason = Reason(error.code, "Podman does not answer; this goes on when it does")
+    if d.reason == reason:
+        return Wait()
+    return Become(d.status, "waiting", reason.message, reason=reason, failures=d.failures)
+
+
+def _give_up(error: RuntimeFailure) -> Become:
+    reason = Reason(error.code, str(error))
+    return Become(Status.FAILED, "failed", reason.message, reason=reason)
+
+
+def _try_again(d: Deployment, step: Act, error: RuntimeFailure) -> Become:
+    status = Status.PENDING if isinstance(step, Pull) else Status.STARTING
+    delay_s = backoff_s(d.failures + 1)
+    message = f"{error}; next try in {delay_s:.0f} s"
+    return Become(
+        status, "retrying", message, reason=Reason(error.code, message),
+        failures=d.failures + 1, retry_in_s=delay_s,
+    )  # fmt: skip

@@ -1,0 +1,151 @@
+"""The steps ``plan()`` can answer with, and what a ``Become`` makes of a row."""
+
+from dataclasses import dataclass, replace
+
+from appliance.domain.deployment import Deployment, Health, Reason, Status
+from appliance.domain.instant import Instant, to_us
+from appliance.domain.observed import Container, ImageFacts
+from appliance.domain.transitions import legal
+
+
+@dataclass(frozen=True, slots=True)
+class Become:
+    """Write this into the row, with an event of type ``event`` saying ``message``.
+
+    ``accept`` takes up the newest order (and forgives earlier failures), ``at_rest`` notes that
+    the container was found not running. ``container`` records its facts, ``ended`` deals with the
+    end of its last run. ``retry_in_s`` postpones the next try. An empty message writes no event.
+    """
+
+    status: Status
+    event: str
+    message: str
+    reason: Reason | None = None
+    accept: bool = False
+    at_rest: bool = False
+    container: Container | None = None
+    ended: Container | None = None
+    health: Health | None = None
+    failures: int | None = None
+    retry_in_s: float | None = None
+    restarted: bool = False
+    new_generation: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """Fetch the image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Create the container of the current generation from the image that was seen."""
+
+    image: ImageFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Start the container."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Stop the container, with grace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Remove a container of ours by force."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bury:
+    """Nothing of a deleted deployment is left to remove: purge its network and volumes, close."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do until a nudge, or until that moment of the boot clock."""
+
+    until_boot_us: int | None = None
+
+
+Act = Pull | Create | Start | Stop | Remove | Bury
+Step = Become | Act | Wait
+
+SETTLED = Wait()
+
+
+def advance(before: Deployment, step: Become, now: Instant) -> Deployment:
+    """The row after ``step``.
+
+    Raises:
+        ValueError: the transition table does not allow it (a defect in ``plan()``).
+    """
+    if not legal(before.status, step.status):
+        raise ValueError(f"{before.status} can't become {step.status}")
+    after = replace(
+        before,
+        status=step.status,
+        reason=step.reason,
+        restart_count=before.restart_count + step.restarted,
+        generation=before.generation + step.new_generation,
+        retry_boot_us=_retry(step, now),
+        updated_at=now.wall,
+    )
+    for change in (_accepted, _recorded, _ended, _timed):
+        after = change(before, after, step, now)
+    return after
+
+
+def _retry(step: Become, now: Instant) -> int | None:
+    return None if step.retry_in_s is None else now.boot_us + round(step.retry_in_s * 1_000_000)
+
+
+def _accepted(before: Deployment, after: Deployment, step: Become, now: Instant) -> Deployment:  # noqa: ARG001 - the four changes share one signature
+    failures = before.failures if step.failures is None else step.failures
+    return replace(
+        after,
+        failures=0 if step.accept else failures,
+        observed_intent=before.intent if step.accept else before.observed_intent,
+        started_intent=before.intent if step.at_rest else before.started_intent,
+    )
+
+
+def _recorded(before: Deployment, after: Deployment, step: Become, now: Instant) -> Deployment:  # noqa: ARG001 - the four changes share one signature
+    health = step.health or (before.health if step.status is before.status else Health.UNKNOWN)
+    after = replace(after, health=health)
+    if step.container is None:
+        return after
+    return replace(
+        after,
+        container_id=step.container.id,
+        process=step.container.process,
+        log_path=step.container.log_path,
+        published=step.container.published,
+    )
+
+
+def _ended(before: Deployment, after: Deployment, step: Become, now: Instant) -> Deployment:  # noqa: ARG001 - the four changes share one signature
+    run = step.ended
+    if run is None:
+        return replace(after, exit_code=None) if step.status is Status.RUNNING else after
+    handled = None if run.started_at is None else to_us(run.started_at)
+    after = replace(after, process=None, exit_code=run.exit_code, handled_run_us=handled)
+    return replace(after, log_path=run.log_path or before.log_path)
+
+
+def _timed(before: Deployment, after: Deployment, step: Become, now: Instant) -> Deployment:
+    if step.status is before.status and not (step.accept or step.ended):
+        return after
+    after = replace(after, boot_id=now.boot_id, since_boot_us=now.boot_us)
+    if step.status is before.status:
+        return after
+    if step.status is Status.RUNNING:
+        return replace(after, started_at=now.wall)
+    if before.status is Status.RUNNING:
+        return replace(after, stopped_at=now.wall)
+    return after

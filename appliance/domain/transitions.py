@@ -1,0 +1,40 @@
+"""The status machine as one table; ``tests/domain/test_transitions.py`` walks every pair."""
+
+from appliance.domain.deployment import Desired, Status
+
+_BUSY = frozenset({Status.PENDING, Status.PULLING, Status.STARTING})
+_HALTED = frozenset({Status.STOPPING, Status.STOPPED, Status.FAILED})
+
+TRANSITIONS: dict[Status, frozenset[Status]] = {
+    Status.PENDING: _BUSY | _HALTED | {Status.RUNNING},
+    Status.PULLING: _BUSY | _HALTED | {Status.RUNNING},
+    Status.STARTING: _BUSY | _HALTED | {Status.RUNNING},
+    Status.RUNNING: _HALTED | {Status.PENDING, Status.STARTING},
+    Status.STOPPING: frozenset(Status),
+    Status.STOPPED: frozenset(Status) - {Status.PULLING},
+    Status.FAILED: frozenset(Status) - {Status.PULLING},
+}
+"""Each status and those it may become. Staying (with a new reason) is always legal."""
+
+DEADLINE_S: dict[Status, int] = {
+    Status.PULLING: 45 * 60,
+    Status.STARTING: 15 * 60,
+    Status.STOPPING: 40,
+}
+"""How long a deployment may stay in a transitional status before ``plan()`` takes the way out."""
+
+
+def legal(before: Status, after: Status) -> bool:
+    """Whether a deployment may go from ``before`` to ``after``."""
+    return before == after or after in TRANSITIONS[before]
+
+
+def actions(desired: Desired, shown: Status) -> tuple[str, ...]:
+    """The verbs that change something for a deployment now; delete always does."""
+    if desired is Desired.DELETED:
+        return ()
+    if shown in (Status.STOPPED, Status.FAILED):
+        return ("start", "restart", "delete")
+    if shown is Status.STOPPING:
+        return ("start", "delete")
+    return ("stop", "restart", "delete")
