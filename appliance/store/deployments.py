@@ -1,0 +1,309 @@
+"""Deployments: rows, pages, and the two guarded writes (the API's order, the reconciler's move)."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from sqlite3 import IntegrityError
+from typing import Any
+
+from appliance.domain.deployment import (
+    Deployment,
+    Desired,
+    Health,
+    Process,
+    Reason,
+    Spec,
+    Status,
+)
+from appliance.domain.errors import NameTaken, StaleVersion
+from appliance.domain.instant import Instant, from_us, to_us
+from appliance.store.database import Database, Row, Transaction
+from appliance.store.specs import dump_spec, load_spec
+from appliance.store.usage import COST_COLUMN, cents, cost_parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """A deployment and what it has cost until the moment of the query, in cents."""
+
+    deployment: Deployment
+    total_cost_cents: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A deployment that should be seen in Podman. ``at_ease``: running, and nothing else wanted."""
+
+    id: str
+    generation: int
+    at_ease: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NewDeployment:
+    """What a row is born with."""
+
+    id: str
+    owner_id: str
+    node_id: str
+    name: str
+    spec: Spec
+    secrets: bytes | None
+    rate_cents: int
+
+
+INSERT = """
+INSERT INTO deployment (id, owner_id, node_id, name, spec, secrets, hostname, rate_cents, desired,
+    intent, status, boot_id, since_boot_us, created_us, updated_us)
+VALUES (:id, :owner_id, :node_id, :name, :spec, :secrets, :hostname, :rate_cents, 'running',
+    1, 'pending', :boot_id, :since_boot_us, :created_us, :created_us)
+RETURNING *
+"""
+
+SELECT_ONE = f"""
+SELECT d.*, {COST_COLUMN} FROM deployment d
+WHERE d.id = :id AND d.desired <> 'deleted' AND (:owner_id IS NULL OR d.owner_id = :owner_id)
+"""
+
+SELECT_FOR_DRIVER = "SELECT * FROM deployment WHERE id = :id AND deleted_us IS NULL"
+
+SELECT_EXPECTED = """
+SELECT id, generation, status, desired, intent = observed_intent AS taken_up
+FROM deployment INDEXED BY deployment_unsettled
+WHERE deleted_us IS NULL AND (desired = 'deleted' OR intent > observed_intent
+                              OR status NOT IN ('stopped', 'failed'))
+"""
+
+SELECT_KNOWN = (
+    "SELECT id, deleted_us FROM deployment WHERE id IN (SELECT value FROM json_each(:ids))"
+)
+
+COUNT_LIVE = "SELECT coalesce(sum(n), 0) FROM tally"
+
+COUNT_ACTIVE = """
+SELECT coalesce(sum(n), 0) FROM tally WHERE shown NOT IN ('stopped', 'failed')
+"""
+
+PAGE_FILTERS = {
+    (False, False): "",
+    (True, False): "AND d.owner_id = :owner_id",
+    (False, True): "AND d.shown = :status",
+    (True, True): "AND d.owner_id = :owner_id AND d.shown = :status",
+}
+"""The WHERE of a page by (owned, of one status): apart, so that each can use its own index."""
+
+SELECT_TOTAL = """
+SELECT coalesce(sum(n), 0) FROM tally
+WHERE (:owner_id IS NULL OR owner_id = :owner_id) AND (:status IS NULL OR shown = :status)
+"""
+
+SELECT_PAGE = {
+    key: f"""
+SELECT d.*, {COST_COLUMN}, ({SELECT_TOTAL}) AS total FROM deployment d
+WHERE d.desired <> 'deleted' {condition}
+ORDER BY d.created_us DESC, d.id DESC LIMIT :limit OFFSET :offset
+"""
+    for key, condition in PAGE_FILTERS.items()
+}
+
+ORDER = """
+UPDATE deployment SET desired = :desired, intent = intent + 1, version = version + 1,
+    restart_intent = CASE WHEN :restart THEN intent + 1 ELSE restart_intent END,
+    updated_us = :now_us
+WHERE id = :id AND desired <> 'deleted'
+RETURNING *
+"""
+
+MOVE = """
+UPDATE deployment SET status = :status, observed_intent = :observed_intent,
+    started_intent = :started_intent, generation = :generation, reason = :reason,
+    health = :health, failures = :failures, restart_count = :restart_count,
+    exit_code = :exit_code, handled_run_us = :handled_run_us, container_id = :container_id,
+    pid = :pid, pid_start_ticks = :pid_start_ticks, log_path = :log_path,
+    published = :published, boot_id = :boot_id, since_boot_us = :since_boot_us,
+    retry_boot_us = :retry_boot_us, updated_us = :updated_us, started_us = :started_us,
+    stopped_us = :stopped_us, version = version + 1
+WHERE id = :id AND version = :version AND deleted_us IS NULL
+RETURNING *
+"""
+
+BURY = """
+UPDATE deployment SET deleted_us = :now_us, secrets = NULL WHERE id = :id AND desired = 'deleted'
+"""
+
+
+async def insert(tx: Transaction, new: NewDeployment, now: Instant) -> Deployment:
+    """Writes a new row: wanted running, pending.
+
+    Raises:
+        NameTaken: another deployment has that host name.
+    """
+    parameters = {
+        "id": new.id,
+        "owner_id": new.owner_id,
+        "node_id": new.node_id,
+        "name": new.name,
+        "spec": dump_spec(new.spec),
+        "secrets": new.secrets,
+        "hostname": new.spec.hostname,
+        "rate_cents": new.rate_cents,
+        "boot_id": now.boot_id,
+        "since_boot_us": now.boot_us,
+        "created_us": now.wall_us,
+    }
+    try:
+        [row] = await tx.execute(INSERT, parameters)
+    except IntegrityError as error:
+        raise NameTaken(f"the host name {new.spec.hostname!r} is in use") from error
+    return to_deployment(row)
+
+
+async def find(
+    db: Database, deployment_id: str, owner_id: str | None, now: Instant
+) -> Priced | None:
+    """A deployment that ``owner_id`` (None: everybody's) may see, with its cost."""
+    parameters = {"id": deployment_id, "owner_id": owner_id, **cost_parameters(now)}
+    rows = await db.read(SELECT_ONE, parameters)
+    return _priced(rows[0]) if rows else None
+
+
+async def for_driver(db: Database, deployment_id: str) -> Deployment | None:
+    """The row the reconciler works on, also one that is being deleted."""
+    rows = await db.read(SELECT_FOR_DRIVER, {"id": deployment_id})
+    return to_deployment(rows[0]) if rows else None
+
+
+async def expected(db: Database) -> list[Expected]:
+    """Every deployment that is not resting: what a round compares with the full list."""
+    return [_expected(row) for row in await db.read(SELECT_EXPECTED)]
+
+
+async def known(db: Database, ids: list[str]) -> dict[str, bool]:
+    """Which of ``ids`` have a row, and whether that row is still alive (not buried)."""
+    rows = await db.read(SELECT_KNOWN, {"ids": json.dumps(ids)})
+    return {row["id"]: row["deleted_us"] is None for row in rows}
+
+
+async def count_live(tx: Transaction) -> int:
+    """How many deployments there are that are not deleted."""
+    [row] = await tx.execute(COUNT_LIVE)
+    return int(row[0])
+
+
+async def count_active(db: Database) -> int:
+    """How many deployments there are that run or are on their way."""
+    [row] = await db.read(COUNT_ACTIVE)
+    return int(row[0])
+
+
+async def page(
+    db: Database, owner_id: str | None, status: str | None, *, number: int, limit: int, now: Instant
+) -> tuple[list[Priced], int]:
+    """One page, newest first, and how many there are in all."""
+    scope = {"owner_id": owner_id, "status": status}
+    sql = SELECT_PAGE[owner_id is not None, status is not None]
+    window = {"limit": limit, "offset": (number - 1) * limit}
+    rows = await db.read(sql, {**scope, **window, **cost_parameters(now)})
+    if rows:
+        return [_priced(row) for row in rows], int(rows[0]["total"])
+    [total] = await db.read(SELECT_TOTAL, scope)
+    return [], int(total[0])
+
+
+async def order(
+    tx: Transaction, deployment_id: str, desired: Desired, *, restart: bool, now: Instant
+) -> Deployment | None:
+    """Writes what is wanted from now on; None if it is deleted, which nothing can undo."""
+    parameters = {
+        "id": deployment_id,
+        "desired": desired,
+        "restart": restart,
+        "now_us": now.wall_us,
+    }
+    rows = await tx.execute(ORDER, parameters)
+    return to_deployment(rows[0]) if rows else None
+
+
+async def move(tx: Transaction, before: Deployment, after: Deployment) -> Deployment:
+    """Writes the reconciler's axis of ``after`` if the row is still the one that was read.
+
+    Raises:
+        StaleVersion: it is not; the caller drops its result and looks again.
+    """
+    rows = await tx.execute(
+        MOVE, {**_reconciled(after), "id": before.id, "version": before.version}
+    )
+    if not rows:
+        raise StaleVersion(f"{before.id} has moved on since version {before.version}")
+    return to_deployment(rows[0])
+
+
+async def bury(tx: Transaction, deployment_id: str, now: Instant) -> None:
+    """Marks a deleted deployment as gone from Podman too, and forgets its secrets."""
+    await tx.execute(BURY, {"id": deployment_id, "now_us": now.wall_us})
+
+
+def to_deployment(row: Row) -> Deployment:
+    """A row as the domain knows it."""
+    return Deployment(
+        id=row["id"], owner_id=row["owner_id"], node_id=row["node_id"], name=row["name"],
+        spec=load_spec(row["spec"]), secrets=row["secrets"], rate_cents=row["rate_cents"],
+        desired=Desired(row["desired"]), intent=row["intent"],
+        restart_intent=row["restart_intent"], version=row["version"],
+        status=Status(row["status"]), shown=Status(row["shown"]),
+        observed_intent=row["observed_intent"], started_intent=row["started_intent"],
+        generation=row["generation"], reason=_reason(row["reason"]),
+        health=Health(row["health"]), failures=row["failures"],
+        restart_count=row["restart_count"], exit_code=row["exit_code"],
+        handled_run_us=row["handled_run_us"], container_id=row["container_id"],
+        process=None if row["pid"] is None else Process(row["pid"], row["pid_start_ticks"]),
+        log_path=row["log_path"], published=_published(row["published"]),
+        boot_id=row["boot_id"], since_boot_us=row["since_boot_us"],
+        retry_boot_us=row["retry_boot_us"], created_at=from_us(row["created_us"]),
+        updated_at=from_us(row["updated_us"]),
+        started_at=None if row["started_us"] is None else from_us(row["started_us"]),
+        stopped_at=None if row["stopped_us"] is None else from_us(row["stopped_us"]),
+    )  # fmt: skip
+
+
+def _priced(row: Row) -> Priced:
+    return Priced(to_deployment(row), cents(row["cost_us_cents"]))
+
+
+def _expected(row: Row) -> Expected:
+    wanted = row["desired"] == Desired.RUNNING and bool(row["taken_up"])
+    return Expected(row["id"], row["generation"], wanted and row["status"] == Status.RUNNING)
+
+
+def _reason(text: str | None) -> Reason | None:
+    return None if text is None else Reason(**json.loads(text))
+
+
+def _published(text: str) -> dict[int, int]:
+    return {int(inside): outside for inside, outside in json.loads(text).items()}
+
+
+def _reconciled(d: Deployment) -> Mapping[str, Any]:
+    return {
+        "status": d.status,
+        "observed_intent": d.observed_intent,
+        "started_intent": d.started_intent,
+        "generation": d.generation,
+        "reason": None if d.reason is None else json.dumps(asdict(d.reason), ensure_ascii=False),
+        "health": d.health,
+        "failures": d.failures,
+        "restart_count": d.restart_count,
+        "exit_code": d.exit_code,
+        "handled_run_us": d.handled_run_us,
+        "container_id": d.container_id,
+        "pid": None if d.process is None else d.process.pid,
+        "pid_start_ticks": None if d.process is None else d.process.start_ticks,
+        "log_path": d.log_path,
+        "published": json.dumps({str(k): v for k, v in d.published.items()}),
+        "boot_id": d.boot_id,
+        "since_boot_us": d.since_boot_us,
+        "retry_boot_us": d.retry_boot_us,
+        "updated_us": to_us(d.updated_at),
+        "started_us": None if d.started_at is None else to_us(d.started_at),
+        "stopped_us": None if d.stopped_at is None else to_us(d.stopped_at),
+    }

@@ -1,0 +1,118 @@
+"""What happened, when and why: each deployment's history and, together, the feed of changes."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from appliance.domain.instant import Instant, from_us
+from appliance.store.database import Database, Row, Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """Something that happened. ``type`` is a stable word, ``message`` a sentence.
+
+    ``status`` is the one callers see afterwards; ``actor_id`` the user whose order it was, None
+    for what the appliance did by itself.
+    """
+
+    type: str
+    message: str
+    status: str | None = None
+    code: str | None = None
+    actor_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event on record; ``seq`` grows with every event of the appliance."""
+
+    seq: int
+    deployment_id: str
+    at: datetime
+    type: str
+    message: str
+    status: str | None
+    code: str | None
+    actor_id: str | None
+
+
+INSERT = """
+INSERT INTO event (deployment_id, owner_id, at_us, type, status, code, message, actor_id)
+VALUES (:deployment_id, :owner_id, :at_us, :type, :status, :code, :message, :actor_id)
+RETURNING *
+"""
+
+SELECT_OF_DEPLOYMENT = """
+SELECT * FROM event WHERE deployment_id = :deployment_id AND seq > :after
+ORDER BY seq LIMIT :limit
+"""
+
+SELECT_FEED = """
+SELECT * FROM event WHERE seq > :after AND (:owner_id IS NULL OR owner_id = :owner_id)
+ORDER BY seq LIMIT :limit
+"""
+
+SELECT_LAST = "SELECT coalesce(max(seq), 0) FROM event"
+
+PRUNE = """
+DELETE FROM event WHERE at_us < :before_us AND deployment_id IN
+    (SELECT id FROM deployment WHERE deleted_us IS NOT NULL)
+"""
+
+
+async def record(
+    tx: Transaction, deployment_id: str, owner_id: str, event: NewEvent, now: Instant
+) -> Event:
+    """Writes an event beside the change it tells of."""
+    [row] = await tx.execute(
+        INSERT,
+        {
+            "deployment_id": deployment_id,
+            "owner_id": owner_id,
+            "at_us": now.wall_us,
+            "type": event.type,
+            "status": event.status,
+            "code": event.code,
+            "message": event.message,
+            "actor_id": event.actor_id,
+        },
+    )
+    return _event(row)
+
+
+async def of_deployment(
+    db: Database, deployment_id: str, *, after: int = 0, limit: int
+) -> list[Event]:
+    """A deployment's events after ``after``, oldest first."""
+    parameters = {"deployment_id": deployment_id, "after": after, "limit": limit}
+    return [_event(row) for row in await db.read(SELECT_OF_DEPLOYMENT, parameters)]
+
+
+async def feed(db: Database, owner_id: str | None, *, after: int, limit: int) -> list[Event]:
+    """The events after ``after`` of all deployments that ``owner_id`` (None: all) may see."""
+    parameters = {"owner_id": owner_id, "after": after, "limit": limit}
+    return [_event(row) for row in await db.read(SELECT_FEED, parameters)]
+
+
+async def last_seq(db: Database) -> int:
+    """The number of the newest event, 0 if there is none."""
+    [row] = await db.read(SELECT_LAST)
+    return int(row[0])
+
+
+async def prune(tx: Transaction, before_us: int) -> None:
+    """Forgets what is older than ``before_us`` of deployments that are gone."""
+    await tx.execute(PRUNE, {"before_us": before_us})
+
+
+def _event(row: Row) -> Event:
+    return Event(
+        seq=row["seq"],
+        deployment_id=row["deployment_id"],
+        at=from_us(row["at_us"]),
+        type=row["type"],
+        message=row["message"],
+        status=row["status"],
+        code=row["code"],
+        actor_id=row["actor_id"],
+    )
