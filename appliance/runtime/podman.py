@@ -1,0 +1,386 @@
+"""The adapter: the port's verbs on real Podman. The only file that knows podman-py.
+
+podman-py's request layer is used as it is (connection pool, unix socket, API version); its
+objects are not: they ask twice where once is enough and silently ignore options (5.8.0, measured).
+Whatever must be cancelled goes through ``streams.py`` instead.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Literal
+
+import anyio
+import requests
+from anyio import CapacityLimiter, Semaphore
+from podman import PodmanClient
+from podman.api.client import APIResponse
+from podman.errors import APIError
+
+from appliance.clock import Clock
+from appliance.domain.deployment import Process
+from appliance.domain.errors import (
+    ContainerWedged,
+    ImageFailure,
+    NameInUse,
+    RuntimeFailure,
+    RuntimeTimeout,
+    RuntimeUnavailable,
+)
+from appliance.domain.observed import Container, ContainerState, ImageFacts, Listed
+from appliance.runtime import oom, process, shapes
+from appliance.runtime.credentials import Credentials
+from appliance.runtime.failures import deadline, refusal
+from appliance.runtime.port import (
+    ContainerSpec,
+    ContainerStats,
+    PullProgress,
+    RuntimeEvent,
+    RuntimeInfo,
+)
+from appliance.runtime.pull import USUAL_DEADLINES, PullDeadlines
+from appliance.runtime.spec import MachineLimits, check, create_body, network_body, network_name
+from appliance.runtime.streams import PodmanStreams
+from appliance.runtime.threads import run_in_daemon
+
+API_VERSION = "4.0.0"  # the oldest that every supported Podman serves; podman-py can't negotiate
+CONNECTIONS = 32
+THREADS = 8
+STOPS_AT_ONCE = 8
+MUTATIONS_AT_ONCE = 3
+FIRST_ERROR_STATUS = 400
+NOT_FOUND = 404
+
+PING_S = 3
+READ_S = 10
+LIST_S = 20
+CHANGE_S = 60
+STOP_EXTRA_S = 20
+
+LOOKS = 10
+BETWEEN_LOOKS_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that is no error; ``body`` is None where there was none."""
+
+    status: int
+    body: Any
+    server: str
+
+    @property
+    def found(self) -> bool:
+        """Whether the thing asked about is there."""
+        return self.status != NOT_FOUND
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked. ``absent_ok`` makes a 404 an answer instead of an error."""
+
+    method: Literal["GET", "POST", "DELETE"]
+    path: str
+    timeout_s: float
+    params: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] = field(default_factory=dict)
+    absent_ok: bool = False
+
+
+class Session:
+    """libpod's API at ``url`` (``unix://`` or ``tcp://``), each request in a worker thread.
+
+    A caller that gives up leaves its thread behind; the request's own time-out ends that one too,
+    so a hung service can't use up the threads for good.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._client = PodmanClient(base_url=url, version=API_VERSION, max_pool_size=CONNECTIONS)
+        self._threads = CapacityLimiter(THREADS)
+
+    async def get(self, path: str, *, timeout_s: float, **params: str) -> Answer:
+        """A read, tried twice: a pooled connection may have died with the last service.
+
+        Raises:
+            RuntimeUnavailable, RuntimeTimeout, or what ``failures.refusal`` makes of a no; that
+            the thing is not there is an answer.
+        """
+        request = Request("GET", path, timeout_s, params, absent_ok=True)
+        try:
+            return await self.ask(request)
+        except RuntimeUnavailable:
+            return await self.ask(request)
+
+    async def ask(self, request: Request, *, threads: CapacityLimiter | None = None) -> Answer:
+        """One request, once. ``threads`` are for what waits long and must not hold up others.
+
+        Raises: as ``get``.
+        """
+        async with threads or self._threads:
+            return await run_in_daemon(partial(self._send, request))
+
+    async def aclose(self) -> None:
+        """Closes the pooled connections; requests under way end by themselves."""
+        await run_in_daemon(self._client.close)
+
+    def _send(self, request: Request) -> Answer:
+        try:
+            response = self._verb(request)(
+                request.path, params=request.params, timeout=request.timeout_s
+            )
+        except APIError as error:
+            if isinstance(error.__cause__, requests.Timeout):
+                text = f"Podman did not answer within {request.timeout_s:g} s."
+                raise RuntimeTimeout(text) from error
+            raise RuntimeUnavailable("Podman's service does not answer.") from error
+        answer = Answer(response.status_code, _json(response), response.headers.get("Server", ""))
+        if answer.status < FIRST_ERROR_STATUS or (request.absent_ok and not answer.found):
+            return answer
+        raise refusal(answer.status, answer.body)
+
+    def _verb(self, request: Request) -> Callable[..., APIResponse]:
+        if request.method != "POST":
+            return {"GET": self._client.api.get, "DELETE": self._client.api.delete}[request.method]
+        data, headers = json.dumps(request.body), {"Content-Type": "application/json"}
+        return partial(self._client.api.post, data=data, headers=headers)
+
+
+class PodmanRuntime:
+    """``ContainerRuntime`` on one Podman service.
+
+    Args:
+        session: the request verbs' way to the service.
+        streams: the way of what must be cancelled.
+        prefix: the instance's part of every container name.
+        limits: what this machine lets a container have.
+        clock: tells how long ago Podman's times were.
+        local: the service runs on this machine, so that /proc can verify its word.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        streams: PodmanStreams,
+        *,
+        prefix: str,
+        limits: MachineLimits,
+        clock: Clock,
+        local: bool = True,
+    ) -> None:
+        self._session = session
+        self._streams = streams
+        self._prefix = prefix
+        self._limits = limits
+        self._clock = clock
+        self._local = local
+        self._mutations = Semaphore(MUTATIONS_AT_ONCE)
+        self._stops = CapacityLimiter(STOPS_AT_ONCE)
+
+    async def aclose(self) -> None:
+        """Closes every connection; containers never notice."""
+        await self._session.aclose()
+        await self._streams.aclose()
+
+    async def ping(self) -> RuntimeInfo:
+        """The service answers.
+
+        Raises:
+            RuntimeUnavailable: also when it does not answer in time: it hangs.
+        """
+        try:
+            with deadline(PING_S, "answer"):
+                answer = await self._session.get("/_ping", timeout_s=PING_S)
+        except RuntimeTimeout as late:
+            raise RuntimeUnavailable(str(late)) from late
+        return RuntimeInfo(shapes.version(answer.server))
+
+    async def image(self, reference: str) -> ImageFacts | None:
+        """The facts of a local image, None if it is not on this machine."""
+        with deadline(READ_S, "inspect an image"):
+            answer = await self._session.get(f"/images/{reference}/json", timeout_s=READ_S)
+        return shapes.image_facts(answer.body) if answer.found else None
+
+    async def pull(self, reference: str, on_progress: Callable[[PullProgress], None]) -> None:
+        """Fetches an image, and makes sure that it is here."""
+        await self._streams.pull(reference, on_progress)
+        if await self.image(reference) is None:
+            raise ImageFailure("pull_failed", f"{reference} was fetched but is not there.")
+
+    async def create(self, spec: ContainerSpec) -> None:
+        """Creates the container with its network; volumes come with it."""
+        check(spec)
+        with deadline(CHANGE_S, "create a container"):
+            async with self._mutations:
+                await self._ensure_network(spec)
+                await self._create(spec)
+
+    async def start(self, name: str) -> None:
+        """Starts it; one that runs already is success."""
+        with deadline(CHANGE_S, "start a container"):
+            async with self._mutations:
+                await self._post(f"/containers/{name}/start")
+
+    async def stop(self, name: str, *, grace_s: int) -> None:
+        """Stops it; a frozen one is thawed first, since it could not hear the signal."""
+        with deadline(grace_s + STOP_EXTRA_S, "stop a container"):
+            seen = await self._look(name)
+            if seen and seen.container.state is ContainerState.PAUSED:
+                await self._post(f"/containers/{name}/unpause")
+            path, wait_s = f"/containers/{name}/stop", grace_s + STOP_EXTRA_S
+            request = Request("POST", path, wait_s, {"timeout": str(grace_s)}, absent_ok=True)
+            await self._session.ask(request, threads=self._stops)
+
+    async def remove(self, name: str) -> None:
+        """Kills and removes it, and verifies that its process is gone."""
+        with deadline(CHANGE_S, "remove a container"):
+            async with self._mutations:
+                seen = await self._look(name)
+                if seen is None:
+                    return
+                first = process.of_container(seen.pid, seen.container.id) if self._local else None
+                await self._delete_container(name, first)
+                if first is not None and not await process.end(first):
+                    raise ContainerWedged(f"The process {first.pid} of {name} can't be ended.")
+
+    async def purge(self, deployment_id: str) -> None:
+        """Removes the network and the volumes of a deployment."""
+        network = network_name(self._prefix, deployment_id)
+        with deadline(CHANGE_S, "remove a network and volumes"):
+            async with self._mutations:
+                await self._delete(f"/networks/{network}")
+                for volume in await self._volumes(f"{network}-"):
+                    await self._delete(f"/volumes/{volume}")
+
+    async def inspect(self, name: str) -> Container | None:
+        """The container of that name, its process verified."""
+        with deadline(READ_S, "inspect a container"):
+            return await self._verified(name)
+
+    async def list_containers(self) -> Sequence[Listed]:
+        """Every container named by this instance."""
+        wanted = json.dumps({"name": [f"^{self._prefix}-"]})
+        with deadline(LIST_S, "list containers"):
+            answer = await self._session.get(
+                "/containers/json", timeout_s=LIST_S, all="true", filters=wanted
+            )
+        return shapes.listed(answer.body, prefix=self._prefix)
+
+    def events(self) -> AsyncIterator[RuntimeEvent]:
+        """Hints from now on."""
+        return self._streams.events()
+
+    async def check_health(self, name: str) -> bool:
+        """Runs the container's own health command once."""
+        return await self._streams.check_health(name)
+
+    def execute(self, name: str, argv: Sequence[str]) -> AsyncIterator[bytes]:
+        """Runs a command inside and yields its output."""
+        return self._streams.execute(name, argv)
+
+    async def stats(self, name: str) -> ContainerStats | None:
+        """One reading."""
+        return await self._streams.stats(name)
+
+    async def _post(self, path: str, body: Mapping[str, Any] | None = None) -> None:
+        await self._session.ask(Request("POST", path, CHANGE_S, body=body or {}))
+
+    async def _delete(self, path: str, **params: str) -> None:
+        await self._session.ask(Request("DELETE", path, CHANGE_S, params, absent_ok=True))
+
+    async def _look(self, name: str) -> shapes.Inspected | None:
+        answer = await self._session.get(f"/containers/{name}/json", timeout_s=READ_S)
+        return shapes.inspected(answer.body, prefix=self._prefix) if answer.found else None
+
+    async def _verified(self, name: str) -> Container | None:
+        """Podman's word, held against /proc where it claims a process.
+
+        An end is told by the container's monitor, which may need a while on a busy machine. A
+        container is lost only if its process and its monitor are gone, and still nothing was told.
+        """
+        looks = LOOKS
+        while True:
+            seen = await self._look(name)
+            if seen is None:
+                return None
+            if not (seen.claims_process and self._local):
+                return await self._with_ending(seen.container)
+            first = process.of_container(seen.pid, seen.container.id)
+            if first is not None:
+                return replace(seen.container, process=first)
+            if not process.watches(seen.monitor_pid, seen.container.id):
+                looks -= 1
+            if not looks:
+                return replace(seen.container, state=ContainerState.LOST)
+            await anyio.sleep(BETWEEN_LOOKS_S)
+
+    async def _with_ending(self, container: Container) -> Container:
+        """What Podman does not know of the end: whether memory ran out."""
+        started, finished = container.started_at, container.finished_at
+        if not (container.exit_code and started and finished and self._local):
+            return container
+        now = self._clock.now().wall
+        read = partial(oom.killed, container.id, started=started, finished=finished, now=now)
+        killed = await run_in_daemon(read)
+        return replace(container, out_of_memory=container.out_of_memory or killed)
+
+    async def _ensure_network(self, wanted: ContainerSpec) -> None:
+        path = f"/networks/{wanted.network}/exists"
+        if not (await self._session.get(path, timeout_s=READ_S)).found:
+            await self._post("/networks/create", network_body(wanted))
+
+    async def _create(self, wanted: ContainerSpec) -> None:
+        try:
+            await self._post("/containers/create", create_body(wanted, self._limits))
+        except NameInUse:
+            seen = await self._look(wanted.name)
+            if seen is None or not seen.container.ours:
+                raise
+
+    async def _volumes(self, start: str) -> list[str]:
+        wanted = json.dumps({"name": [f"^{start}"]})
+        answer = await self._session.get("/volumes/json", timeout_s=READ_S, filters=wanted)
+        return [v["Name"] for v in answer.body if v["Name"].startswith(start)]
+
+    async def _delete_container(self, name: str, first: Process | None) -> None:
+        """Twice: one that ends meanwhile makes Podman stumble, and it can't end every one."""
+        options = {"force": "true", "volumes": "true", "timeout": "0"}
+        try:
+            await self._delete(f"/containers/{name}", **options)
+        except (RuntimeUnavailable, RuntimeTimeout):
+            raise
+        except RuntimeFailure:
+            if first is not None:
+                process.kill(first)
+            await self._delete(f"/containers/{name}", **options)
+
+
+def _json(response: APIResponse) -> Any:  # noqa: ANN401 - what JSON holds
+    """The body: JSON where it is, else its text; None if it is empty."""
+    try:
+        return response.json() if response.content else None
+    except ValueError:
+        return response.text
+
+
+def connect(
+    url: str,
+    *,
+    prefix: str,
+    limits: MachineLimits,
+    clock: Clock,
+    credentials: Credentials | None = None,
+    pull_deadlines: PullDeadlines = USUAL_DEADLINES,
+) -> PodmanRuntime:
+    """The runtime behind the service at ``url``: ``unix:///path`` or ``tcp://host:port``.
+
+    Nothing is asked yet: a service that is not there shows at the first verb.
+    """
+    return PodmanRuntime(
+        Session(url),
+        PodmanStreams(url, prefix=prefix, credentials=credentials, deadlines=pull_deadlines),
+        prefix=prefix,
+        limits=limits,
+        clock=clock,
+        local=url.startswith("unix:"),
+    )

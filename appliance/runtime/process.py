@@ -1,0 +1,84 @@
+"""A container's first process on this machine, read from /proc (proc(5)).
+
+Podman's word is not enough: it calls a container running whose process died together with its
+monitor, and it was seen to forget one that lives on.
+"""
+
+import os
+import signal
+from pathlib import Path
+
+import anyio
+
+from appliance.domain.deployment import Process
+
+PROC = Path("/proc")
+START_TICKS_FIELD = 22  # counted from 1, as proc(5) does
+LOOKS = 20
+BETWEEN_LOOKS_S = 0.05
+FIELDS_BEFORE_STATE = 2  # pid and (comm); comm may hold spaces and brackets
+
+
+def read(pid: int) -> Process | None:
+    """The process of that number now, None if there is none or it is a zombie."""
+    try:
+        stat = (PROC / str(pid) / "stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = stat.rpartition(")")[2].split()
+    if fields[0] in "ZX":
+        return None
+    return Process(pid, int(fields[START_TICKS_FIELD - FIELDS_BEFORE_STATE - 1]))
+
+
+def of_container(pid: int, container_id: str) -> Process | None:
+    """The process ``pid`` if it lives in the cgroup of that container.
+
+    The number alone could be another's by now; Podman puts the container's id into the cgroup's
+    name under every cgroup driver.
+    """
+    process = read(pid) if pid > 0 else None
+    try:
+        cgroups = (PROC / str(pid) / "cgroup").read_text() if process else ""
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return process if container_id in cgroups else None
+
+
+def watches(pid: int, container_id: str) -> bool:
+    """Whether ``pid`` is the monitor of that container: conmon has its id among its arguments."""
+    try:
+        return container_id in (PROC / str(pid) / "cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def alive(process: Process) -> bool:
+    """Whether that very process still runs."""
+    return read(process.pid) == process
+
+
+async def end(process: Process) -> bool:
+    """Whether it is gone, after a second's wait and SIGKILL if it was not by then."""
+    for attempt in range(2 * LOOKS):
+        if not alive(process):
+            return True
+        if attempt == LOOKS:
+            kill(process)
+        await anyio.sleep(BETWEEN_LOOKS_S)
+    return False
+
+
+def kill(process: Process) -> None:
+    """SIGKILL to that very process; one that is gone is success."""
+    try:
+        handle = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return
+    try:
+        if alive(process):
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(handle)

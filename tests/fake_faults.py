@@ -1,0 +1,140 @@
+"""Faults for ``FakeRuntime``: what goes wrong at the n-th call of a verb."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import anyio
+
+from appliance.domain.errors import RuntimeFailure, RuntimeTimeout, RuntimeUnavailable
+
+Verb = Literal[
+    "ping",
+    "image",
+    "pull",
+    "create",
+    "start",
+    "stop",
+    "remove",
+    "purge",
+    "inspect",
+    "list_containers",
+    "events",
+    "check_health",
+    "execute",
+    "stats",
+]
+Kind = Literal["fail", "hang", "lose_answer", "delay"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One verb as it was called; ``subject`` is the container, image or deployment."""
+
+    verb: Verb
+    subject: str
+
+
+@dataclass
+class Fault:
+    """What happens; ``nth`` counts down with each call of the verb, ``times`` with each strike."""
+
+    kind: Kind
+    error: RuntimeFailure
+    nth: int
+    times: float
+
+
+class Faults:
+    """The planned faults and the calls so far. ``nth`` counts from now: 1 is the next call.
+
+    ``times=math.inf`` makes a fault last until ``clear``.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self._planned: dict[str, list[Fault]] = defaultdict(list)
+        self._late: list[Callable[[], object]] = []
+        self._down = False
+
+    def fail(
+        self, verb: Verb, *, error: RuntimeFailure | None = None, nth: int = 1, times: float = 1
+    ) -> None:
+        """The call raises before anything happens."""
+        problem = error or RuntimeUnavailable("Podman does not answer (test).")
+        self._planned[verb].append(Fault("fail", problem, nth, times))
+
+    def hang(self, verb: Verb, *, nth: int = 1, times: float = 1) -> None:
+        """The call never returns and has no effect; only cancelling ends it."""
+        self._plan("hang", verb, nth, times)
+
+    def lose_answer(self, verb: Verb, *, nth: int = 1, times: float = 1) -> None:
+        """The call has its effect, and raises ``RuntimeTimeout``."""
+        self._plan("lose_answer", verb, nth, times)
+
+    def delay(self, verb: Verb, *, nth: int = 1, times: float = 1) -> None:
+        """The call raises ``RuntimeTimeout``; its effect lands at ``land``."""
+        self._plan("delay", verb, nth, times)
+
+    def land(self) -> None:
+        """The delayed effects happen now, in the order of their calls, each as it still can."""
+        late, self._late = self._late, []
+        for effect in late:
+            try:
+                effect()
+            except RuntimeFailure:
+                continue  # the caller of a late effect is gone: nobody hears why it failed
+
+    def clear(self) -> None:
+        """No fault is planned any more; delayed effects stay to be landed."""
+        self._planned.clear()
+
+    def take_down(self) -> None:
+        """Every verb raises ``RuntimeUnavailable`` until ``bring_up``."""
+        self._down = True
+
+    def bring_up(self) -> None:
+        """The service answers again."""
+        self._down = False
+
+    def count(self, verb: Verb) -> int:
+        """How often that verb was called."""
+        return sum(call.verb == verb for call in self.calls)
+
+    async def around(self, verb: Verb, subject: str, effect: Callable[[], T]) -> T:
+        """Counts the call and lets its effect happen, or what the plan says instead."""
+        await anyio.lowlevel.checkpoint()
+        fault = self.enter(verb, subject)
+        if fault is not None:
+            await self.suffer(fault, effect)
+        return effect()
+
+    def enter(self, verb: Verb, subject: str) -> Fault | None:
+        """Counts the call; its fault, if one strikes now."""
+        self.calls.append(Call(verb, subject))
+        if self._down:
+            return Fault("fail", RuntimeUnavailable("Podman does not answer (test)."), 1, 1)
+        planned = self._planned[verb]
+        for fault in planned:
+            fault.nth -= 1
+        struck = next((fault for fault in planned if fault.nth <= 0), None)
+        if struck is not None:
+            struck.times -= 1
+            self._planned[verb] = [fault for fault in planned if fault.times > 0]
+        return struck
+
+    async def suffer(self, fault: Fault, effect: Callable[[], object]) -> None:
+        """What the fault does; it never returns."""
+        if fault.kind == "hang":
+            await anyio.sleep_forever()
+        if fault.kind == "lose_answer":
+            effect()
+        if fault.kind == "delay":
+            self._late.append(effect)
+        raise fault.error
+
+    def _plan(self, kind: Kind, verb: Verb, nth: int, times: float) -> None:
+        error = RuntimeTimeout("Podman did not answer in time (test).")
+        self._planned[verb].append(Fault(kind, error, nth, times))

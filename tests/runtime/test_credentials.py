@@ -1,0 +1,72 @@
+"""Registry credentials: the most special entry counts, and a login counts at once."""
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+
+from appliance.domain.errors import ImageFailure
+from appliance.runtime.credentials import Credentials
+
+
+def write(path: Path, **logins: str) -> Credentials:
+    auths = {
+        host: {"auth": base64.b64encode(login.encode()).decode()} for host, login in logins.items()
+    }
+    path.write_text(json.dumps({"auths": auths}))
+    return Credentials(path)
+
+
+def user(credentials: Credentials, reference: str) -> str | None:
+    header = credentials.header(reference).get("X-Registry-Auth")
+    if header is None:
+        return None
+    name: str = json.loads(base64.urlsafe_b64decode(header))["username"]
+    return name
+
+
+def test_the_most_special_entry_counts(tmp_path: Path) -> None:
+    logins = {
+        "reg.test:5000": "host:x",
+        "reg.test:5000/team": "team:x",
+        "reg.test:5000/team/app": "app:x",
+    }
+    credentials = write(tmp_path / "auth.json", **logins)
+    assert user(credentials, "reg.test:5000/team/app:1.2") == "app"
+    assert user(credentials, "reg.test:5000/team/app@sha256:abc") == "app"
+    assert user(credentials, "reg.test:5000/team/other:1") == "team"
+    assert user(credentials, "reg.test:5000/x:1") == "host"
+    assert user(credentials, "reg.test/x:1") is None
+
+
+def test_docker_hub_goes_by_its_old_name_too(tmp_path: Path) -> None:
+    credentials = write(tmp_path / "auth.json", **{"https://index.docker.io/v1/": "hub:x"})
+    assert user(credentials, "docker.io/library/nginx:latest") == "hub"
+    assert user(credentials, "ghcr.io/a/b:1") is None
+
+
+def test_a_password_may_hold_colons(tmp_path: Path) -> None:
+    header = write(tmp_path / "auth.json", host="ada:a:b:c").header("host/x:1")
+    login = json.loads(base64.urlsafe_b64decode(header["X-Registry-Auth"]))
+    assert login == {"username": "ada", "password": "a:b:c"}
+
+
+def test_a_file_that_is_not_there_yet_is_no_login(tmp_path: Path) -> None:
+    path = tmp_path / "auth.json"
+    credentials = Credentials(path)
+    assert credentials.header("host/x:1") == {}
+    write(path, host="ada:x")
+    assert user(credentials, "host/x:1") == "ada"
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"auths": {"host": {"auth": "?"}}}'])
+def test_a_file_that_is_no_login_file_is_told_without_its_content(
+    tmp_path: Path, text: str
+) -> None:
+    path = tmp_path / "auth.json"
+    path.write_text(text)
+    with pytest.raises(ImageFailure) as caught:
+        Credentials(path).header("host/x:1")
+    assert caught.value.code == "registry_unauthorized"
+    assert str(path) in str(caught.value)
