@@ -1,0 +1,83 @@
+"""The engine put together: the same in the appliance and in its tests."""
+
+from dataclasses import dataclass
+
+import anyio
+from anyio.abc import TaskGroup
+
+from appliance.clock import Clock
+from appliance.engine.broadcast import Broadcast
+from appliance.engine.catalogue import Catalogue
+from appliance.engine.companions import Companions
+from appliance.engine.deployments import Deployments, House
+from appliance.engine.driver import Workshop
+from appliance.engine.feed import Feed
+from appliance.engine.heartbeat import Heartbeat
+from appliance.engine.ledger import Ledger
+from appliance.engine.logs import Logs
+from appliance.engine.probes import Probes
+from appliance.engine.pulls import Pulls
+from appliance.engine.pulse import Pulse
+from appliance.engine.reconciler import Reconciler
+from appliance.engine.stats import StatsReader
+from appliance.engine.vault import Vault
+from appliance.runtime.port import ContainerRuntime
+from appliance.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What the API uses, and ``run``, which makes it all happen."""
+
+    deployments: Deployments
+    logs: Logs
+    feed: Feed
+    pulse: Pulse
+    reconciler: Reconciler
+    heartbeat: Heartbeat
+
+    async def run(self) -> None:
+        """Reconciles and keeps the books, until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.reconciler.run)
+            tasks.start_soon(self.heartbeat.run)
+
+
+@dataclass(frozen=True, slots=True)
+class Materials:
+    """What an engine is made from. ``tasks`` outlives every piece of its work."""
+
+    db: Database
+    runtime: ContainerRuntime
+    clock: Clock
+    catalogue: Catalogue
+    vault: Vault
+    house: House
+    tasks: TaskGroup
+    stop_grace_s: int = 10
+
+
+def assemble(m: Materials) -> Engine:
+    """An engine at rest; nothing happens before ``run``."""
+    broadcast, pulse = Broadcast(), Pulse(m.clock)
+    ledger = Ledger(m.db, m.clock, broadcast)
+    pulls = Pulls(m.runtime, m.tasks)
+    probes = Probes(m.runtime, m.clock, m.tasks, lambda i: reconciler.nudge(i))  # noqa: PLW0108 - made below, with these
+    companions = Companions(m.db, ledger, m.runtime, m.clock, m.tasks, probes)
+    shop = Workshop(
+        m.db, ledger, m.runtime, m.clock, pulls, companions, m.vault, pulse,
+        prefix=m.house.prefix, stop_grace_s=m.stop_grace_s,
+    )  # fmt: skip
+    reconciler = Reconciler(shop, m.tasks)
+    deployments = Deployments(
+        db=m.db, clock=m.clock, house=m.house, catalogue=m.catalogue, vault=m.vault, pulls=pulls,
+        stats=StatsReader(m.runtime, m.clock), broadcast=broadcast, ordered=reconciler.ordered,
+    )  # fmt: skip
+    return Engine(
+        deployments=deployments,
+        logs=Logs(m.db, m.clock, broadcast),
+        feed=Feed(m.db, deployments, broadcast),
+        pulse=pulse,
+        reconciler=reconciler,
+        heartbeat=Heartbeat(m.db, m.clock, reconciler),
+    )

@@ -1,0 +1,63 @@
+"""Marks what runs as still running every few seconds, so that a crash or a power cut costs nobody.
+
+A process that is not there any more is not marked but looked at: this is also how a container
+whose supervisor (conmon) was killed is noticed, of which Podman never tells.
+"""
+
+import json
+
+from appliance.clock import Clock
+from appliance.domain.deployment import Process
+from appliance.domain.instant import Instant
+from appliance.domain.usage import HEARTBEAT_S
+from appliance.engine.reconciler import Reconciler
+from appliance.runtime.process import alive
+from appliance.store import events, idempotency, nodes, usage
+from appliance.store.database import Database
+from appliance.store.usage import Watched
+
+KEEP_EVENTS_US = 30 * 24 * 3600 * 1_000_000
+PRUNE_EVERY = 720
+"""Beats between two prunings: an hour."""
+
+
+class Heartbeat:
+    """One transaction a beat, whatever the number of deployments."""
+
+    def __init__(self, db: Database, clock: Clock, reconciler: Reconciler) -> None:
+        self._db = db
+        self._clock = clock
+        self._reconciler = reconciler
+
+    async def run(self) -> None:
+        """Beats until cancelled."""
+        before, beats = self._clock.now(), 0
+        while True:
+            await self._clock.sleep(HEARTBEAT_S)
+            now = self._clock.now()
+            await self._beat(before, now)
+            beats += 1
+            if beats % PRUNE_EVERY == 0:
+                await self._prune(now)
+            before = now
+
+    async def _beat(self, before: Instant, now: Instant) -> None:
+        watched = await usage.watched(self._db)
+        lost = {w.deployment_id for w in watched if not _alive(w)}
+        for deployment_id in lost:
+            self._reconciler.nudge(deployment_id)
+        live = [w.deployment_id for w in watched if w.deployment_id not in lost]
+        async with self._db.transaction() as tx:
+            await nodes.heartbeat(tx, now.boot_us - before.boot_us, now)
+            await usage.heartbeat(tx, json.dumps(live), now)
+
+    async def _prune(self, now: Instant) -> None:
+        async with self._db.transaction() as tx:
+            await idempotency.prune(tx, now)
+            await events.prune(tx, now.wall_us - KEEP_EVENTS_US)
+
+
+def _alive(w: Watched) -> bool:
+    if w.pid is None or w.start_ticks is None:
+        return False
+    return alive(Process(w.pid, w.start_ticks))

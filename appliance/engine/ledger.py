@@ -1,0 +1,76 @@
+"""Writes a driver's moves: row, event and usage in one transaction, then tells who listens."""
+
+from appliance.clock import Clock
+from appliance.domain.deployment import Deployment, Status
+from appliance.domain.instant import Instant
+from appliance.domain.steps import Become, advance
+from appliance.domain.usage import end_of
+from appliance.engine.broadcast import Broadcast
+from appliance.store import deployments, events, usage
+from appliance.store.database import Database, Transaction
+from appliance.store.events import NewEvent
+
+
+class Ledger:
+    """The reconciler's pen. Every method is one transaction."""
+
+    def __init__(self, db: Database, clock: Clock, broadcast: Broadcast) -> None:
+        self._db = db
+        self._clock = clock
+        self._broadcast = broadcast
+
+    async def become(self, before: Deployment, step: Become) -> Deployment:
+        """Writes what ``step`` makes of ``before``.
+
+        Raises:
+            StaleVersion: the row has moved on; nothing was written.
+        """
+        now = self._clock.now()
+        after = advance(before, step, now)
+        async with self._db.transaction() as tx:
+            written = await deployments.move(tx, before, after)
+            await _charge(tx, before, step, now)
+            if step.message:
+                await events.record(tx, before.id, before.owner_id, _event(step, written), now)
+        if step.message:
+            self._broadcast.notify()
+        return written
+
+    async def note(self, d: Deployment, event: NewEvent) -> None:
+        """Writes an event that moves nothing."""
+        async with self._db.transaction() as tx:
+            await events.record(tx, d.id, d.owner_id, event, self._clock.now())
+        self._broadcast.notify()
+
+    async def bury(self, d: Deployment) -> None:
+        """Closes a deleted deployment of which nothing is left."""
+        now = self._clock.now()
+        async with self._db.transaction() as tx:
+            await _close(tx, d.id, None, now)
+            await deployments.bury(tx, d.id, now)
+            gone = NewEvent("removed", "Container, network and volumes are removed")
+            await events.record(tx, d.id, d.owner_id, gone, now)
+        self._broadcast.notify()
+
+
+def _event(step: Become, written: Deployment) -> NewEvent:
+    code = None if step.reason is None else step.reason.code
+    return NewEvent(step.event, step.message, status=written.shown, code=code)
+
+
+async def _charge(tx: Transaction, before: Deployment, step: Become, now: Instant) -> None:
+    """Time in ``running`` is charged: its stretches begin and end with the status."""
+    was, becomes = before.status is Status.RUNNING, step.status is Status.RUNNING
+    if becomes and not was:
+        await usage.open_interval(tx, before.id, before.rate_cents, now)
+    if was and not becomes:
+        await _close(tx, before.id, step, now)
+
+
+async def _close(tx: Transaction, deployment_id: str, step: Become | None, now: Instant) -> None:
+    interval = await usage.find_open(tx, deployment_id)
+    if interval is None:
+        return
+    run = step.ended if step is not None else None
+    finished_at = run.finished_at if run is not None else None
+    await usage.close_interval(tx, deployment_id, end_of(interval, finished_at, now))

@@ -1,0 +1,61 @@
+"""This machine, shown as the only node of its own little network."""
+
+from dataclasses import dataclass
+
+from appliance.clock import Clock
+from appliance.domain.instant import from_us
+from appliance.domain.node import NodeSpecs
+from appliance.engine.pulse import Pulse
+from appliance.engine.views import NodeView
+from appliance.store import deployments, nodes
+from appliance.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class NodeProfile:
+    """What does not change while the appliance runs."""
+
+    operator_id: str
+    name: str
+    specs: NodeSpecs
+    region: str | None
+    country: str | None
+    hourly_rate_cents: int
+    max_deployments: int
+
+
+class Nodes:
+    """Reads the node."""
+
+    def __init__(self, db: Database, clock: Clock, profile: NodeProfile, pulse: Pulse) -> None:
+        self._db = db
+        self._clock = clock
+        self._profile = profile
+        self._pulse = pulse
+
+    async def current(self) -> NodeView:
+        """The machine as it is now; ``offline`` while Podman does not answer."""
+        row, profile = await nodes.current(self._db), self._profile
+        alive_us = self._clock.now().wall_us - row.created_us
+        return NodeView(
+            id=row.id,
+            operator_id=profile.operator_id,
+            name=profile.name,
+            status="online" if self._pulse.runtime_reachable() else "offline",
+            specs=profile.specs,
+            gpus=profile.specs.gpus,
+            podman_version=self._pulse.runtime_version(),
+            region=profile.region,
+            country=profile.country,
+            hourly_rate_cents=profile.hourly_rate_cents,
+            active_deployments=await deployments.count_active(self._db),
+            max_deployments=profile.max_deployments,
+            uptime_percent=_percent(row.up_us, alive_us),
+            last_heartbeat=from_us(row.heartbeat_us),
+            created_at=from_us(row.created_us),
+        )
+
+
+def _percent(up_us: int, alive_us: int) -> float | None:
+    """None before the first heartbeat: nothing is known yet."""
+    return round(min(100.0, 100.0 * up_us / alive_us), 2) if up_us and alive_us > 0 else None

@@ -1,0 +1,82 @@
+"""One download an image, shared by all who wait for it, cancelled when nobody does any more."""
+
+from dataclasses import dataclass, field
+
+import anyio
+from anyio.abc import TaskGroup
+
+from appliance.domain.errors import RuntimeFailure
+from appliance.runtime.port import ContainerRuntime, PullProgress
+
+PULLS_AT_ONCE = 2
+
+
+@dataclass(slots=True)
+class _Download:
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    done: anyio.Event = field(default_factory=anyio.Event)
+    waiting: int = 0
+    progress: PullProgress | None = None
+    failure: RuntimeFailure | None = None
+
+
+class Pulls:
+    """Fetches images in a task group of the supervisor's."""
+
+    def __init__(self, runtime: ContainerRuntime, tasks: TaskGroup) -> None:
+        self._runtime = runtime
+        self._tasks = tasks
+        self._slots = anyio.Semaphore(PULLS_AT_ONCE)
+        self._downloads: dict[str, _Download] = {}
+
+    def progress(self, reference: str) -> PullProgress | None:
+        """How far the download of ``reference`` is, None if there is none or nothing is known."""
+        download = self._downloads.get(reference)
+        return download.progress if download else None
+
+    async def fetch(self, reference: str) -> None:
+        """Returns when the image is on this machine.
+
+        Cancelling leaves the others who wait alone; with the last one the download ends.
+
+        Raises:
+            RuntimeFailure: as ``ContainerRuntime.pull``.
+        """
+        download = self._join(reference)
+        try:
+            await download.done.wait()
+        finally:
+            self._leave(reference, download)
+        if download.failure is not None:
+            raise download.failure
+
+    def _join(self, reference: str) -> _Download:
+        download = self._downloads.get(reference)
+        if download is None:
+            download = self._downloads[reference] = _Download()
+            self._tasks.start_soon(self._run, reference, download)
+        download.waiting += 1
+        return download
+
+    def _leave(self, reference: str, download: _Download) -> None:
+        download.waiting -= 1
+        if download.waiting == 0:
+            download.scope.cancel()
+            self._forget(reference, download)
+
+    def _forget(self, reference: str, download: _Download) -> None:
+        if self._downloads.get(reference) is download:
+            del self._downloads[reference]
+
+    async def _run(self, reference: str, download: _Download) -> None:
+        def note(progress: PullProgress) -> None:
+            download.progress = progress
+
+        with download.scope:
+            try:
+                async with self._slots:
+                    await self._runtime.pull(reference, note)
+            except RuntimeFailure as failure:
+                download.failure = failure
+        self._forget(reference, download)
+        download.done.set()

@@ -1,0 +1,67 @@
+"""Whether Podman answers: felt on every round, asked again at once when somebody has doubts."""
+
+import logging
+
+import anyio
+
+from appliance.clock import Clock
+
+DOUBTS_S = 0.25
+"""Doubts are collected for so long: many meet with the same silence at once."""
+
+log = logging.getLogger(__name__)
+
+
+class Pulse:
+    """Away until first felt; the reconciler feels it, everybody else reads it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._reachable = False
+        self._version: str | None = None
+        self._first = anyio.Event()
+        self._doubt = anyio.Event()
+
+    def runtime_reachable(self) -> bool:
+        """Whether Podman answered when last asked."""
+        return self._reachable
+
+    def runtime_version(self) -> str | None:
+        """Podman's version, None while it has never answered."""
+        return self._version
+
+    async def first_round(self) -> None:
+        """Returns when the world was compared with the rows for the first time, or can't be."""
+        await self._first.wait()
+
+    def felt(self, version: str) -> None:
+        """A whole round went well; Podman is of that version."""
+        self._version = version
+        if not self._reachable:
+            log.info("podman answers")
+        self._reachable = True
+        self._first.set()
+
+    def lost(self, why: str) -> None:
+        """Podman did not answer."""
+        if self._reachable or not self._first.is_set():
+            log.warning("podman does not answer reason=%s", why)
+        self._reachable = False
+        self._first.set()
+
+    def suspect(self) -> None:
+        """Somebody met with silence: feel again now."""
+        self._doubt.set()
+
+    async def sleep_or_suspicion(self, seconds: float) -> None:
+        """Waits for the next round, or for the first doubt."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._wake_after, seconds, tasks.cancel_scope)
+            await self._doubt.wait()
+            await self._clock.sleep(DOUBTS_S)
+            tasks.cancel_scope.cancel()
+        self._doubt = anyio.Event()
+
+    async def _wake_after(self, seconds: float, scope: anyio.CancelScope) -> None:
+        await self._clock.sleep(seconds)
+        scope.cancel()

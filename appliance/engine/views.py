@@ -1,0 +1,82 @@
+"""What the engine shows: deployments with all that is derived at the moment of reading."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from appliance.domain.deployment import Deployment
+from appliance.domain.node import Gpu, NodeSpecs
+from appliance.runtime.port import PullProgress
+from appliance.store.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a port of a running deployment answers; ``type`` is ``http``, ``https`` or ``tcp``."""
+
+    type: str
+    url: str
+    internal_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentView:
+    """A deployment as a caller sees it. ``actions`` are the verbs that are legal now."""
+
+    deployment: Deployment
+    total_cost_cents: int
+    endpoints: tuple[Endpoint, ...]
+    actions: tuple[str, ...]
+    pull: PullProgress | None
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A new deployment; ``replayed`` is the stored answer where the key had been used before."""
+
+    view: DeploymentView | None
+    estimated_hourly_cost_cents: int
+    replayed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentStats:
+    """What a running deployment uses now. ``cpu_percent``: 100 is one core. None: unknown."""
+
+    cpu_percent: float | None
+    memory_bytes: int
+    memory_limit_bytes: int | None
+    network_rx_bytes: int | None
+    network_tx_bytes: int | None
+    block_read_bytes: int | None
+    block_write_bytes: int | None
+    pids: int | None
+    uptime_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeedItem:
+    """A change, and the deployment after it; ``view`` None: it is gone."""
+
+    event: Event
+    view: DeploymentView | None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """This machine as the only node."""
+
+    id: str
+    operator_id: str
+    name: str
+    status: str
+    specs: NodeSpecs
+    gpus: tuple[Gpu, ...]
+    podman_version: str | None
+    region: str | None
+    country: str | None
+    hourly_rate_cents: int
+    active_deployments: int
+    max_deployments: int
+    uptime_percent: float | None
+    last_heartbeat: datetime
+    created_at: datetime

@@ -1,0 +1,109 @@
+"""An engine on real SQLite and the fake runtime, which the contract suite holds to the real one."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import pytest
+from fake_runtime import FakeRuntime
+
+from appliance.clock import SystemClock
+from appliance.domain.deployment import Status
+from appliance.domain.observed import ImageFacts
+from appliance.domain.order import Order
+from appliance.domain.permissions import Principal, Role, Scope
+from appliance.engine.assembly import Engine, Materials, assemble
+from appliance.engine.catalogue import PACKAGED_TEMPLATES, Catalogue
+from appliance.engine.deployments import House
+from appliance.engine.vault import Vault
+from appliance.engine.views import DeploymentView
+from appliance.store.database import Database, open_database
+
+PREFIX = "nntest0001"
+IMAGE = "docker.io/library/app:latest"
+ADMIN = "INSERT INTO user (id, email, role, created_us) VALUES ('user_ada', 'ada@x', 'admin', 0)"
+OTHER = "INSERT INTO user (id, email, role, created_us) VALUES ('user_oki', 'oki@x', 'user', 0)"
+
+ADA = Principal("user_ada", "ada@x", Role.ADMIN, Scope.WRITE)
+OKI = Principal("user_oki", "oki@x", Role.USER, Scope.WRITE)
+
+
+@dataclass
+class World:
+    """One appliance's engine, and what a test does to it."""
+
+    engine: Engine
+    runtime: FakeRuntime
+    db: Database
+
+    async def deploy(self, order: Order | None = None) -> str:
+        made = await self.engine.deployments.create(ADA, order or an_order())
+        assert made.view is not None
+        return made.view.deployment.id
+
+    async def view(self, deployment_id: str) -> DeploymentView:
+        return await self.engine.deployments.get(ADA, deployment_id)
+
+    async def until(self, deployment_id: str, status: Status) -> DeploymentView:
+        async def reached() -> bool:
+            return (await self.view(deployment_id)).deployment.shown is status
+
+        await eventually(reached)
+        return await self.view(deployment_id)
+
+    async def event_types(self, deployment_id: str) -> list[str]:
+        history = await self.engine.deployments.history(ADA, deployment_id, after=0, limit=100)
+        return [event.type for event in history]
+
+
+def an_order(image: str = IMAGE) -> Order:
+    return Order(node_id="node_1", custom_image=image)
+
+
+async def eventually(fact: Callable[[], Awaitable[bool]], *, within_s: float = 10) -> None:
+    with anyio.fail_after(within_s):
+        while not await fact():  # noqa: ASYNC110 - the fact is in SQLite or in Podman
+            await anyio.sleep(0.01)
+
+
+@asynccontextmanager
+async def appliance(path: Path, runtime: FakeRuntime) -> AsyncIterator[World]:
+    """Runs until the block ends, then stops as a crash does: no goodbye."""
+    db = await open_database(path)
+    try:
+        async with anyio.create_task_group() as tasks:
+            house = House("node_1", PREFIX, 3600, 100, cpus=8, memory_mb=16_000)
+            catalogue = Catalogue.load(PACKAGED_TEMPLATES, None)
+            engine = assemble(
+                Materials(db, runtime, SystemClock(), catalogue, Vault(b"k" * 32), house, tasks)
+            )
+            tasks.start_soon(engine.run)
+            yield World(engine, runtime, db)
+            tasks.cancel_scope.cancel()
+    finally:
+        await db.close()
+
+
+@pytest.fixture
+def runtime() -> FakeRuntime:
+    fake = FakeRuntime(prefix=PREFIX)
+    fake.images[IMAGE] = ImageFacts(id="sha256:app", exposed_ports=(8080,))
+    return fake
+
+
+@pytest.fixture
+async def world(tmp_path: Path, runtime: FakeRuntime) -> AsyncIterator[World]:
+    path = tmp_path / "appliance.db"
+    await with_users(path)
+    async with appliance(path, runtime) as made:
+        yield made
+
+
+async def with_users(path: Path) -> None:
+    db = await open_database(path)
+    async with db.transaction() as tx:
+        await tx.execute(ADMIN)
+        await tx.execute(OTHER)
+    await db.close()
