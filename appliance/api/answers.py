@@ -1,0 +1,225 @@
+"""The shapes of the answers, for the OpenAPI document; tests hold what is served against them."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from appliance.domain.deployment import Access, Health, RestartPolicy, Status
+
+
+class Answer(BaseModel):
+    """Field names are the wire's; nothing else is sent."""
+
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel)
+
+
+class FieldProblem(Answer):
+    """One wrong field."""
+
+    field: str
+    message: str
+
+
+class Problem(Answer):
+    """RFC 9457, with a stable ``code`` and the ``errorId`` that the log repeats."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    error_id: str
+    errors: list[FieldProblem] = []
+
+
+class EndpointAnswer(Answer):
+    """Where a port answers."""
+
+    type: str
+    url: str
+    internal_port: int
+
+
+class ReasonAnswer(Answer):
+    """Why it failed, waits or restarts."""
+
+    code: str
+    message: str
+
+
+class ResourcesAnswer(Answer):
+    """Limits; null: the machine's own."""
+
+    cpus: float | None
+    memory_mb: int | None
+    shm_mb: int | None
+    gpus: int
+
+
+class VolumeAnswer(Answer):
+    """Storage of the deployment's own."""
+
+    name: str
+    path: str
+
+
+class PullAnswer(Answer):
+    """How far the download of the image is."""
+
+    layers_done: int
+    layers_total: int
+    bytes_done: int | None
+    bytes_total: int | None
+
+
+class DeploymentShape(Answer):
+    """A deployment; money in cents."""
+
+    id: str
+    user_id: str
+    node_id: str
+    template_id: str | None
+    name: str
+    status: Status
+    endpoints: list[EndpointAnswer]
+    env: dict[str, str]
+    total_cost: int
+    created_at: datetime
+    started_at: datetime | None = None
+    stopped_at: datetime | None = None
+    updated_at: datetime
+    image: str
+    status_reason: ReasonAnswer | None
+    health: Health
+    restart_count: int
+    exit_code: int | None
+    resources: ResourcesAnswer
+    volumes: list[VolumeAnswer]
+    command: list[str] | None
+    access: Access
+    hostname: str | None
+    restart_policy: RestartPolicy
+    secret_names: list[str]
+    actions: list[Literal["start", "stop", "restart", "delete"]]
+    hourly_rate_cents: int
+    pull: PullAnswer | None
+
+
+class DeploymentAnswer(Answer):
+    """One deployment."""
+
+    deployment: DeploymentShape
+
+
+class CreatedAnswer(Answer):
+    """A new deployment."""
+
+    deployment: DeploymentShape
+    estimated_hourly_cost: int
+
+
+class Pagination(Answer):
+    """Which page of how many."""
+
+    page: int
+    limit: int
+    total: int
+    total_pages: int
+
+
+class DeploymentsAnswer(Answer):
+    """A page of deployments, newest first."""
+
+    deployments: list[DeploymentShape]
+    pagination: Pagination
+
+
+class SuccessAnswer(Answer):
+    """Done."""
+
+    success: Literal[True]
+    message: str | None = None
+
+
+class LogLineAnswer(Answer):
+    """One line of a log."""
+
+    timestamp: str
+    stream: Literal["stdout", "stderr"]
+    message: str
+
+
+class LogsAnswer(Answer):
+    """The last lines, oldest first."""
+
+    logs: list[LogLineAnswer]
+
+
+class HistoryAnswer(Answer):
+    """What happened, oldest first."""
+
+    events: list[dict[str, Any]]
+
+
+class StatsAnswer(Answer):
+    """What it uses now."""
+
+    stats: dict[str, Any]
+
+
+class NodesAnswer(Answer):
+    """The nodes."""
+
+    nodes: list[dict[str, Any]]
+    pagination: Pagination
+
+
+class NodeAnswer(Answer):
+    """One node."""
+
+    node: dict[str, Any]
+
+
+class TemplatesAnswer(Answer):
+    """The catalogue."""
+
+    templates: list[dict[str, Any]]
+
+
+class TemplateAnswer(Answer):
+    """One template."""
+
+    template: dict[str, Any]
+
+
+class HealthAnswer(Answer):
+    """Whether Podman answers."""
+
+    status: Literal["ok", "degraded"]
+    runtime: Literal["ok", "unreachable"]
+
+
+JSON = "application/json"
+
+ANSWERS: dict[str, tuple[str, type[Answer] | None]] = {
+    "create_deployment": (JSON, CreatedAnswer),
+    "list_deployments": (JSON, DeploymentsAnswer),
+    "get_deployment": (JSON, DeploymentAnswer),
+    "start_deployment": (JSON, DeploymentAnswer),
+    "stop_deployment": (JSON, DeploymentAnswer),
+    "restart_deployment": (JSON, DeploymentAnswer),
+    "delete_deployment": (JSON, SuccessAnswer),
+    "read_logs": (JSON, LogsAnswer),
+    "read_history": (JSON, HistoryAnswer),
+    "read_stats": (JSON, StatsAnswer),
+    "list_nodes": (JSON, NodesAnswer),
+    "get_node": (JSON, NodeAnswer),
+    "list_templates": (JSON, TemplatesAnswer),
+    "get_template": (JSON, TemplateAnswer),
+    "health": (JSON, HealthAnswer),
+    "watch_events": ("text/event-stream", None),
+    "make_backup": ("application/vnd.sqlite3", None),
+}
+"""By handler: the content type of its good answer, and its shape where it is described."""

@@ -1,0 +1,142 @@
+"""The routes as an ASGI app: who calls, may they, what do they get; every error in one shape."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as StarletteRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from appliance.api import openapi, problems
+from appliance.api.call import Call
+from appliance.api.render import answer
+from appliance.api.routes import Route
+from appliance.api.services import Services
+from appliance.auth.accounts import Accounts
+from appliance.domain.errors import ApplianceError, NotAuthenticated, NotPermitted
+from appliance.domain.permissions import Policy, Principal, Role, may
+from appliance.domain.permissions import Scope as TokenScope
+
+Authenticator = Callable[[Request], Awaitable[Principal]]
+
+NOBODY = Principal("", "", Role.USER, TokenScope.READ)
+"""Who calls a public route."""
+
+BEARER = "bearer "
+
+
+def create_app(services: Services, routes: Iterable[Route], authenticate: Authenticator) -> ASGIApp:
+    """An app that serves ``routes``.
+
+    Raises:
+        TypeError: a route names no policy.
+    """
+    by_path: dict[str, dict[str, Route]] = {}
+    for route in routes:
+        if not isinstance(route.policy, Policy):
+            raise TypeError(f"{route.method} {route.path} names no policy")
+        by_path.setdefault(route.path, {})[route.method] = route
+    table = [
+        StarletteRoute(path, _Resource(methods, services, authenticate))
+        for path, methods in by_path.items()
+    ]
+    document = openapi.document([r for methods in by_path.values() for r in methods.values()])
+    table.append(StarletteRoute("/openapi.json", _openapi(document), methods=["GET"]))
+    app = Starlette(routes=table, exception_handlers={HTTPException: _http_problem})
+    app.router.redirect_slashes = False
+    return _secured(app)
+
+
+def bearer(accounts: Accounts) -> Authenticator:
+    """Callers show a token."""
+
+    async def authenticate(request: Request) -> Principal:
+        given = request.headers.get("authorization", "")
+        if not given.lower().startswith(BEARER):
+            raise NotAuthenticated("send a token: Authorization: Bearer nn_…")
+        return await accounts.authenticate(given[len(BEARER) :].strip())
+
+    return authenticate
+
+
+def owner_or_bearer(accounts: Accounts, owner: Principal) -> Authenticator:
+    """Who can open the control socket is the machine's owner; a token, if shown, is honoured."""
+    by_token = bearer(accounts)
+
+    async def authenticate(request: Request) -> Principal:
+        return await by_token(request) if "authorization" in request.headers else owner
+
+    return authenticate
+
+
+class _Resource:
+    """One path: its verbs, their policies, and the edge where every error becomes an answer."""
+
+    def __init__(
+        self, methods: dict[str, Route], services: Services, authenticate: Authenticator
+    ) -> None:
+        self._methods = methods
+        self._services = services
+        self._authenticate = authenticate
+        heads = ["HEAD"] if "GET" in methods else []
+        self._allow = ", ".join([*methods, *heads])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        response = await self._answer(request)
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        route = self._methods.get("GET" if request.method == "HEAD" else request.method)
+        if route is None:
+            detail = f"{request.url.path} takes {self._allow}"
+            return problems.problem(405, "method_not_allowed", detail, {"Allow": self._allow})
+        try:
+            return await route.handler(await self._admitted(request, route))
+        except ApplianceError as error:
+            return problems.of_error(error)
+        except Exception as error:  # noqa: BLE001 - the edge of the house: a defect becomes an errorId
+            return problems.of_defect(error)
+
+    async def _admitted(self, request: Request, route: Route) -> Call:
+        if route.policy is Policy.PUBLIC:
+            return Call(request, self._services, NOBODY)
+        caller = await self._authenticate(request)
+        if not may(caller, route.policy):
+            needs = route.policy.replace("_", " ")
+            raise NotPermitted(f"needs the right to {needs}; you are {caller.role}, {caller.scope}")
+        return Call(request, self._services, caller)
+
+
+def _openapi(document: dict[str, Any]) -> Callable[[Request], Awaitable[Response]]:
+    async def serve(_request: Request) -> Response:
+        return answer(document)
+
+    return serve
+
+
+async def _http_problem(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    code = "not_found" if status == 404 else "method_not_allowed"  # noqa: PLR2004 - the router knows these two
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    return problems.problem(status, code, f"nothing is at {request.url.path}", headers)
+
+
+SECURITY_HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+
+
+def _secured(app: ASGIApp) -> ASGIApp:
+    """No answer is kept by a cache or guessed at by a browser."""
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_secured(message: Any) -> None:  # noqa: ANN401 - an ASGI message
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", []), *SECURITY_HEADERS]
+            await send(message)
+
+        await app(scope, receive, send_secured)
+
+    return wrapped

@@ -1,0 +1,167 @@
+"""One request, read: caller, path, query and body, checked against the route's own models."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from starlette.requests import Request
+
+from appliance.api.services import Services
+from appliance.domain.errors import (
+    ApplianceError,
+    FieldError,
+    InvalidRequest,
+    MalformedRequest,
+)
+from appliance.domain.permissions import Principal
+
+MAX_BODY_BYTES = 256 * 1024
+MAX_DEPTH = 20
+HIDDEN = frozenset({"secrets", "password"})
+SHOWN_LENGTH = 60
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class BodyTooLarge(ApplianceError):
+    """The body is longer than the API reads."""
+
+    code = "body_too_large"
+
+
+class UnsupportedMediaType(ApplianceError):
+    """The body is not JSON by its content type."""
+
+    code = "unsupported_media_type"
+
+
+@dataclass(slots=True)
+class Call:
+    """A request of a caller who passed the route's policy."""
+
+    request: Request
+    services: Services
+    caller: Principal
+    raw_body: bytes = b""
+
+    def path(self, name: str) -> str:
+        """A parameter of the path."""
+        return str(self.request.path_params[name])
+
+    def header(self, name: str) -> str | None:
+        """A header's value."""
+        return self.request.headers.get(name)
+
+    @property
+    def address(self) -> str | None:
+        """Where the request comes from, None over a socket of this machine."""
+        return self.request.client.host if self.request.client else None
+
+    @property
+    def body_sha256(self) -> bytes:
+        """The digest of the body as it came."""
+        return hashlib.sha256(self.raw_body).digest()
+
+    def query(self, model: type[M]) -> M:
+        """The query string as ``model``; a blank parameter is not given, as in ``?status=&page=1``.
+
+        Raises:
+            InvalidRequest: with every wrong parameter.
+        """
+        items = self.request.query_params.multi_items()
+        names = [name for name, _ in items]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise InvalidRequest(*(FieldError(name, "may be given once") for name in twice))
+        known = {field.alias or name for name, field in model.model_fields.items()}
+        given = {name: value for name, value in items if value or name not in known}
+        try:
+            return model.model_validate_strings(given)
+        except ValidationError as error:
+            raise InvalidRequest(*_field_errors(error, what="parameter")) from error
+
+    async def body(self, model: type[M]) -> M:
+        """The JSON body as ``model``.
+
+        Raises:
+            UnsupportedMediaType, BodyTooLarge, MalformedRequest: it can't be read.
+            InvalidRequest: with every wrong field.
+        """
+        self.raw_body = await _read(self.request)
+        _check_json(self.raw_body)
+        try:
+            return model.model_validate_json(self.raw_body)
+        except ValidationError as error:
+            raise InvalidRequest(*_field_errors(error, what="field")) from error
+
+
+async def _read(request: Request) -> bytes:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise UnsupportedMediaType(f"send application/json, not {kind or 'nothing'}")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise BodyTooLarge(f"the body may have {MAX_BODY_BYTES} bytes")
+    return bytes(body)
+
+
+def _check_json(body: bytes) -> None:
+    """JSON as RFC 8259 and I-JSON want it: UTF-8, no NaN, no key twice, not too deep."""
+    try:
+        value = json.loads(
+            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant
+        )
+    except (ValueError, RecursionError) as error:
+        raise MalformedRequest(f"the body is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise MalformedRequest("the body has to be a JSON object")
+    if _depth(value) > MAX_DEPTH:
+        raise MalformedRequest(f"the body is nested deeper than {MAX_DEPTH}")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice in the same object")
+    return found
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _depth(value: object) -> int:
+    """How deep objects and arrays are nested, told level by level: the input chooses the depth."""
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        level = [
+            child
+            for item in level
+            if isinstance(item, dict | list)
+            for child in (item.values() if isinstance(item, dict) else item)
+        ]
+    return depth
+
+
+def _field_errors(error: ValidationError, *, what: str) -> list[FieldError]:
+    return [_field_error(detail, what) for detail in error.errors(include_url=False)]
+
+
+def _field_error(detail: ErrorDetails, what: str) -> FieldError:
+    path = [str(part) for part in detail["loc"] if part != "[key]"]
+    field = ".".join(path) or "body"
+    if detail["type"] == "extra_forbidden":
+        return FieldError(field, f"unknown {what}")
+    if detail["type"] == "missing":
+        return FieldError(field, "is required")
+    message = detail["msg"].removeprefix("Value error, ").replace("Input should", "should")
+    shown = detail["input"]
+    if HIDDEN & set(path) or isinstance(shown, dict | list):
+        return FieldError(field, message)
+    return FieldError(field, f"{message}; was {str(shown)[:SHOWN_LENGTH]!r}")

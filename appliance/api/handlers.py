@@ -1,0 +1,213 @@
+"""The handlers: parse, ask the engine, render."""
+
+from collections.abc import AsyncIterator
+
+from starlette.responses import Response, StreamingResponse
+
+from appliance.api import render
+from appliance.api.call import Call
+from appliance.api.models import DeploymentBody
+from appliance.api.queries import (
+    DeploymentsQuery,
+    HistoryQuery,
+    LogsQuery,
+    NodesQuery,
+    NoQuery,
+)
+from appliance.api.render import Json, answer
+from appliance.api.sse import EventStream, Message
+from appliance.domain.errors import FieldError, InvalidRequest, NotFound
+from appliance.domain.logline import LogGap, LogLine
+from appliance.engine.deployments import Idempotency
+from appliance.engine.logs import check_cursor
+from appliance.engine.views import DeploymentView, FeedItem, NodeView
+
+MAX_KEY_LENGTH = 255
+
+
+async def create_deployment(call: Call) -> Response:
+    """Creates a deployment."""
+    call.query(NoQuery)
+    order = (await call.body(DeploymentBody)).order()
+    made = await call.services.deployments.create(call.caller, order, _idempotency(call))
+    text = render.created(made)
+    headers = {} if made.view is None else _location(made.view)
+    return Response(text, 201, headers, media_type="application/json")
+
+
+async def list_deployments(call: Call) -> Response:
+    """Lists deployments, newest first."""
+    q = call.query(DeploymentsQuery)
+    views, total = await call.services.deployments.page(
+        call.caller, q.status, number=q.page, limit=q.limit
+    )
+    items = [render.deployment(view) for view in views]
+    return answer(render.page("deployments", items, number=q.page, limit=q.limit, total=total))
+
+
+async def get_deployment(call: Call) -> Response:
+    """Shows a deployment."""
+    call.query(NoQuery)
+    return _one(await call.services.deployments.get(call.caller, call.path("id")), 200)
+
+
+async def start_deployment(call: Call) -> Response:
+    """Starts a deployment; never waits for it."""
+    return _one(await call.services.deployments.start(call.caller, call.path("id")), 202)
+
+
+async def stop_deployment(call: Call) -> Response:
+    """Stops a deployment; never waits for it."""
+    return _one(await call.services.deployments.stop(call.caller, call.path("id")), 202)
+
+
+async def restart_deployment(call: Call) -> Response:
+    """Restarts a deployment; never waits for it."""
+    return _one(await call.services.deployments.restart(call.caller, call.path("id")), 202)
+
+
+async def delete_deployment(call: Call) -> Response:
+    """Deletes a deployment and its volumes; stops it first if it runs."""
+    await call.services.deployments.delete(call.caller, call.path("id"))
+    return answer({"success": True, "message": "Deployment deleted"})
+
+
+async def read_logs(call: Call) -> Response:
+    """Shows the last lines of a log, or follows it as server-sent events."""
+    q = call.query(LogsQuery)
+    if q.follow:
+        return await _follow_logs(call, q)
+    lines = await call.services.logs.read(call.caller, call.path("id"), count=q.tail, since=q.since)
+    return answer({"logs": [render.log_line(line) for line in lines]})
+
+
+async def read_history(call: Call) -> Response:
+    """Shows what happened to a deployment, oldest first."""
+    q = call.query(HistoryQuery)
+    found = await call.services.deployments.history(
+        call.caller, call.path("id"), after=q.after, limit=q.limit
+    )
+    return answer({"events": [render.event(e) for e in found]})
+
+
+async def read_stats(call: Call) -> Response:
+    """Shows what a running deployment uses now."""
+    found = await call.services.deployments.stats(call.caller, call.path("id"))
+    return answer({"stats": render.stats(found)})
+
+
+async def watch_events(call: Call) -> Response:
+    """Streams every change of a deployment the caller may see (server-sent events)."""
+    after = call.header("last-event-id")
+    if after is not None and not (after.isascii() and after.isdigit() and len(after) < 19):  # noqa: PLR2004 - digits of a 64-bit number
+        raise InvalidRequest(FieldError("Last-Event-ID", "should be the number of an event"))
+    items = call.services.feed.watch(call.caller, after=None if after is None else int(after))
+    return EventStream(_changes(items), call.services.stopping)
+
+
+async def list_nodes(call: Call) -> Response:
+    """Lists the nodes: this machine, if it has what is asked for."""
+    q = call.query(NodesQuery)
+    found = [n for n in [await call.services.nodes.current()] if _has(n, q)]
+    shown = [render.node(n) for n in found] if q.page == 1 else []
+    return answer(render.page("nodes", shown, number=q.page, limit=q.limit, total=len(found)))
+
+
+async def get_node(call: Call) -> Response:
+    """Shows a node."""
+    found = await call.services.nodes.current()
+    if found.id != call.path("id"):
+        raise NotFound(f"no node {call.path('id')}")
+    return answer({"node": render.node(found)})
+
+
+async def list_templates(call: Call) -> Response:
+    """Lists the catalogue."""
+    call.query(NoQuery)
+    return answer({"templates": [render.template(t) for t in call.services.catalogue.all()]})
+
+
+async def get_template(call: Call) -> Response:
+    """Shows a template."""
+    found = call.services.catalogue.get(call.path("id"))
+    if found is None:
+        raise NotFound(f"no template {call.path('id')}")
+    return answer({"template": render.template(found)})
+
+
+async def health(call: Call) -> Response:
+    """Tells whether the appliance is up, and whether Podman answers."""
+    reachable = call.services.pulse.runtime_reachable()
+    status, runtime = ("ok", "ok") if reachable else ("degraded", "unreachable")
+    return answer({"status": status, "runtime": runtime})
+
+
+async def make_backup(call: Call) -> Response:
+    """Sends a consistent copy of the database."""
+    chunks = await call.services.backup()
+    return StreamingResponse(chunks, media_type="application/vnd.sqlite3")
+
+
+def _one(view: DeploymentView, status: int) -> Response:
+    return answer({"deployment": render.deployment(view)}, status)
+
+
+def _location(view: DeploymentView) -> dict[str, str]:
+    return {"Location": f"/deployments/{view.deployment.id}"}
+
+
+def _idempotency(call: Call) -> Idempotency | None:
+    key = call.header("idempotency-key")
+    if key is None:
+        return None
+    if not 1 <= len(key) <= MAX_KEY_LENGTH or not (key.isascii() and key.isprintable()):
+        raise InvalidRequest(FieldError("Idempotency-Key", "should be 1 to 255 visible characters"))
+    return Idempotency(key, call.body_sha256, render.created)
+
+
+async def _follow_logs(call: Call, q: LogsQuery) -> Response:
+    after = call.header("last-event-id")
+    if after is not None:
+        check_cursor(after)
+    await call.services.deployments.get(call.caller, call.path("id"))
+    items = call.services.logs.follow(
+        call.caller, call.path("id"), count=q.tail, since=q.since, after=after
+    )
+    return EventStream(_log_messages(items), call.services.stopping)
+
+
+async def _log_messages(
+    items: AsyncIterator[LogLine | LogGap | None],
+) -> AsyncIterator[Message | None]:
+    async for item in items:
+        match item:
+            case LogLine():
+                yield Message(render.json_text(render.log_line(item)), id=item.cursor)
+            case LogGap():
+                yield Message(render.json_text({"after": item.after}), event="gap")
+            case None:
+                yield None
+
+
+async def _changes(items: AsyncIterator[FeedItem | None]) -> AsyncIterator[Message | None]:
+    async for item in items:
+        if item is None:
+            yield None
+            continue
+        shown: Json = render.event(item.event)
+        shown["deployment"] = None if item.view is None else render.deployment(item.view)
+        yield Message(render.json_text(shown), id=str(item.event.seq))
+
+
+def _has(n: NodeView, q: NodesQuery) -> bool:
+    vram = max((gpu.vram_mb or 0 for gpu in n.gpus), default=0)
+    wanted = (
+        q.status in (None, n.status),
+        q.has_gpu in (None, bool(n.gpus)),
+        q.region in (None, n.region),
+        vram >= (q.min_gpu_vram or 0),
+        (n.specs.cpu_cores or 0) >= (q.min_cpu_cores or 0),
+        (n.specs.ram_mb or 0) >= (q.min_ram_mb or 0),
+        q.max_hourly_rate is None or n.hourly_rate_cents <= q.max_hourly_rate,
+    )
+    return all(wanted)

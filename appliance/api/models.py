@@ -1,0 +1,213 @@
+"""What callers may send: every body and every query, with what each field may be."""
+
+import posixpath
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import Annotated, Self, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from appliance.domain.deployment import (
+    Access,
+    HealthCheck,
+    Port,
+    Protocol,
+    Resources,
+    RestartPolicy,
+    Volume,
+)
+from appliance.domain.image import complete
+from appliance.domain.order import Order
+
+B = TypeVar("B", bound=BaseModel)
+D = TypeVar("D")
+
+MAX_VARIABLES = 256
+MAX_VALUE_BYTES = 32 * 1024
+MAX_ENV_BYTES = 256 * 1024
+ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+RESERVED_ENV = ("NVIDIA_", "LD_", "CUDA_COMPAT")
+RESERVED_HOSTNAMES = frozenset({"api", "console", "localhost", "www", "admin", "ca"})
+RESERVED_PATHS = ("/", "/proc", "/sys", "/dev")
+FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+INVISIBLE = "control, bidirectional and zero-width characters are not allowed"
+
+
+class Strict(BaseModel):
+    """Unknown fields are wrong, types are exact, names are the wire's."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=False
+    )
+
+
+def _visible(text: str) -> str:
+    if any(unicodedata.category(c) in FORBIDDEN_CATEGORIES for c in text):
+        raise ValueError(INVISIBLE)
+    return unicodedata.normalize("NFC", text)
+
+
+def _image(text: str) -> str:
+    complete(text)
+    return text
+
+
+def _mount_path(path: str) -> str:
+    if not path.startswith("/") or posixpath.normpath(path) != path or set(path) & {":", ",", "\0"}:
+        raise ValueError("should be an absolute path without '..', '//', ':' or ','")
+    if path in RESERVED_PATHS or path.startswith(("/proc/", "/sys/", "/dev/")):
+        raise ValueError("may not be /, or in /proc, /sys or /dev")
+    return path
+
+
+def _hostname(label: str) -> str:
+    if label in RESERVED_HOSTNAMES or label.startswith(("dep-", "xn--")):
+        raise ValueError("is a reserved name")
+    return label
+
+
+def _variables(values: dict[str, str]) -> dict[str, str]:
+    faults = [fault for name, value in values.items() if (fault := _variable_fault(name, value))]
+    if len(values) > MAX_VARIABLES:
+        faults.append(f"at most {MAX_VARIABLES} variables")
+    if sum(len(k.encode()) + len(v.encode()) for k, v in values.items()) > MAX_ENV_BYTES:
+        faults.append(f"at most {MAX_ENV_BYTES} bytes in all")
+    if faults:
+        raise ValueError("; ".join(faults))
+    return values
+
+
+def _variable_fault(name: str, value: str) -> str | None:
+    if not ENV_NAME.fullmatch(name):
+        return f"{name[:40]!r} is no variable name (letters, digits and _, not first a digit)"
+    if name.startswith(RESERVED_ENV):
+        return f"{name} is reserved"
+    if "\0" in value or len(value.encode()) > MAX_VALUE_BYTES:
+        return f"the value of {name} may have {MAX_VALUE_BYTES} bytes, none of them NUL"
+    return None
+
+
+Text = Annotated[str, AfterValidator(_visible)]
+Name = Annotated[Text, StringConstraints(min_length=1, max_length=63, strip_whitespace=True)]
+PortNumber = Annotated[int, Field(ge=1, le=65535)]
+Argument = Annotated[str, StringConstraints(max_length=4096, pattern=r"^[^\x00]*$")]
+Variables = Annotated[dict[str, str], AfterValidator(_variables)]
+
+
+class PortBody(Strict):
+    """A port the container listens on."""
+
+    port: PortNumber
+    protocol: Protocol = Protocol.HTTP
+    name: Name | None = None
+
+
+class VolumeBody(Strict):
+    """Storage that is kept while the deployment lives."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+    path: Annotated[str, StringConstraints(max_length=512), AfterValidator(_mount_path)]
+
+
+class ResourcesBody(Strict):
+    """Limits; what is not said is the machine's own."""
+
+    cpus: Annotated[float, Field(ge=0.01, le=1024)] | None = None
+    memory_mb: Annotated[int, Field(ge=16, le=16_777_216)] | None = None
+    shm_mb: Annotated[int, Field(ge=1, le=1_048_576)] | None = None
+    gpus: Annotated[int, Field(ge=0, le=64)] = 0
+
+
+class HealthBody(Strict):
+    """An HTTP GET that has to be answered below 400."""
+
+    path: Annotated[str, StringConstraints(max_length=512, pattern=r"^/[!-~]*$")]
+    port: PortNumber | None = None
+
+
+class DeploymentBody(Strict):
+    """``POST /deployments``: exactly one of ``templateId`` and ``customImage``."""
+
+    node_id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    template_id: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+    custom_image: Annotated[str, AfterValidator(_image)] | None = None
+    name: Name | None = None
+    env: Variables = Field(default_factory=dict)
+    secrets: Variables = Field(default_factory=dict)
+    command: Annotated[list[Argument], Field(min_length=1, max_length=256)] | None = None
+    ports: Annotated[list[PortBody], Field(max_length=32)] | None = None
+    volumes: Annotated[list[VolumeBody], Field(max_length=32)] | None = None
+    resources: ResourcesBody | None = None
+    access: Access | None = None
+    hostname: (
+        Annotated[
+            str,
+            StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"),
+            AfterValidator(_hostname),
+        ]
+        | None
+    ) = None
+    health: HealthBody | None = None
+    restart_policy: RestartPolicy | None = None
+
+    @field_validator("ports")
+    @classmethod
+    def _ports_once(cls, ports: list[PortBody] | None) -> list[PortBody] | None:
+        numbers = [p.port for p in ports or []]
+        if len(set(numbers)) < len(numbers):
+            raise ValueError("each port may stand once")
+        return ports
+
+    @field_validator("volumes")
+    @classmethod
+    def _volumes_once(cls, volumes: list[VolumeBody] | None) -> list[VolumeBody] | None:
+        for values in ([v.name for v in volumes or []], [v.path for v in volumes or []]):
+            if len(set(values)) < len(values):
+                raise ValueError("each name and each path may stand once")
+        return volumes
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.template_id is None) == (self.custom_image is None):
+            raise ValueError("exactly one of templateId and customImage is required")
+        twice = sorted(self.env.keys() & self.secrets.keys())
+        if twice:
+            raise ValueError(f"env and secrets both hold {', '.join(twice)}")
+        return self
+
+    def order(self) -> Order:
+        """As the engine takes it."""
+        return Order(
+            node_id=self.node_id,
+            template_id=self.template_id,
+            custom_image=self.custom_image,
+            name=self.name,
+            env=self.env,
+            secrets=self.secrets,
+            command=None if self.command is None else tuple(self.command),
+            ports=_tuple(self.ports, lambda p: Port(p.port, p.protocol, p.name)),
+            volumes=_tuple(self.volumes, lambda v: Volume(v.name, v.path)),
+            resources=None if self.resources is None else _resources(self.resources),
+            access=self.access,
+            hostname=self.hostname,
+            health=None if self.health is None else HealthCheck(self.health.path, self.health.port),
+            restart_policy=self.restart_policy,
+        )
+
+
+def _resources(body: ResourcesBody) -> Resources:
+    return Resources(body.cpus, body.memory_mb, body.shm_mb, body.gpus)
+
+
+def _tuple(items: list[B] | None, make: Callable[[B], D]) -> tuple[D, ...] | None:
+    return None if items is None else tuple(map(make, items))

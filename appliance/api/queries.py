@@ -1,0 +1,116 @@
+"""The smaller things callers send: query strings, and the bodies about accounts."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from appliance.api.models import Name, Strict
+from appliance.domain.deployment import Status
+from appliance.domain.permissions import Role, Scope
+
+
+def _moment(value: object) -> object:
+    """An ISO 8601 timestamp; without an offset it is UTC."""
+    if not isinstance(value, str) or "T" not in value.upper():
+        raise ValueError("should be an ISO 8601 timestamp such as 2024-01-15T10:30:00Z")
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise ValueError(
+            f"should be an ISO 8601 timestamp such as 2024-01-15T10:30:00Z ({error})"
+        ) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _email(text: str) -> str:
+    local, at, host = text.partition("@")
+    if not (local and at and host) or "@" in host or any(c.isspace() for c in text):
+        raise ValueError("should be an e-mail address")
+    return text
+
+
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+Email = Annotated[str, StringConstraints(min_length=3, max_length=254), AfterValidator(_email)]
+Password = Annotated[str, StringConstraints(min_length=8, max_length=512)]
+
+
+class Query(Strict):
+    """Query strings arrive as text, so types are read from it."""
+
+    model_config = ConfigDict(strict=False)
+
+
+class NoQuery(Query):
+    """No parameters."""
+
+
+class PageQuery(Query):
+    """Which page."""
+
+    page: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+
+
+class DeploymentsQuery(PageQuery):
+    """``GET /deployments``."""
+
+    status: Status | None = None
+
+
+class NodesQuery(PageQuery):
+    """``GET /nodes``: what the node must at least have."""
+
+    status: Literal["online", "offline", "maintenance"] | None = None
+    has_gpu: bool | None = None
+    min_gpu_vram: Annotated[int, Field(ge=0)] | None = None
+    min_cpu_cores: Annotated[int, Field(ge=0)] | None = None
+    min_ram_mb: Annotated[int, Field(ge=0)] | None = None
+    region: str | None = None
+    max_hourly_rate: Annotated[int, Field(ge=0)] | None = None
+
+
+class LogsQuery(Query):
+    """``GET /deployments/:id/logs``."""
+
+    tail: Annotated[int, Field(ge=1, le=10_000)] = 100
+    since: Moment | None = None
+    follow: bool = False
+
+
+class HistoryQuery(Query):
+    """``GET /deployments/:id/events``: after that event, so many."""
+
+    after: Annotated[int, Field(ge=0, le=2**62)] = 0
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+
+
+class LoginBody(Strict):
+    """``POST /auth/login``."""
+
+    email: Annotated[str, StringConstraints(max_length=254)]
+    password: Annotated[str, StringConstraints(max_length=512)]
+
+
+class TokenBody(Strict):
+    """``POST /auth/tokens``."""
+
+    name: Name
+    scope: Scope = Scope.WRITE
+    expires_at: Moment | None = None
+
+
+class UserBody(Strict):
+    """``POST /users``."""
+
+    email: Email
+    password: Password
+    role: Role = Role.USER
+
+
+class UserChangeBody(Strict):
+    """``PATCH /users/:id``: only what is to change."""
+
+    role: Role | None = None
+    disabled: bool | None = None
+    password: Password | None = None

@@ -1,0 +1,208 @@
+"""What the engine shows, in the wire's names and shapes."""
+
+from dataclasses import asdict
+from typing import Any
+
+from pydantic.alias_generators import to_camel
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from appliance.auth.accounts import Login
+from appliance.auth.tokens import IssuedToken
+from appliance.domain.deployment import Deployment, Port, Resources
+from appliance.domain.instant import rfc3339
+from appliance.domain.logline import LogLine
+from appliance.domain.template import Template
+from appliance.engine.views import Created, DeploymentStats, DeploymentView, NodeView
+from appliance.store.events import Event
+from appliance.store.tokens import Token
+from appliance.store.users import User
+
+Json = dict[str, Any]
+MIB = 1024 * 1024
+
+
+def json_text(value: Json) -> str:
+    """JSON text, compact."""
+    return to_json(value).decode()
+
+
+def answer(value: Json, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A JSON answer."""
+    return Response(to_json(value), status, headers, media_type="application/json")
+
+
+def deployment(view: DeploymentView) -> Json:
+    """A deployment as the seed shows it, and the fields added to it."""
+    d, spec = view.deployment, view.deployment.spec
+    shown: Json = {
+        "id": d.id,
+        "userId": d.owner_id,
+        "nodeId": d.node_id,
+        "templateId": spec.template_id,
+        "name": d.name,
+        "status": d.shown.value,
+        "endpoints": [
+            {"type": e.type, "url": e.url, "internalPort": e.internal_port} for e in view.endpoints
+        ],
+        "env": spec.env,
+        "totalCost": view.total_cost_cents,
+        "createdAt": rfc3339(d.created_at),
+        "image": spec.image,
+        "statusReason": d.reason,
+        "health": d.health.value,
+        "restartCount": d.restart_count,
+        "exitCode": d.exit_code,
+        "resources": _resources(spec.resources),
+        "volumes": spec.volumes,
+        "command": spec.command,
+        "access": spec.access.value,
+        "hostname": spec.hostname,
+        "restartPolicy": spec.restart_policy.value,
+        "secretNames": spec.secret_names,
+        "actions": view.actions,
+        "hourlyRateCents": d.rate_cents,
+        "updatedAt": rfc3339(d.updated_at),
+        "pull": None if view.pull is None else _camel(asdict(view.pull)),
+    }
+    return shown | _stamps(d)
+
+
+def created(made: Created) -> str:
+    """The whole answer to a create; the stored one where the key had been used before."""
+    if made.view is None:
+        return made.replayed or ""
+    cost = made.estimated_hourly_cost_cents
+    return json_text({"deployment": deployment(made.view), "estimatedHourlyCost": cost})
+
+
+def page(key: str, items: list[Json], *, number: int, limit: int, total: int) -> Json:
+    """One page of a list."""
+    pages = -(-total // limit)
+    shape = {"page": number, "limit": limit, "total": total, "totalPages": pages}
+    return {key: items, "pagination": shape}
+
+
+def log_line(line: LogLine) -> Json:
+    """One line of a log, as the seed shows it."""
+    return {"timestamp": line.timestamp, "stream": line.stream, "message": line.message}
+
+
+def event(e: Event) -> Json:
+    """What happened, when and why."""
+    return {
+        "id": e.seq,
+        "deploymentId": e.deployment_id,
+        "at": rfc3339(e.at),
+        "type": e.type,
+        "status": e.status,
+        "code": e.code,
+        "message": e.message,
+        "actorId": e.actor_id,
+    }
+
+
+def stats(s: DeploymentStats) -> Json:
+    """What a deployment uses now; memory in MiB, the rest in bytes."""
+    shown = _camel(asdict(s))
+    limit = shown.pop("memoryLimitBytes")
+    shown["memoryMb"] = round(shown.pop("memoryBytes") / MIB, 1)
+    shown["memoryLimitMb"] = None if limit is None else round(limit / MIB, 1)
+    return shown
+
+
+def node(n: NodeView) -> Json:
+    """This machine."""
+    specs = _camel(asdict(n.specs))
+    del specs["gpus"]
+    return {
+        "id": n.id,
+        "operatorId": n.operator_id,
+        "name": n.name,
+        "status": n.status,
+        "specs": specs | {"podmanVersion": n.podman_version},
+        "gpus": [_camel(asdict(gpu)) for gpu in n.gpus],
+        "region": n.region,
+        "country": n.country,
+        "hourlyRateCents": n.hourly_rate_cents,
+        "activeDeployments": n.active_deployments,
+        "maxDeployments": n.max_deployments,
+        "uptimePercent": n.uptime_percent,
+        "lastHeartbeat": rfc3339(n.last_heartbeat),
+        "createdAt": rfc3339(n.created_at),
+    }
+
+
+def template(t: Template) -> Json:
+    """One entry of the catalogue; its parameters stand among its variables."""
+    lists = [
+        {"name": p.name, "description": p.description, "default": None, "required": False,
+         "secret": False}
+        for p in t.parameters
+    ]  # fmt: skip
+    return {
+        "id": t.id,
+        "name": t.name,
+        "description": t.description,
+        "category": t.category,
+        "image": t.image,
+        "command": t.command,
+        "ports": [_port(p) for p in t.ports],
+        "env": [asdict(v) for v in t.env] + lists,
+        "volumes": [asdict(v) for v in t.volumes],
+        "resources": _resources(t.resources),
+        "gpu": _camel(asdict(t.gpu)),
+        "health": None if t.health is None else {"path": t.health.path, "port": t.health.port},
+        "access": t.access.value,
+    }
+
+
+def user(u: User) -> Json:
+    """A user, without anything that opens a door."""
+    return {
+        "id": u.id,
+        "email": u.email,
+        "role": u.role,
+        "disabled": u.disabled,
+        "createdAt": rfc3339(u.created_at),
+    }
+
+
+def token(t: Token) -> Json:
+    """A token, without its secret."""
+    return {
+        "id": t.id,
+        "name": t.name,
+        "scope": t.scope,
+        "createdAt": rfc3339(t.created_at),
+        "expiresAt": rfc3339(t.expires_at),
+        "lastUsedAt": None if t.last_used_at is None else rfc3339(t.last_used_at),
+    }
+
+
+def issued(made: IssuedToken) -> Json:
+    """A new token, this once with its text."""
+    return {"token": made.text, "apiToken": token(made.token)}
+
+
+def login(made: Login) -> Json:
+    """The answer to a login."""
+    expires = rfc3339(made.expires_at)
+    return {"token": made.token, "expiresAt": expires, "user": user(made.user)}
+
+
+def _resources(r: Resources) -> Json:
+    return {"cpus": r.cpus, "memoryMb": r.memory_mb, "shmMb": r.shm_mb, "gpus": r.gpus}
+
+
+def _stamps(d: Deployment) -> Json:
+    stamps = {"startedAt": d.started_at, "stoppedAt": d.stopped_at}
+    return {name: rfc3339(moment) for name, moment in stamps.items() if moment is not None}
+
+
+def _port(p: Port) -> Json:
+    return {"port": p.port, "protocol": p.protocol.value, "name": p.name}
+
+
+def _camel(fields: Json) -> Json:
+    return {to_camel(name): value for name, value in fields.items()}
