@@ -1,0 +1,154 @@
+"""The commands about deployments that are there."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from appliance.cli.find import Deployment, deployment_id
+from appliance.cli.options import AsJson, Timeout, Wait
+from appliance.cli.output import (
+    money,
+    print_facts,
+    print_json,
+    print_table,
+    status_text,
+    tell,
+)
+from appliance.cli.progress import pull_text, wait_for
+from appliance.cli.remote import JsonObject, Remote
+from appliance.domain.deployment import Status
+
+
+def ps(
+    remote: Remote,
+    *,
+    status: Annotated[Status | None, typer.Option(help="Only those in this status.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List deployments, newest first."""
+    found = remote.listing("/deployments", "deployments", status=status)
+    if as_json:
+        print_json(found)
+    else:
+        columns = ("ID", "NAME", "STATUS", "IMAGE", "ENDPOINT", "COST")
+        print_table(columns, (_row(deployment) for deployment in found))
+
+
+def show(remote: Remote, *, deployment: Deployment, as_json: AsJson = False) -> None:
+    """Show everything about a deployment."""
+    found = remote.get(f"/deployments/{deployment_id(remote, deployment)}")["deployment"]
+    if as_json:
+        print_json(found)
+    else:
+        print_facts(_facts(found))
+
+
+def start(
+    remote: Remote,
+    *,
+    deployment: Deployment,
+    wait: Wait = False,
+    timeout_s: Timeout = 1800,
+    as_json: AsJson = False,
+) -> None:
+    """Start a stopped deployment."""
+    _order(remote, deployment, "start", ("running", timeout_s) if wait else None, as_json=as_json)
+
+
+def stop(
+    remote: Remote,
+    *,
+    deployment: Deployment,
+    wait: Wait = False,
+    timeout_s: Timeout = 60,
+    as_json: AsJson = False,
+) -> None:
+    """Stop a deployment; its volumes stay."""
+    _order(remote, deployment, "stop", ("stopped", timeout_s) if wait else None, as_json=as_json)
+
+
+def restart(
+    remote: Remote,
+    *,
+    deployment: Deployment,
+    wait: Wait = False,
+    timeout_s: Timeout = 1800,
+    as_json: AsJson = False,
+) -> None:
+    """Stop a deployment and start it again."""
+    _order(remote, deployment, "restart", ("running", timeout_s) if wait else None, as_json=as_json)
+
+
+def rm(
+    remote: Remote,
+    *,
+    deployment: Deployment,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete a deployment and its volumes.
+
+    Nothing of it comes back, so on a terminal it asks first.
+    """
+    found_id = deployment_id(remote, deployment)
+    if sys.stdin.isatty() and not yes:
+        typer.confirm(f"Delete {deployment} and its volumes, for good?", abort=True, err=True)
+    answer = remote.delete(f"/deployments/{found_id}")
+    if as_json:
+        print_json(answer)
+    else:
+        tell(answer["message"])
+
+
+def _order(
+    remote: Remote, id_or_name: str, verb: str, wait: tuple[str, int] | None, *, as_json: bool
+) -> None:
+    found_id = deployment_id(remote, id_or_name)
+    deployment: JsonObject = remote.post(f"/deployments/{found_id}/{verb}")["deployment"]
+    if wait:
+        deployment = wait_for(remote, found_id, *wait)
+    if as_json:
+        print_json(deployment)
+    else:
+        tell(f"{id_or_name} is {deployment['status']}")
+
+
+def _row(deployment: JsonObject) -> tuple[object, ...]:
+    return (
+        deployment["id"],
+        deployment["name"],
+        status_text(deployment),
+        deployment["image"],
+        next((endpoint["url"] for endpoint in deployment["endpoints"]), None),
+        money(deployment["totalCost"]),
+    )
+
+
+def _facts(deployment: JsonObject) -> list[tuple[str, object]]:
+    reason = deployment.get("statusReason") or {}
+    resources = deployment.get("resources") or {}
+    return [
+        ("id", deployment["id"]),
+        ("name", deployment["name"]),
+        ("status", deployment["status"]),
+        ("reason", reason.get("message")),
+        ("pull", pull_text(deployment.get("pull")) or None),
+        ("health", deployment.get("health")),
+        ("template", deployment.get("templateId")),
+        ("image", deployment.get("image")),
+        ("command", " ".join(deployment.get("command") or ()) or None),
+        *(("endpoint", f"{e['url']} ({e['internalPort']})") for e in deployment["endpoints"]),
+        *(("env", f"{k}={v}") for k, v in (deployment.get("env") or {}).items()),
+        *(("volume", f"{v['name']}:{v['path']}") for v in deployment.get("volumes") or ()),
+        ("cpus", resources.get("cpus")),
+        ("memory MiB", resources.get("memoryMb")),
+        ("gpus", resources.get("gpus") or None),
+        ("restarts", deployment.get("restartCount")),
+        ("exit code", deployment.get("exitCode")),
+        ("created", deployment["createdAt"]),
+        ("started", deployment.get("startedAt")),
+        ("stopped", deployment.get("stoppedAt")),
+        ("cost", money(deployment["totalCost"])),
+        ("owner", deployment.get("userId")),
+    ]

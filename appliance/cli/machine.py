@@ -1,0 +1,178 @@
+"""The commands about the machine: the appliance itself, its health, its data, what it offers."""
+
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from appliance import log
+from appliance.cli.exits import CommandFailed, ExitCode
+from appliance.cli.options import AsJson
+from appliance.cli.output import print_facts, print_json, print_table, tell
+from appliance.cli.remote import JsonObject, Remote
+from appliance.config import Settings
+from appliance.domain.errors import ApplianceError
+
+if TYPE_CHECKING:  # at run time it would load the whole house, which other commands spare
+    from appliance.host.doctor import Check
+
+
+def serve(settings: Settings) -> None:
+    """Run the appliance in the foreground."""
+    from appliance import supervisor  # noqa: PLC0415 - the whole house, as above
+
+    log.set_up(settings.log_level)
+    raise typer.Exit(supervisor.run(settings))
+
+
+def doctor(settings: Settings, *, as_json: AsJson = False) -> None:
+    """Check this machine.
+
+    With or without a running appliance. Fails if a check does; one that only warns does not.
+    """
+    from appliance import supervisor  # noqa: PLC0415 - same
+
+    checks = supervisor.diagnose(settings)
+    if as_json:
+        print_json([_check_json(check) for check in checks])
+    else:
+        for check in checks:
+            tell(_check_text(check))
+    if any(check.status == "fail" for check in checks):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def restore(
+    settings: Settings,
+    *,
+    file: Annotated[Path, typer.Argument(help="A file of `appliance backup`.")],
+    as_json: AsJson = False,
+) -> None:
+    """Put a backup in place of the data.
+
+    Only while the appliance does not run.
+    """
+    from appliance import supervisor  # noqa: PLC0415 - same
+
+    try:
+        old = supervisor.restore(settings, file)
+    except (ApplianceError, OSError) as error:
+        raise CommandFailed(str(error)) from error
+    if as_json:
+        print_json({"file": str(file), "dataDir": str(settings.data_dir), "old": old and str(old)})
+        return
+    tell(f"{settings.data_dir} is restored from {file}")
+    if old:
+        tell(f"what was there before is in {old}")
+
+
+def backup(
+    remote: Remote,
+    *,
+    file: Annotated[Path, typer.Argument(help="Where to write; replaced if it is there.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write the appliance's data to a file.
+
+    Neither the volumes nor secret.key are in it; without that file the secrets of deployments
+    can't be opened. Only you can read it.
+    """
+    size = _write(file, remote.chunks("/backup"))
+    if as_json:
+        print_json({"file": str(file), "bytes": size})
+    else:
+        tell(f"{file}: {size} bytes")
+
+
+def templates(
+    remote: Remote,
+    *,
+    template: Annotated[str | None, typer.Argument(help="One of them, in full.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the templates, or show one."""
+    if template:
+        found = remote.get(f"/templates/{template}")["template"]
+        print_json(found) if as_json else print_facts(_template_facts(found))
+        return
+    all_of_them = remote.get("/templates")["templates"]
+    if as_json:
+        print_json(all_of_them)
+    else:
+        rows = ((t["id"], t["category"], t["image"], t["description"]) for t in all_of_them)
+        print_table(("ID", "CATEGORY", "IMAGE", "DESCRIPTION"), rows)
+
+
+def node(remote: Remote, *, as_json: AsJson = False) -> None:
+    """Show this machine as the API does."""
+    found = remote.get("/nodes")["nodes"][0]
+    if as_json:
+        print_json(found)
+    else:
+        print_facts(_node_facts(found))
+
+
+def _write(file: Path, chunks: Iterable[bytes]) -> int:
+    """Whole or not at all, mode 0600: a backup holds every account. Returns the size in bytes."""
+    try:
+        descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    except OSError as error:
+        raise CommandFailed(f"{file} can't be written: {error.strerror}") from error
+    part = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as target:
+            for chunk in chunks:
+                target.write(chunk)
+            target.flush()
+            os.fsync(target.fileno())
+            size = target.tell()
+        part.replace(file)
+    except OSError as error:
+        raise CommandFailed(f"{file} can't be written: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return size
+
+
+def _check_json(check: "Check") -> JsonObject:
+    return {
+        "name": check.name,
+        "status": check.status,
+        "detail": check.detail,
+        "remedy": check.remedy,
+    }
+
+
+def _check_text(check: "Check") -> str:
+    text = f"{check.status:<7} {check.name}: {check.detail}"
+    return f"{text}\n        {check.remedy}" if check.remedy else text
+
+
+def _template_facts(template: JsonObject) -> list[tuple[str, object]]:
+    ports = (f"{port['port']}/{port['protocol']}" for port in template["ports"])
+    health = template.get("health") or {}
+    return [
+        *((key, template[key]) for key in ("id", "name", "description", "category", "image")),
+        ("ports", " ".join(ports) or None),
+        *(("env", _variable(variable)) for variable in template["env"]),
+        *(("volume", f"{v['name']}:{v['path']}") for v in template["volumes"]),
+        ("health", health.get("path")),
+        ("access", template["access"]),
+        ("needs a GPU", "yes" if (template.get("gpu") or {}).get("required") else None),
+    ]
+
+
+def _variable(variable: JsonObject) -> str:
+    default = f"={variable['default']}" if variable.get("default") else ""
+    marks = "".join(f" ({mark})" for mark in ("required", "secret") if variable.get(mark))
+    return f"{variable['name']}{default}{marks} {variable.get('description') or ''}".strip()
+
+
+def _node_facts(node: JsonObject) -> list[tuple[str, object]]:
+    """The node with its specs unfolded, and a line a GPU."""
+    plain = [(key, value) for key, value in node.items() if key not in ("specs", "gpus")]
+    gpus = [("gpu", f"{gpu['name']} {gpu.get('vramMb')} MiB") for gpu in node["gpus"]]
+    return [*plain, *node["specs"].items(), *gpus]

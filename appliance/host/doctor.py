@@ -1,0 +1,195 @@
+"""What is right and wrong with this machine: facts are read thinly, and judged purely."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from appliance.host.firewall import unavailable
+from appliance.host.welcome import find_busybox
+
+NETWORK_PROGRAM_PLACES = (Path("/usr/lib/podman"), Path("/usr/libexec/podman"))
+PODMAN_FLOOR = (4, 3)
+PODMAN_ADVISED = (4, 9)
+SQLITE_MENDED = (3, 51, 3)
+GIB = 1024**3
+LEAST_FREE_BYTES = 5 * GIB
+LEAST_FREE_SHARE = 0.1
+CGROUP_V2 = Path("/sys/fs/cgroup/cgroup.controllers")
+CGROUP_V1_MEMORY = Path("/sys/fs/cgroup/memory")
+VERSION_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding; ``remedy`` says what to do about it."""
+
+    name: str
+    status: Literal["ok", "warn", "fail", "unknown"]
+    detail: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was read of the machine. ``memory_limits``: a cgroup can limit memory here."""
+
+    python: tuple[int, int]
+    podman: str | None
+    programs: frozenset[str]
+    static_busybox: bool
+    no_firewall: str | None
+    memory_limits: bool
+    free_bytes: int | None
+    total_bytes: int | None
+    data_mode: int | None
+    sqlite: str
+
+
+def examine(data_dir: Path, *, sqlite_version: str, trial: Check | None) -> list[Check]:
+    """Every finding about this machine; ``trial`` is what trying the OCI runtimes has shown."""
+    checks = judge(read(data_dir, sqlite_version))
+    return checks if trial is None else [*checks, trial]
+
+
+def judge(facts: Facts) -> list[Check]:
+    """The findings that follow from ``facts``."""
+    return [
+        _python(facts),
+        _podman(facts),
+        *_programs(facts),
+        _busybox(facts),
+        _firewall(facts),
+        _memory(facts),
+        _disk(facts),
+        _data_dir(facts),
+        _sqlite(facts),
+    ]
+
+
+def read(data_dir: Path, sqlite_version: str) -> Facts:
+    """Looks at the machine."""
+    place = next((p for p in (data_dir, *data_dir.parents) if p.exists()), Path("/"))
+    usage = shutil.disk_usage(place)
+    return Facts(
+        python=sys.version_info[:2],
+        podman=_podman_version(),
+        programs=frozenset(_programs_here()),
+        static_busybox=find_busybox() is not None,
+        no_firewall=unavailable(),
+        memory_limits=_memory_limits(),
+        free_bytes=usage.free,
+        total_bytes=usage.total,
+        data_mode=data_dir.stat().st_mode & 0o777 if data_dir.exists() else None,
+        sqlite=sqlite_version,
+    )
+
+
+def version_of(text: str) -> tuple[int, ...]:
+    """The numbers of a version: ``podman version 4.3.1`` is (4, 3, 1)."""
+    found = re.search(r"\d+(\.\d+)+", text)
+    return tuple(map(int, found[0].split("."))) if found else ()
+
+
+def _python(f: Facts) -> Check:
+    text = ".".join(map(str, f.python))
+    fine = f.python >= (3, 11)
+    return Check("python", "ok" if fine else "fail", text, "" if fine else "install 3.11 or newer")
+
+
+def _podman(f: Facts) -> Check:
+    if f.podman is None:
+        return Check("podman", "fail", "not found", "apt-get install podman")
+    version = version_of(f.podman)
+    if version < PODMAN_FLOOR:
+        return Check("podman", "fail", f.podman, "4.3 or newer is needed")
+    if version < PODMAN_ADVISED:
+        return Check("podman", "warn", f.podman, "works; newer ones mend known vulnerabilities")
+    return Check("podman", "ok", f.podman)
+
+
+def _programs(f: Facts) -> Iterator[Check]:
+    needs: dict[str, tuple[Literal["warn", "fail"], str]] = {
+        "netavark": ("fail", "containers get no network"),
+        "aardvark-dns": ("warn", "containers resolve no names"),
+        "catatonit": ("warn", "containers have no init: slow to stop, zombies stay"),
+    }
+    for name, (status, effect) in needs.items():
+        if name in f.programs:
+            yield Check(name, "ok", "found")
+        else:
+            yield Check(name, status, f"not found: {effect}", f"apt-get install {name}")
+
+
+def _busybox(f: Facts) -> Check:
+    if f.static_busybox:
+        return Check("busybox", "ok", "static")
+    detail = "no static one: the welcome template has no image, OCI runtimes can't be tried"
+    return Check("busybox", "warn", detail, "apt-get install busybox-static")
+
+
+def _firewall(f: Facts) -> Check:
+    if f.no_firewall is None:
+        return Check("firewall", "ok", "containers are kept from this machine's services")
+    detail = f"{f.no_firewall}: containers can reach this machine's services"
+    return Check("firewall", "warn", detail, "run as root, with nftables installed")
+
+
+def _memory(f: Facts) -> Check:
+    if f.memory_limits:
+        return Check("memory limits", "ok", "a cgroup controller is there")
+    return Check("memory limits", "fail", "no memory cgroup: limits would not hold",
+                 "boot with cgroup_enable=memory")  # fmt: skip
+
+
+def _disk(f: Facts) -> Check:
+    if f.free_bytes is None or not f.total_bytes:
+        return Check("disk", "unknown", "could not be read")
+    detail = f"{f.free_bytes / GIB:.1f} of {f.total_bytes / GIB:.1f} GiB free"
+    short = f.free_bytes < LEAST_FREE_BYTES or f.free_bytes / f.total_bytes < LEAST_FREE_SHARE
+    if short:
+        return Check("disk", "warn", detail, "images need room: below 5 GiB or 10 % pulls fail")
+    return Check("disk", "ok", detail)
+
+
+def _data_dir(f: Facts) -> Check:
+    if f.data_mode is None:
+        return Check("data directory", "ok", "not there yet; the first start makes it")
+    if f.data_mode & 0o077:
+        return Check("data directory", "fail", f"mode {f.data_mode:o}", "chmod 700")
+    return Check("data directory", "ok", f"mode {f.data_mode:o}")
+
+
+def _sqlite(f: Facts) -> Check:
+    if version_of(f.sqlite) < SQLITE_MENDED:
+        detail = f"{f.sqlite} can damage a database that two write; here only one ever does"
+        return Check("sqlite", "ok", detail)
+    return Check("sqlite", "ok", f.sqlite)
+
+
+def _podman_version() -> str | None:
+    podman = shutil.which("podman")
+    if podman is None:
+        return None
+    done = subprocess.run(  # noqa: S603 - an absolute path and a constant
+        [podman, "--version"], capture_output=True, text=True, timeout=VERSION_S, check=False
+    )
+    return done.stdout.strip() or None
+
+
+def _programs_here() -> Iterator[str]:
+    for name in ("netavark", "aardvark-dns", "catatonit"):
+        beside = any((place / name).exists() for place in NETWORK_PROGRAM_PLACES)
+        if beside or shutil.which(name):
+            yield name
+
+
+def _memory_limits() -> bool:
+    try:
+        return CGROUP_V1_MEMORY.is_dir() or "memory" in CGROUP_V2.read_text().split()
+    except OSError:
+        return False

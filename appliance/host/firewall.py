@@ -1,0 +1,73 @@
+"""Keeps containers away from this machine's services: one nftables table of ours.
+
+Containers of one network reach every service of the host that listens on all addresses, whatever
+Podman's ``isolate`` says (measured). What they may: answer connections the host opened (published
+ports), and ask Podman's own DNS. Containers of different networks are kept apart by Podman's
+``isolate=true``, which every network of ours has. The host itself and everybody else's IPv6 stay
+untouched; from our bridges (``nn…``) IPv6 is dropped, for a container reaches the host by the
+bridge's link-local address even on a network without IPv6 (measured).
+"""
+
+import os
+import shutil
+from ipaddress import IPv4Network
+
+import anyio
+
+NFT_S = 10.0
+
+
+def ruleset(table: str, pool: IPv4Network) -> str:
+    """The nft(8) script that puts the table in place, or replaces it, in one transaction."""
+    return f"""\
+add table inet {table}
+delete table inet {table}
+table inet {table} {{
+    chain input {{
+        type filter hook input priority filter; policy accept;
+        iifname "lo" accept
+        meta nfproto ipv6 iifname != "nn*" accept
+        ip saddr != {pool} accept
+        ct state established,related accept
+        meta l4proto {{ tcp, udp }} th dport 53 accept
+        drop
+    }}
+    chain forward {{
+        type filter hook forward priority filter; policy accept;
+        ip saddr {pool} ip daddr 169.254.0.0/16 drop
+    }}
+}}
+"""
+
+
+class Firewall:
+    """Puts the rules in place. They stay when the appliance ends, as the containers do."""
+
+    def __init__(self, table: str, pool: IPv4Network) -> None:
+        self._table = table
+        self._pool = pool
+
+    async def apply(self) -> str | None:
+        """Puts them in place; None if they are, else why they can't be."""
+        missing = unavailable()
+        return missing or await _nft(ruleset(self._table, self._pool))
+
+    async def remove(self) -> str | None:
+        """Takes them away; None if they are gone, else why they can't be."""
+        return await _nft(f"add table inet {self._table}\ndelete table inet {self._table}\n")
+
+
+def unavailable() -> str | None:
+    """Why this process can't have a firewall at all; None if it can."""
+    if os.geteuid() != 0:
+        return "only root can set firewall rules"
+    return None if shutil.which("nft") else "nft is missing (Debian: nftables)"
+
+
+async def _nft(script: str) -> str | None:
+    try:
+        with anyio.fail_after(NFT_S):
+            done = await anyio.run_process(["nft", "-f", "-"], input=script.encode(), check=False)
+    except (OSError, TimeoutError) as error:
+        return f"nft: {error}"
+    return None if done.returncode == 0 else f"nft: {done.stderr.decode().strip()}"

@@ -1,0 +1,62 @@
+"""Logging as key=value lines on stderr: one event a line, times in UTC, no secret in any of them.
+
+``log.info("pulled", extra={"deployment": "dep_4k2v9xq0m7ab", "duration_ms": 812})`` becomes
+``time=2026-01-15T10:30:00.123Z level=info logger=appliance.engine event=pulled deployment=…``.
+An error answered with an ``errorId`` is logged with the field ``errorId``, so that one finds
+the other.
+"""
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TextIO
+
+TOKEN = re.compile(r"\bnn_([0-9a-z]+)_[0-9A-Za-z_-]+")
+"""An API token; its middle is its public id, which may be shown."""
+
+PLAIN = re.compile(r"[^\s\"=\\]+")
+"""What needs no quotes as a value."""
+
+STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+"""The attributes every record has; all others came by ``extra``."""
+
+
+def redact(text: str) -> str:
+    """``text`` with the secret part of every token gone."""
+    return TOKEN.sub(r"nn_\1_***", text)
+
+
+class KeyValueFormatter(logging.Formatter):
+    """One line a record, whatever is in it: line breaks are escaped inside quotes."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, redacted as a whole, so that no field can slip by."""
+        return redact(" ".join(f"{key}={_quoted(value)}" for key, value in self._fields(record)))
+
+    def _fields(self, record: logging.LogRecord) -> Iterator[tuple[str, object]]:
+        moment = datetime.fromtimestamp(record.created, UTC)
+        yield "time", moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+        yield "level", record.levelname.lower()
+        yield "logger", record.name
+        yield "event", record.getMessage()
+        yield from ((k, v) for k, v in vars(record).items() if k not in STANDARD)
+        if record.exc_info:
+            yield "exception", self.formatException(record.exc_info)
+
+
+def set_up(level: str, stream: TextIO | None = None) -> None:
+    """Sends everything from ``level`` (``debug`` … ``error``) on to ``stream``, stderr if None."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(KeyValueFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # a line for every request to Podman or to a health check drowns what matters
+    for name in ("httpx", "httpcore", "urllib3", "podman", "asyncio", "aiosqlite"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    return text if PLAIN.fullmatch(text) and text.isprintable() else json.dumps(text)

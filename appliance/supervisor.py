@@ -1,0 +1,325 @@
+"""The only composition root: what is made, in which order it starts, and how it ends.
+
+Start: data directory, lock, database, then one task group that owns everything else: Podman's
+service, the engine, the listeners, the signals. An error that escapes anywhere ends the process,
+and the next start is the recovery.
+
+Stop (SIGTERM): listeners close, streams are told, what is under way gets a few seconds, the rest
+is cancelled; containers go on. A second signal ends at once.
+"""
+
+import logging
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import psutil
+import uvloop
+from anyio.abc import TaskGroup
+
+from appliance import listeners
+from appliance.api import app as api
+from appliance.api.routes import CONTROL_ROUTES, ROUTES
+from appliance.api.services import Services
+from appliance.auth.accounts import Accounts
+from appliance.clock import Clock, SystemClock
+from appliance.config import Settings
+from appliance.domain.errors import ApplianceError, RuntimeFailure
+from appliance.domain.ids import new_id
+from appliance.engine.assembly import Engine, Materials, assemble
+from appliance.engine.catalogue import PACKAGED_TEMPLATES, Catalogue
+from appliance.engine.deployments import House
+from appliance.engine.nodes import NodeProfile, Nodes
+from appliance.engine.vault import Vault, load_key
+from appliance.host import welcome
+from appliance.host.doctor import Check, examine
+from appliance.host.firewall import Firewall
+from appliance.host.instance import held, prepare_data_dir
+from appliance.host.node import read_specs
+from appliance.runtime.credentials import Credentials
+from appliance.runtime.home import PodmanHome
+from appliance.runtime.imports import import_image
+from appliance.runtime.podman import PodmanRuntime, connect
+from appliance.runtime.pull import PullDeadlines
+from appliance.runtime.service import PodmanService
+from appliance.runtime.trial import TrialResult, find_runtime, read_result
+from appliance.store import backup, meta, nodes
+from appliance.store.database import SQLITE_VERSION, Database, open_database
+
+GRACE_S = 4
+"""What open requests get after SIGTERM; with Podman's own end it all stays below 15 s."""
+
+EXIT_UNUSABLE = 3
+SERVICE_WAIT_S = 5.0
+WELCOME_AGAIN_S = 10.0
+BACKUP_CHUNK_BYTES = 256 * 1024
+MIB = 1024 * 1024
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: Settings) -> int:
+    """Runs the appliance until it is told to stop; the process's exit code."""
+    try:
+        prepare_data_dir(settings.data_dir)
+        with held(settings.lock):
+            uvloop.run(serve(settings))
+    except (ApplianceError, OSError, ValueError) as error:
+        log.error("the appliance can't run: %s", error)  # noqa: TRY400 - told in words, not as a trace
+        return EXIT_UNUSABLE
+    return 0
+
+
+def diagnose(settings: Settings) -> Sequence[Check]:
+    """What is right and wrong with this machine; works with and without a running appliance."""
+    trial = None if settings.podman_url else read_result(_home(settings))
+    verdict = None if trial is None else _trial_check(trial)
+    return examine(settings.data_dir, sqlite_version=SQLITE_VERSION, trial=verdict)
+
+
+def restore(settings: Settings, file: Path) -> Path | None:
+    """Puts a backup in place of the data; answers where the old data is kept, if there was any.
+
+    Raises:
+        Conflict: the appliance runs.
+        StoreUnusable, OSError: the file is no backup; nothing was changed.
+    """
+    prepare_data_dir(settings.data_dir)
+    with held(settings.lock):
+        return backup.restore(file, settings.database)
+
+
+async def serve(settings: Settings) -> None:
+    """The appliance, from start to stop. The data directory is ours."""
+    clock = SystemClock()
+    db = await open_database(settings.database)
+    try:
+        async with anyio.create_task_group() as tasks:
+            plant = await _power_up(settings, clock, db, tasks)
+            await _open(settings, db, clock, plant, tasks)
+            tasks.cancel_scope.cancel()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await db.close()
+    log.info("stopped; containers go on")
+
+
+@dataclass(frozen=True, slots=True)
+class _Plant:
+    """The working parts behind the API."""
+
+    runtime: PodmanRuntime
+    engine: Engine
+    catalogue: Catalogue
+    node_id: str
+
+
+async def _power_up(settings: Settings, clock: Clock, db: Database, tasks: TaskGroup) -> _Plant:
+    """Podman and the engine, at work."""
+    prefix = await meta.instance_prefix(db)
+    node = await nodes.register(db, clock.now())
+    runtime = await _podman(settings, prefix, clock, tasks)
+    catalogue = _catalogue(settings)
+    house = _house(settings, prefix, node.id)
+    vault = Vault(load_key(settings.secret_key))
+    engine = assemble(
+        Materials(db, runtime, clock, catalogue, vault, house, tasks, settings.stop_grace_s)
+    )
+    tasks.start_soon(engine.run)
+    tasks.start_soon(_keep_out, settings, prefix)
+    return _Plant(runtime, engine, catalogue, node.id)
+
+
+async def _podman(settings: Settings, prefix: str, clock: Clock, tasks: TaskGroup) -> PodmanRuntime:
+    """Finds Podman's service or runs one; the welcome image is made on the way."""
+    home = _home(settings)
+    home.prepare()
+    trial = await find_runtime(home, welcome.find_busybox(), os.environ)
+    url = settings.podman_url
+    if url is None:
+        service = PodmanService(home, _podman_environ(settings))
+        tasks.start_soon(service.run)
+        url = service.url
+        with anyio.move_on_after(SERVICE_WAIT_S):
+            await service.ready.wait()
+    deadlines = PullDeadlines(stall_s=settings.pull_stall_s, total_s=settings.pull_total_s)
+    runtime = connect(
+        url, prefix=prefix, limits=trial.limits, clock=clock,
+        credentials=Credentials(settings.auth_file) if settings.auth_file.exists() else None,
+        pull_deadlines=deadlines,
+    )  # fmt: skip
+    if not await _welcome(url, runtime):
+        tasks.start_soon(_welcome_later, url, runtime, clock)
+    return runtime
+
+
+async def _welcome(url: str, runtime: PodmanRuntime) -> bool:
+    """Sees to it that the welcome image is on this machine; False: Podman does not answer."""
+    busybox = welcome.find_busybox()
+    if busybox is None:
+        log.warning("no static busybox: the welcome template has no image (install busybox-static)")
+        return True
+    archive = welcome.build_archive(busybox)
+    exact = f"{welcome.REPOSITORY}:{welcome.digest(archive)}"
+    try:
+        if await runtime.image(exact) is None:
+            tags = (exact, welcome.REFERENCE)
+            await import_image(url, tags, archive, welcome.changes(archive))
+    except RuntimeFailure as error:
+        log.warning("the welcome image is not made yet: %s", error)
+        return False
+    return True
+
+
+async def _welcome_later(url: str, runtime: PodmanRuntime, clock: Clock) -> None:
+    while not await _welcome(url, runtime):
+        await clock.sleep(WELCOME_AGAIN_S)
+
+
+async def _keep_out(settings: Settings, prefix: str) -> None:
+    """Containers reach no service of this machine."""
+    problem = await Firewall(f"appliance_{prefix}", settings.network_pool).apply()
+    if problem is not None:
+        log.warning("containers can reach this machine's services: %s", problem)
+
+
+async def _open(
+    settings: Settings, db: Database, clock: Clock, plant: _Plant, tasks: TaskGroup
+) -> None:
+    """Listens until a signal comes, then closes in good order."""
+    accounts = Accounts(db, clock)
+    owner = await accounts.machine_owner()
+    stopping = anyio.Event()
+    services = _services(settings, db, clock, plant, accounts, owner.user_id, stopping)
+    apps = (
+        (
+            api.create_app(services, ROUTES, api.bearer(accounts)),
+            listeners.tcp(settings.listen_http),
+        ),
+        (
+            api.create_app(services, CONTROL_ROUTES, api.owner_or_bearer(accounts, owner)),
+            listeners.unix(settings.control_socket),
+        ),
+    )
+    servers = [(listeners.server(app, grace_s=GRACE_S), sock) for app, sock in apps]
+    async with anyio.create_task_group() as serving:
+        tasks.start_soon(_watch_signals, stopping)
+        for server, sock in servers:
+            serving.start_soon(_serve_on, server, sock)
+        log.info("ready address=%s data=%s", _http_url(apps[0][1]), settings.data_dir)
+        await stopping.wait()
+        for server, _ in servers:
+            server.should_exit = True
+    settings.control_socket.unlink(missing_ok=True)
+
+
+async def _serve_on(server: listeners.Server, sock: socket.socket) -> None:
+    await server.serve(sockets=[sock])
+
+
+async def _watch_signals(stopping: anyio.Event) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            if stopping.is_set():
+                os._exit(128 + number)
+            log.info("stopping signal=%s", signal.Signals(number).name)
+            stopping.set()
+
+
+def _services(
+    settings: Settings,
+    db: Database,
+    clock: Clock,
+    plant: _Plant,
+    accounts: Accounts,
+    operator_id: str,
+    stopping: anyio.Event,
+) -> Services:
+    profile = NodeProfile(
+        operator_id=operator_id,
+        name=settings.node_name or socket.gethostname(),
+        specs=read_specs(settings.data_dir),
+        region=settings.region,
+        country=settings.country,
+        hourly_rate_cents=settings.hourly_rate_cents,
+        max_deployments=settings.max_deployments,
+    )
+    engine = plant.engine
+    return Services(
+        deployments=engine.deployments,
+        logs=engine.logs,
+        feed=engine.feed,
+        nodes=Nodes(db, clock, profile, engine.pulse),
+        catalogue=plant.catalogue,
+        pulse=engine.pulse,
+        accounts=accounts,
+        backup=lambda: _backup(settings, db),
+        stopping=stopping,
+    )
+
+
+async def _backup(settings: Settings, db: Database) -> AsyncIterator[bytes]:
+    """A consistent copy, sent from a file that is gone as soon as it is open."""
+    copy = anyio.Path(settings.data_dir / new_id("backup"))
+    try:
+        await backup.make(db, Path(copy))
+        file = await copy.open("rb")
+    finally:
+        await copy.unlink(missing_ok=True)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        async with file:
+            while chunk := await file.read(BACKUP_CHUNK_BYTES):
+                yield chunk
+
+    return chunks()
+
+
+def _home(settings: Settings) -> PodmanHome:
+    return PodmanHome(settings.podman_dir, settings.podman_root, settings.network_pool)
+
+
+def _podman_environ(settings: Settings) -> dict[str, str]:
+    """Podman reads the credentials itself too, but fails at everything if the file is missing."""
+    there = settings.auth_file.exists()
+    extra = {"REGISTRY_AUTH_FILE": str(settings.auth_file)} if there else {}
+    return {**os.environ, **extra}
+
+
+def _catalogue(settings: Settings) -> Catalogue:
+    owned = settings.templates_dir if settings.templates_dir.is_dir() else None
+    catalogue = Catalogue.load(PACKAGED_TEMPLATES, owned)
+    for problem in catalogue.problems:
+        log.warning("template left out: %s", problem)
+    return catalogue
+
+
+def _house(settings: Settings, prefix: str, node_id: str) -> House:
+    return House(
+        node_id=node_id,
+        prefix=prefix,
+        rate_cents=settings.hourly_rate_cents,
+        max_deployments=settings.max_deployments,
+        cpus=psutil.cpu_count() or 1,
+        memory_mb=psutil.virtual_memory().total // MIB,
+    )
+
+
+def _http_url(sock: socket.socket) -> str:
+    host, port = sock.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _trial_check(trial: TrialResult) -> Check:
+    """What the trial of OCI runtimes found, in words."""
+    failed = [a for a in trial.attempts if a.error is not None]
+    why = "; ".join(f"{a.runtime} (nofile {a.nofile}): {a.error}" for a in failed)
+    if not trial.works:
+        remedy = "install runc or crun, busybox-static, and look at the error"
+        return Check("oci runtime", "fail", trial.problem or why, remedy)
+    used = f"{trial.runtime}, nofile {trial.limits.nofile}, nproc {trial.limits.nproc}"
+    return Check("oci runtime", "ok", f"{used}; did not work: {why}" if why else used)

@@ -1,0 +1,168 @@
+"""Figures, printed, both sides in the same run. Nothing here gates: timings are noisy."""
+
+import sqlite3
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import psutil
+import pytest
+from box import Api, Box, wait_for
+from podman_harness import free_ports
+
+pytestmark = [pytest.mark.bench, pytest.mark.podman]
+
+ROUNDS = 20
+ROWS = 10_000
+BARE = """
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+async def hello(request): return JSONResponse({"hello": "world"})
+uvicorn.run(Starlette(routes=[Route("/", hello)]), host="127.0.0.1", port=PORT, http="httptools",
+            loop="uvloop", access_log=False, log_level="error", lifespan="off", ws="none")
+"""
+
+
+def show(name: str, figure: float, target: str) -> None:
+    print(f"\n{name}: {figure:.3g} (must reach {target})")
+
+
+def median_s(work: Callable[[], None], rounds: int = ROUNDS) -> float:
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def run_by_cli(box: Box) -> None:
+    box.podman(
+        "run", "-d", "--name", f"cli{time.monotonic_ns()}", "-p", "127.0.0.1::8080",
+        "localhost/test/busybox", "sleep", "1000",
+    )  # fmt: skip
+
+
+def plain(api: Api) -> str:
+    return str(
+        api.create(
+            templateId=None, customImage="localhost/test/busybox", command=["sleep", "1000"],
+            ports=[{"port": 8080}],
+        )["id"]
+    )  # fmt: skip
+
+
+def test_post_to_running_against_podman_run(api: Api) -> None:
+    def deploy() -> None:
+        api.until(plain(api), "running")
+
+    deploy()
+    run_by_cli(api.box)
+    ours, theirs = median_s(deploy), median_s(lambda: run_by_cli(api.box))
+    print(f"\n  ours {ours * 1000:.0f} ms, podman run -d {theirs * 1000:.0f} ms")
+    show("POST to running / podman run -d", ours / theirs, "<= 1.0")
+
+
+def test_twenty_at_once_against_one_after_the_other(api: Api) -> None:
+    began = time.perf_counter()
+    ids = [plain(api) for _ in range(20)]
+    for i in ids:
+        api.until(i, "running", within_s=60)
+    ours = time.perf_counter() - began
+    began = time.perf_counter()
+    for _ in range(20):
+        run_by_cli(api.box)
+    theirs = time.perf_counter() - began
+    print(f"\n  ours {ours:.2f} s, podman {theirs:.2f} s")
+    show("20 at once / 20 podman run -d", ours / theirs, "<= 0.8")
+
+
+def test_idle_with_what_runs_now(api: Api) -> None:
+    assert api.box.process is not None
+    process = psutil.Process(api.box.process.pid)
+    running = api.http.get("/deployments?status=running").json()["pagination"]["total"]
+    process.cpu_percent()
+    time.sleep(30)  # an idle share of a core is what is measured
+    print(f"\n  {running} running deployments")
+    show("idle RSS MiB", process.memory_info().rss / 2**20, "<= 90")
+    show("idle share of a core, percent", process.cpu_percent(), "<= 0.5")
+
+
+@pytest.fixture
+def bare() -> Iterator[str]:
+    [port] = free_ports(1)
+    process = subprocess.Popen([sys.executable, "-c", BARE.replace("PORT", str(port))])
+    url = f"http://127.0.0.1:{port}/"
+    wait_for(lambda: _answers(url))
+    yield url
+    process.terminate()
+    process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def wrk(url: str, token: str) -> float:
+    """Requests a second over 16 connections, by wrk(1)."""
+    done = subprocess.run(
+        ["wrk", "-t", "1", "-c", "16", "-d", "5", "-H", f"Authorization: Bearer {token}", url],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "Non-2xx" not in done.stdout, done.stdout
+    [line] = [x for x in done.stdout.splitlines() if x.startswith("Requests/sec")]
+    return float(line.split()[1])
+
+
+def seed_rows(box: Box) -> None:
+    """10,000 stopped deployments, copied from one; the appliance does not run."""
+    with sqlite3.connect(box.data / "appliance.db") as db:
+        columns = [r[1] for r in db.execute("PRAGMA table_info(deployment)")]
+        [first] = db.execute(
+            "SELECT id FROM deployment WHERE desired <> 'deleted' LIMIT 1"
+        ).fetchone()
+        fixed = {"id": "'dep_s' || n.value", "desired": "'stopped'", "status": "'stopped'",
+                 "observed_intent": "intent", "container_id": "NULL", "hostname": "NULL",
+                 "created_us": "created_us - n.value"}  # fmt: skip
+        values = ", ".join(fixed.get(c, c) for c in columns)
+        numbers = "WITH n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < ?)"
+        db.execute(
+            f"{numbers} INSERT INTO deployment ({', '.join(columns)}) "
+            f"SELECT {values} FROM deployment, n WHERE id = ?",
+            (ROWS, first),
+        )
+    db.close()
+
+
+def test_reads_and_start_up_with_10_000_rows(api: Api, bare: str) -> None:
+    live = api.http.get("/deployments?status=running").json()["pagination"]["total"]
+    api.box.terminate()
+    seed_rows(api.box)
+    began = time.perf_counter()
+    api.box.start()
+    print(f"\n  {live} live containers")
+    show("start-up to healthy, s", time.perf_counter() - began, "<= 2")
+    token = api.box.token()
+    total = api.http.get("/deployments?limit=1").json()["pagination"]["total"]
+    assert total >= ROWS
+    base = wrk(bare, token)
+    one = wrk(f"{api.box.url}/deployments/dep_s1", token)
+    page = wrk(f"{api.box.url}/deployments?limit=20&page=3", token)
+    print(f"\n  requests/s: bare {base:.0f}, one {one:.0f}, page of 20 {page:.0f}")
+    show("GET one / bare", one / base, ">= 0.25")
+    show("GET a page of 20 of 10,000 / bare", page / base, ">= 0.12")
+
+
+def test_many_clients_read_at_once(api: Api) -> None:
+    with ThreadPoolExecutor(32) as pool:
+        answers = list(pool.map(lambda _: api.http.get("/deployments").status_code, range(500)))
+    assert set(answers) == {200}

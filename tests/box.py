@@ -1,0 +1,188 @@
+"""The appliance as its users run it: a process of its own, real Podman, HTTP over loopback."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from podman_harness import busybox_archive, free_ports, random_pool, remove_lab
+
+from appliance.runtime.home import PodmanHome
+from appliance.store import meta
+from appliance.store.database import open_database
+
+ROOT = Path(__file__).parents[1]
+READY_S = 20
+PASSWORD = "correct horse battery"
+
+
+@dataclass
+class Box:
+    """One appliance and its data directory; started, killed and started again."""
+
+    top: Path
+    port: int = field(init=False)
+    process: "subprocess.Popen[bytes] | None" = None
+
+    def __post_init__(self) -> None:
+        [self.port] = free_ports(1)
+        self.pool = random_pool()
+        self.home = PodmanHome(self.data / "podman", self.top / "root", self.pool)
+
+    @property
+    def data(self) -> Path:
+        return self.top / "data"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "APPLIANCE_DATA_DIR": str(self.data),
+            "APPLIANCE_PODMAN_ROOT": str(self.top / "root"),
+            "APPLIANCE_LISTEN_HTTP": f"127.0.0.1:{self.port}",
+            "APPLIANCE_NETWORK_POOL": str(self.pool),
+            "APPLIANCE_HOURLY_RATE_CENTS": "3600",
+        }
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        with (self.top / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "appliance", "serve"],
+                cwd=self.top, env=self.environ, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        wait_for(self.answers, within_s=READY_S, what=(self.top / "log").read_text)
+
+    def answers(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, (self.top / "log").read_text()
+        try:
+            return httpx.get(f"{self.url}/healthz").json()["runtime"] == "ok"
+        except httpx.TransportError:
+            return False
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def terminate(self, within_s: float = 15) -> int:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(within_s)
+
+    def cli(self, *arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "appliance", *arguments],
+            cwd=self.top, env=self.environ, input=stdin, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+
+    def podman(self, *arguments: str, stdin: bytes | None = None) -> str:
+        done = subprocess.run(
+            ["podman", *self.home.arguments(), *arguments],
+            cwd=self.top, env=self.home.environment(os.environ), input=stdin,
+            capture_output=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode().strip()
+
+    def client(self, token: str) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {token}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=20)
+
+    def token(self) -> str:
+        made = self.cli("token", "create", f"t{time.monotonic_ns()}")
+        assert made.returncode == 0, made.stderr
+        return made.stdout.strip()
+
+
+@dataclass
+class Api:
+    """A caller with a token."""
+
+    box: Box
+    http: httpx.Client
+
+    def node_id(self) -> str:
+        return str(self.http.get("/nodes").json()["nodes"][0]["id"])
+
+    def create(self, **fields: Any) -> dict[str, Any]:
+        body = {"nodeId": self.node_id(), "templateId": "welcome", **fields}
+        answer = self.http.post("/deployments", json=body)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json()["deployment"])
+
+    def get(self, deployment_id: str) -> dict[str, Any]:
+        answer = self.http.get(f"/deployments/{deployment_id}")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json()["deployment"])
+
+    def until(self, deployment_id: str, status: str, within_s: float = 20) -> dict[str, Any]:
+        wait_for(
+            lambda: self.get(deployment_id)["status"] == status,
+            within_s=within_s,
+            what=lambda: str(self.get(deployment_id)),
+        )
+        return self.get(deployment_id)
+
+
+def wait_for(
+    fact: Callable[[], bool], *, within_s: float = 10, what: Callable[[], str] = lambda: ""
+) -> None:
+    deadline = time.monotonic() + within_s
+    while not fact():
+        assert time.monotonic() < deadline, f"not within {within_s} s: {what()}"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[Box]:
+    made = Box(Path(tempfile.mkdtemp(prefix="nnbox-", dir="/tmp")))
+    try:
+        made.start()
+        made.podman("import", "-", "localhost/test/busybox:latest", stdin=busybox_archive())
+        yield made
+        made.terminate()
+        made.podman("rm", "--all", "--force", "--time=0", "--volumes")
+        made.podman("network", "prune", "--force")
+        drop_firewall(made)
+    finally:
+        if made.process is not None and made.process.poll() is None:
+            made.kill()
+        remove_lab(made.top)
+
+
+def drop_firewall(box: Box) -> None:
+    import anyio  # noqa: PLC0415 - only here
+
+    async def prefix() -> str:
+        db = await open_database(box.data / "appliance.db")
+        try:
+            return await meta.instance_prefix(db)
+        finally:
+            await db.close()
+
+    nft = shutil.which("nft")
+    if nft is not None:
+        table = f"appliance_{anyio.run(prefix)}"
+        subprocess.run([nft, "delete", "table", "inet", table], check=True)
+
+
+@pytest.fixture
+def api(box: Box) -> Iterator[Api]:
+    with box.client(box.token()) as http:
+        yield Api(box, http)

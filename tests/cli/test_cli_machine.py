@@ -1,0 +1,182 @@
+"""The machine's commands, help, and the shell's completion."""
+
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from canned import NODE, Canned, Run, deployment, page
+from starlette.responses import Response, StreamingResponse
+
+from appliance import __version__
+from appliance.cli.app import OWN_PROCESS, REMOTE, TOKEN, USER
+from appliance.cli.exits import ExitCode
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+TEMPLATE = {
+    "id": "ollama",
+    "name": "Ollama",
+    "description": "Runs models.",
+    "category": "ai",
+    "image": "docker.io/ollama/ollama:latest",
+    "ports": [{"port": 11434, "protocol": "http", "name": "api"}],
+    "env": [{"name": "KEY", "description": "A key.", "default": None, "required": True}],
+    "volumes": [{"name": "models", "path": "/root/.ollama"}],
+    "gpu": {"required": False, "minVramMb": None},
+    "health": {"path": "/api/version", "port": 11434},
+    "access": "private",
+}
+
+
+def test_a_backup_is_whole_and_only_its_owners(canned: Canned, run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "backup.db"
+    file.write_text("an older one")
+    canned.answer("POST /backup", Response(b"database", media_type="application/vnd.sqlite3"))
+    assert run("backup", str(file)).out == f"{file}: 8 bytes\n"
+    assert file.read_bytes() == b"database"
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_backup_that_breaks_off_leaves_the_older_one(
+    canned: Canned, run: Run, tmp_path: Path
+) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"data"
+        raise ConnectionResetError
+
+    file = tmp_path / "backup.db"
+    file.write_text("an older one")
+    canned.answer("POST /backup", StreamingResponse(body()))
+    assert run("backup", str(file)).code == 3
+    assert file.read_text() == "an older one"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["backup.db", "control.sock"]
+
+
+def test_a_backup_into_nowhere_is_told(canned: Canned, run: Run, tmp_path: Path) -> None:
+    canned.answer("POST /backup", Response(b"database"))
+    ended = run("backup", str(tmp_path / "none" / "backup.db"))
+    assert ended.code == 1
+    assert "can't be written: No such file or directory" in ended.err
+
+
+def test_restore_of_what_is_no_backup_says_so(run: Run, tmp_path: Path) -> None:
+    junk = tmp_path / "junk"
+    junk.write_text("no database" * 1000)
+    foreign = tmp_path / "foreign.db"
+    sqlite3.connect(foreign).execute("CREATE TABLE t (a)").connection.close()
+    data = str(tmp_path / "data")
+    for file in (junk, foreign, tmp_path / "none"):
+        ended = run("restore", str(file), "--data-dir", data)
+        assert ended.code == 1
+        assert ended.err.startswith("error: ")
+        assert str(file) in ended.err
+
+
+def test_templates_are_listed_and_shown(canned: Canned, run: Run) -> None:
+    canned.answer("GET /templates", {"templates": [TEMPLATE]})
+    canned.answer("GET /templates/ollama", {"template": TEMPLATE})
+    assert run("templates").out.splitlines()[1].split()[:2] == ["ollama", "ai"]
+    assert json.loads(run("templates", "--json").out) == [TEMPLATE]
+    shown = run("templates", "ollama").out
+    assert "KEY (required) A key." in shown
+    assert "11434/http" in shown
+    assert json.loads(run("templates", "ollama", "--json").out) == TEMPLATE
+    assert run("templates", "none").code == 4
+
+
+def test_the_node_is_shown_without_what_is_not_known(run: Run, canned: Canned) -> None:
+    shown = run("node").out
+    assert re.search(r"^cpuCores +2$", shown, re.MULTILINE)
+    assert re.search(r"^gpu +H200 143771 MiB$", shown, re.MULTILINE)
+    assert "region" not in shown
+    assert json.loads(run("node", "--json").out) == NODE
+    assert canned.asked
+
+
+def test_doctor_needs_no_appliance_and_fails_only_if_a_check_does(run: Run, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    ended = run("doctor", "--data-dir", str(tmp_path), "--json")
+    found = {check["name"]: check for check in json.loads(ended.out)}
+    assert found["data directory"]["status"] == "fail"
+    assert ended.code == 1
+    shown = run("doctor", "--data-dir", str(tmp_path)).out
+    assert re.search(r"^fail +data directory: mode 755\n +chmod 700$", shown, re.MULTILINE)
+    tmp_path.chmod(0o700)
+    ended = run("doctor", "--data-dir", str(tmp_path), "--json")
+    checks = json.loads(ended.out)
+    assert ended.code == int(any(check["status"] == "fail" for check in checks))
+
+
+def test_the_version_is_told(run: Run) -> None:
+    assert run("--version").out == f"{__version__}\n"
+
+
+def test_the_bare_command_shows_its_commands_and_exit_codes(run: Run) -> None:
+    ended = run("--help")
+    assert ended.code == 0
+    for command in (*OWN_PROCESS, *REMOTE):
+        assert re.search(rf"^  {command.__name__} ", ended.out, re.MULTILINE)
+    assert all(str(code.value) in ended.out for code in ExitCode)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        *([command.__name__] for command in (*OWN_PROCESS, *REMOTE)),
+        *(["user", verb] for verb in USER),
+        *(["token", verb] for verb in TOKEN),
+    ],
+    ids=" ".join,
+)
+def test_every_command_has_help_json_and_a_data_directory(run: Run, argv: list[str]) -> None:
+    shown = run(*argv, "--help").out
+    assert "--data-dir" in shown
+    assert ("--json" in shown) is (argv != ["serve"])
+
+
+@pytest.mark.parametrize("command", [c.__name__ for c in (*OWN_PROCESS, *REMOTE)])
+def test_every_command_stands_in_the_readme(command: str) -> None:
+    assert f"`{command}`" in README
+
+
+def test_serve_has_a_flag_for_every_setting(run: Run) -> None:
+    shown = run("serve", "--help").out
+    for flag in ("--listen-http", "--hourly-rate-cents", "--podman-root", "--pull-stall-s"):
+        assert flag in shown
+
+
+def completed(line: str, position: int) -> list[str]:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys; sys.argv = ['appliance']; from appliance.cli import main; main()",
+        ],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "_APPLIANCE_COMPLETE": "complete_bash",
+            "COMP_WORDS": line,
+            "COMP_CWORD": str(position),
+        },
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    return done.stdout.split()
+
+
+def test_the_shell_completes_the_names_and_ids_of_the_running_appliance(canned: Canned) -> None:
+    other = deployment(id="dep_other", name="dense")
+    canned.answer("GET /deployments", page("deployments", deployment(), other))
+    assert completed("appliance stop de", 2) == ["dense", "dep_other", "dep_xyz789"]
+
+
+def test_the_shell_completes_nothing_where_no_appliance_runs(tmp_path: Path) -> None:
+    assert completed(f"appliance show --data-dir {tmp_path} de", 4) == []

@@ -1,0 +1,162 @@
+"""Who may do what: every route against every kind of caller; every error in the one shape."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from box import PASSWORD, Api, Box
+
+from appliance.api.app import create_app
+from appliance.api.routes import ROUTES, Route
+from appliance.domain.permissions import Policy
+
+pytestmark = pytest.mark.podman
+PROTECTED = [r for r in ROUTES if r.policy is not Policy.PUBLIC]
+FOREIGN = [r for r in PROTECTED if r.path.startswith("/deployments/{id}")]
+PROBLEM = {"type", "title", "status", "detail", "code", "errorId"}
+
+
+def named(route: Route) -> str:
+    return f"{route.method} {route.path}"
+
+
+def login(box: Box, email: str) -> httpx.Client:
+    box.cli("user", "add", email, "--password-stdin", stdin=f"{PASSWORD}\n")
+    body = {"email": email, "password": PASSWORD}
+    answer = httpx.post(f"{box.url}/auth/login", json=body)
+    assert answer.status_code == 200, answer.text
+    return box.client(answer.json()["token"])
+
+
+@pytest.fixture(scope="module")
+def stranger(box: Box) -> Iterator[httpx.Client]:
+    with login(box, "oki@example.com") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def reader(box: Box) -> Iterator[httpx.Client]:
+    made = box.cli("token", "create", "reader", "--scope", "read")
+    assert made.returncode == 0, made.stderr
+    with box.client(made.stdout.strip()) as client:
+        yield client
+
+
+def check_problem(answer: httpx.Response, status: int) -> None:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json().keys() >= PROBLEM
+    assert answer.json()["status"] == status
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("route", PROTECTED, ids=named)
+@pytest.mark.parametrize("token", [None, "nn_garbage", "Basic x"])
+def test_nobody_gets_in_without_a_token(box: Box, route: Route, token: str | None) -> None:
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    url = box.url + route.path.replace("{id}", "x")
+    answer = httpx.request(route.method, url, headers=headers)
+    check_problem(answer, 401)
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("route", FOREIGN, ids=named)
+def test_a_foreign_deployment_is_not_found(api: Api, stranger: httpx.Client, route: Route) -> None:
+    theirs = api.create(templateId=None, customImage="localhost/none")["id"]
+    check_problem(stranger.request(route.method, route.path.replace("{id}", theirs)), 404)
+    assert api.get(theirs)["id"] == theirs
+    assert stranger.get("/deployments").json()["deployments"] == []
+    api.http.delete(f"/deployments/{theirs}")
+
+
+WRITES = [r for r in PROTECTED if r.policy in (Policy.WRITE, Policy.ADMIN_WRITE)]
+ADMINS = [r for r in PROTECTED if r.policy in (Policy.ADMIN_READ, Policy.ADMIN_WRITE)]
+
+
+@pytest.mark.parametrize("route", WRITES, ids=named)
+def test_a_read_token_writes_nothing(reader: httpx.Client, route: Route) -> None:
+    check_problem(reader.request(route.method, route.path.replace("{id}", "x")), 403)
+
+
+@pytest.mark.parametrize("route", ADMINS, ids=named)
+def test_a_user_is_no_admin(stranger: httpx.Client, route: Route) -> None:
+    check_problem(stranger.request(route.method, route.path.replace("{id}", "x")), 403)
+
+
+def test_a_route_without_a_policy_stops_the_start() -> None:
+    # None where a policy belongs is the very mistake that has to be caught.
+    with pytest.raises(TypeError, match="names no policy"):
+        create_app(None, [Route("GET", "/x", None, None)], None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [(b"{", 400), (b"[]", 400), (b'{"a": NaN}', 400), (b'{"a": 1, "a": 2}', 400), (b"\xff", 400),
+     (b"[" * 5000, 400), (b" " * 300_000, 413), (b"{}", 422)],
+)  # fmt: skip
+def test_a_body_that_is_none_is_refused(api: Api, body: bytes, status: int) -> None:
+    headers = {"Content-Type": "application/json"}
+    check_problem(api.http.post("/deployments", content=body, headers=headers), status)
+
+
+def test_another_content_type_is_refused(api: Api) -> None:
+    check_problem(api.http.post("/deployments", content=b"{}"), 415)
+
+
+def test_every_wrong_field_is_named_at_once(api: Api) -> None:
+    body = {"nodeId": 1, "templateId": "welcome", "foo": 1, "ports": [{"port": 0}],
+            "volumes": [{"name": "v", "path": "/../etc"}],
+            "resources": {"memoryMb": "x"}}  # fmt: skip
+    answer = api.http.post("/deployments", json=body)
+    check_problem(answer, 422)
+    assert {e["field"] for e in answer.json()["errors"]} == {
+        "nodeId", "foo", "ports.0.port", "volumes.0.path", "resources.memoryMb",
+    }  # fmt: skip
+
+
+def test_unknown_paths_and_verbs_have_the_shape_too(api: Api) -> None:
+    check_problem(api.http.get("/nowhere"), 404)
+    answer = api.http.put("/deployments")
+    check_problem(answer, 405)
+    assert answer.headers["allow"] == "POST, GET, HEAD"
+
+
+def test_a_revoked_token_opens_nothing_from_then_on(api: Api) -> None:
+    made = api.http.post("/auth/tokens", json={"name": "short"}).json()
+    with api.box.client(made["token"]) as other:
+        assert other.get("/deployments").status_code == 200
+        assert api.http.delete(f"/auth/tokens/{made['apiToken']['id']}").status_code == 200
+        check_problem(other.get("/deployments"), 401)
+
+
+def test_a_backup_restores_to_what_was(api: Api) -> None:
+    kept = api.create(templateId=None, customImage="localhost/none", name="kept")["id"]
+    file = api.box.top / "backup.db"
+    assert api.box.cli("backup", str(file)).returncode == 0
+    assert file.stat().st_mode & 0o777 == 0o600
+    api.http.delete(f"/deployments/{kept}")
+    busy = api.box.cli("restore", str(file))
+    assert busy.returncode == 1
+    assert "running" in busy.stderr
+    api.box.terminate()
+    restored = api.box.cli("restore", str(file))
+    assert restored.returncode == 0, restored.stderr
+    api.box.start()
+    assert api.get(kept)["name"] == "kept"
+
+
+def test_schemathesis_finds_no_5xx(api: Api) -> None:
+    program = Path(sys.executable).with_name("schemathesis")
+    token = api.http.headers["authorization"]
+    done = subprocess.run(
+        [str(program), "run", f"{api.box.url}/openapi.json", "-H", f"Authorization: {token}",
+         "--checks", "not_a_server_error", "--max-examples", "15", "--phases", "examples,fuzzing",
+         "--exclude-path", "/events", "--exclude-path", "/auth/logout", "--request-timeout", "10",
+         "--exclude-path", "/deployments/{id}/logs"],
+        cwd=api.box.top, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-500:]
+    assert "Tested: 24" in done.stdout, done.stdout[-1000:]

@@ -1,0 +1,133 @@
+"""``kill -9`` at any step, then a start: within 10 s no orphan, no ghost, no lost request."""
+
+import os
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from box import Api, Box, wait_for
+
+pytestmark = pytest.mark.podman
+MOMENTS_S = (0.0, 0.01, 0.03, 0.06, 0.1, 0.15, 0.25)
+
+
+def pid_of(box: Box, deployment_id: str) -> str:
+    name = f"name={deployment_id.replace('_', '-')}-g"
+    return box.podman("ps", "--format", "{{.Pid}}", "--filter", name)
+
+
+@pytest.mark.parametrize("moment_s", MOMENTS_S)
+def test_a_create_that_was_acknowledged_comes_up_once(api: Api, moment_s: float) -> None:
+    d = api.create()
+    time.sleep(moment_s)  # the moment of the crash is what is tested
+    api.box.kill()
+    api.box.start()
+    api.until(d["id"], "running", within_s=10)
+    names = api.box.podman("ps", "-a", "--format", "{{.Names}}").split()
+    assert len([n for n in names if d["id"][4:] in n]) == 1
+    api.http.delete(f"/deployments/{d['id']}")
+
+
+@pytest.mark.parametrize("moment_s", MOMENTS_S[::2])
+@pytest.mark.parametrize(("verb", "status"), [("stop", "stopped"), ("restart", "running")])
+def test_an_acknowledged_order_is_carried_out(
+    api: Api, verb: str, status: str, moment_s: float
+) -> None:
+    d = api.create()
+    api.until(d["id"], "running")
+    before = pid_of(api.box, d["id"])
+    assert api.http.post(f"/deployments/{d['id']}/{verb}").status_code == 202
+    time.sleep(moment_s)  # the moment of the crash is what is tested
+    api.box.kill()
+    api.box.start()
+    api.until(d["id"], status, within_s=10)
+    wait_for(lambda: pid_of(api.box, d["id"]) != before)
+    api.http.delete(f"/deployments/{d['id']}")
+
+
+@pytest.mark.parametrize("moment_s", MOMENTS_S[::2])
+def test_a_deleted_deployment_stays_deleted(api: Api, moment_s: float) -> None:
+    d = api.create()
+    api.until(d["id"], "running")
+    assert api.http.delete(f"/deployments/{d['id']}").status_code == 200
+    time.sleep(moment_s)  # the moment of the crash is what is tested
+    api.box.kill()
+    api.box.start()
+    assert api.http.get(f"/deployments/{d['id']}").status_code == 404
+    hyphened = d["id"].replace("_", "-")
+    wait_for(lambda: hyphened not in api.box.podman("ps", "-a"))
+    wait_for(lambda: hyphened not in api.box.podman("network", "ls"))
+
+
+def test_a_running_container_never_notices_and_the_cost_goes_on(api: Api) -> None:
+    d = api.create()
+    api.until(d["id"], "running")
+    began = time.monotonic()
+    pid = pid_of(api.box, d["id"])
+    for _ in range(2):
+        api.box.kill()
+        api.box.start()
+    api.until(d["id"], "running")
+    assert pid_of(api.box, d["id"]) == pid
+    cost = api.get(d["id"])["totalCost"]  # 3600 cents an hour: a cent a second
+    assert abs(cost - (time.monotonic() - began)) <= 2
+    assert api.get(d["id"])["restartCount"] == 0
+    api.http.delete(f"/deployments/{d['id']}")
+
+
+def test_an_exit_while_we_were_away_is_told_with_its_code(api: Api) -> None:
+    d = api.create(restartPolicy="never")
+    url = api.until(d["id"], "running")["endpoints"][0]["url"]
+    api.box.kill()
+    httpx.get(f"{url}/exit?code=7")
+    wait_for(lambda: pid_of(api.box, d["id"]) == "")
+    api.box.start()
+    failed = api.until(d["id"], "failed", within_s=10)
+    assert failed["exitCode"] == 7
+    assert failed["statusReason"] == {"code": "exited", "message": "Exited with code 7"}
+    api.http.delete(f"/deployments/{d['id']}")
+
+
+def test_sigterm_with_open_streams_ends_in_time_and_leaves_containers_alone(api: Api) -> None:
+    d = api.create()
+    api.until(d["id"], "running")
+    pid = pid_of(api.box, d["id"])
+    path = f"/deployments/{d['id']}/logs?follow=true"
+    with api.http.stream("GET", path) as logs, api.http.stream("GET", "/events") as events:
+        assert (logs.status_code, events.status_code) == (200, 200)
+        assert api.box.terminate(within_s=15) == 0
+    assert Path(f"/proc/{pid}").exists()
+    api.box.start()
+    assert pid_of(api.box, d["id"]) == pid
+    api.http.delete(f"/deployments/{d['id']}")
+
+
+def test_a_second_appliance_on_the_same_data_ends_at_once(api: Api) -> None:
+    done = api.box.cli("serve")
+    assert done.returncode == 3
+    assert "an appliance is running" in done.stderr
+
+
+def test_the_service_killed_under_us_comes_back_and_the_container_stays(api: Api) -> None:
+    d = api.create()
+    api.until(d["id"], "running")
+    pid = pid_of(api.box, d["id"])
+    service = _service_pid(api.box)
+    os.kill(service, 15)
+    wait_for(lambda: not Path(f"/proc/{service}").exists())
+    other = api.create()
+    api.until(other["id"], "running", within_s=20)
+    assert pid_of(api.box, d["id"]) == pid
+    for i in (d["id"], other["id"]):
+        api.http.delete(f"/deployments/{i}")
+
+
+def _service_pid(box: Box) -> int:
+    assert box.process is not None
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            command = (entry / "cmdline").read_bytes().split(b"\0")
+            if b"system" in command and str(box.home.directory).encode() in command[-2]:
+                return int(entry.name)
+    raise AssertionError("no service of ours runs")

@@ -1,0 +1,60 @@
+"""What the doctor makes of the facts."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from appliance.host.doctor import Check, Facts, examine, judge, version_of
+
+GIB = 1024**3
+FINE = Facts(
+    python=(3, 12), podman="podman version 5.4.2",
+    programs=frozenset({"netavark", "aardvark-dns", "catatonit"}), static_busybox=True,
+    no_firewall=None, memory_limits=True, free_bytes=50 * GIB, total_bytes=100 * GIB,
+    data_mode=0o700, sqlite="3.51.3",
+)  # fmt: skip
+
+
+def status(facts: Facts, name: str) -> str:
+    [check] = [c for c in judge(facts) if c.name == name]
+    assert check.status == "ok" or check.detail
+    return check.status
+
+
+def test_a_machine_that_has_everything_is_fine() -> None:
+    assert {c.status for c in judge(FINE)} == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("facts", "name", "expected"),
+    [
+        (replace(FINE, podman=None), "podman", "fail"),
+        (replace(FINE, podman="podman version 3.4.4"), "podman", "fail"),
+        (replace(FINE, podman="podman version 4.3.1"), "podman", "warn"),
+        (replace(FINE, programs=frozenset()), "netavark", "fail"),
+        (replace(FINE, programs=frozenset()), "catatonit", "warn"),
+        (replace(FINE, static_busybox=False), "busybox", "warn"),
+        (replace(FINE, no_firewall="only root can"), "firewall", "warn"),
+        (replace(FINE, memory_limits=False), "memory limits", "fail"),
+        (replace(FINE, free_bytes=4 * GIB), "disk", "warn"),
+        (replace(FINE, free_bytes=9 * GIB), "disk", "warn"),
+        (replace(FINE, free_bytes=None), "disk", "unknown"),
+        (replace(FINE, data_mode=0o755), "data directory", "fail"),
+        (replace(FINE, python=(3, 10)), "python", "fail"),
+    ],
+)
+def test_what_is_wrong_is_told(facts: Facts, name: str, expected: str) -> None:
+    assert status(facts, name) == expected
+
+
+def test_versions_are_read_from_words() -> None:
+    assert version_of("podman version 4.3.1") == (4, 3, 1)
+    assert version_of("none") == ()
+
+
+def test_this_machine_is_examined_and_the_trial_comes_last(tmp_path: Path) -> None:
+    trial = Check("oci runtime", "ok", "runc")
+    checks = examine(tmp_path, sqlite_version="3.40.1", trial=trial)
+    assert checks[-1] == trial
+    assert {c.name for c in checks} >= {"podman", "disk", "firewall"}

@@ -1,0 +1,197 @@
+"""Settings: one name everywhere, one order of precedence, every error at once."""
+
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+
+from appliance.config import Address, Settings, SettingsError, find_data_dir, flag, load, variable
+from appliance.config.load import SETTINGS
+
+RIGHT = {
+    "data_dir": "/srv/a",
+    "listen_http": "[::1]:9000",
+    "listen_https": "0.0.0.0:443",
+    "domain": "Box.Example.org",
+    "node_name": "attic",
+    "region": "home",
+    "country": "de",
+    "hourly_rate_cents": "150",
+    "max_deployments": "7",
+    "podman_url": "unix:///run/podman/podman.sock",
+    "podman_root": "/srv/podman",
+    "network_pool": "10.99.0.0/16",
+    "registry_auth_file": "/srv/auth.json",
+    "pull_stall_s": "5",
+    "pull_total_s": "50",
+    "stop_grace_s": "0",
+    "log_level": "DEBUG",
+}
+WRONG = {
+    "listen_http": ["0.0.0.0:8080", "8080", "localhost:8080", "127.0.0.1:99999", "127.0.0.1:x"],
+    "listen_https": ["0.0.0.0", "example.org:443", "0.0.0.0:-1"],
+    "domain": ["-a.org", "a..b", "x" * 300, "a_b"],
+    "node_name": ["", " ", "a\nb", "x" * 65],
+    "region": ["x" * 65],
+    "country": ["Germany", "D1"],
+    "hourly_rate_cents": ["-1", "1.5", "1e3", "1000001", "９"],
+    "max_deployments": ["0", "many"],
+    "podman_url": ["ssh://root@host/run/podman.sock", "unix://podman.sock", "tcp://host"],
+    "network_pool": ["10.210.0.0", "8.8.0.0/16", "10.0.0.0/4", "10.1.0.1/16", "10.1.2.0/25"],
+    "pull_stall_s": ["0"],
+    "pull_total_s": ["0"],
+    "stop_grace_s": ["601"],
+    "log_level": ["loud"],
+}
+
+
+def write_toml(data_dir: Path, text: str) -> None:
+    (data_dir / "appliance.toml").write_text(text)
+
+
+def problems_of(flags: dict[str, str | None], environ: dict[str, str]) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        load(flags, environ)
+    return [str(p) for p in caught.value.problems]
+
+
+def test_without_any_source_the_defaults_hold(tmp_path: Path) -> None:
+    assert load({"data_dir": str(tmp_path)}, {}) == Settings(data_dir=tmp_path)
+    assert str(Settings(data_dir=tmp_path).listen_http) == "127.0.0.1:8080"
+    assert Settings(data_dir=tmp_path).network_pool == IPv4Network("10.210.0.0/16")
+
+
+def test_a_flag_beats_a_variable_beats_the_file(tmp_path: Path) -> None:
+    write_toml(tmp_path, 'region = "file"\ncountry = "FR"\nhourly_rate_cents = 1\n')
+    environ = {"APPLIANCE_REGION": "variable", "APPLIANCE_COUNTRY": "ES"}
+    settings = load({"data_dir": str(tmp_path), "region": "flag", "country": None}, environ)
+    assert (settings.region, settings.country, settings.hourly_rate_cents) == ("flag", "ES", 1)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_setting_is_read_from_a_flag_and_from_its_variable(name: str) -> None:
+    by_flag = load({"data_dir": "/srv/a", name: RIGHT[name]}, {})
+    by_variable = load({}, {"APPLIANCE_DATA_DIR": "/srv/a", variable(name): RIGHT[name]})
+    assert by_flag == by_variable
+    default = SETTINGS[name].default
+    assert getattr(by_flag, name) != default
+
+
+@pytest.mark.parametrize("name", [n for n in SETTINGS if n != "data_dir"])
+def test_every_setting_but_the_data_directory_is_read_from_the_file(
+    name: str, tmp_path: Path
+) -> None:
+    write_toml(tmp_path, f'{name} = "{RIGHT[name]}"\n')
+    in_file = load({"data_dir": str(tmp_path)}, {})
+    assert getattr(in_file, name) == getattr(load({"data_dir": "/", name: RIGHT[name]}, {}), name)
+
+
+@pytest.mark.parametrize(("name", "text"), [(n, t) for n, texts in WRONG.items() for t in texts])
+def test_a_wrong_value_is_refused_with_its_key_what_it_was_and_what_it_may_be(
+    name: str, text: str
+) -> None:
+    (problem,) = problems_of({"data_dir": "/srv/a", name: text}, {})
+    assert problem.startswith(f"{flag(name)}: {text!r} must be ")
+
+
+def test_all_errors_of_all_sources_are_reported_at_once(tmp_path: Path) -> None:
+    write_toml(tmp_path, "stop_grace = 3\nmax_deployments = true\npull_total_s = -1\n")
+    environ = {"APPLIANCE_LISTEN_HTTP": "0.0.0.0:1", "APPLIANCE_COUNTY": "DE"}
+    told = "\n".join(problems_of({"data_dir": str(tmp_path), "log_level": "loud"}, environ))
+    for part in (
+        "APPLIANCE_COUNTY: 'DE' is not a setting; did you mean APPLIANCE_COUNTRY?",
+        "stop_grace in ",
+        "is not a setting; did you mean stop_grace_s?",
+        "max_deployments in ",
+        "APPLIANCE_LISTEN_HTTP: '0.0.0.0:1' must be a loopback address",
+        "pull_total_s in ",
+        "--log-level: 'loud' must be one of debug, info, warning, error",
+    ):
+        assert part in told
+    assert len(told.splitlines()) == 6
+
+
+def test_variables_for_the_command_line_are_no_unknown_settings(tmp_path: Path) -> None:
+    environ = {"APPLIANCE_URL": "http://box", "APPLIANCE_TOKEN": "nn_a_b", "PATH": "/bin"}
+    assert load({"data_dir": str(tmp_path)}, environ) == Settings(data_dir=tmp_path)
+
+
+def test_an_empty_variable_counts_as_not_set(tmp_path: Path) -> None:
+    settings = load({"data_dir": str(tmp_path)}, {"APPLIANCE_REGION": ""})
+    assert settings.region is None
+
+
+def test_a_file_that_is_no_toml_is_named_with_the_line(tmp_path: Path) -> None:
+    write_toml(tmp_path, "region = \n")
+    (problem,) = problems_of({"data_dir": str(tmp_path)}, {})
+    assert "appliance.toml" in problem
+    assert "line 1" in problem
+
+
+def test_the_file_cannot_move_the_data_directory(tmp_path: Path) -> None:
+    write_toml(tmp_path, 'data_dir = "/elsewhere"\n')
+    (problem,) = problems_of({"data_dir": str(tmp_path)}, {})
+    assert "APPLIANCE_DATA_DIR" in problem
+
+
+def test_a_data_directory_too_deep_for_unix_sockets_is_refused() -> None:
+    (problem,) = problems_of({"data_dir": "/" + "d" * 100}, {})
+    assert "too long for the unix sockets" in problem
+
+
+def test_podman_is_found_by_container_host_unless_we_are_told_otherwise() -> None:
+    host = {"CONTAINER_HOST": "unix:///run/host.sock"}
+    assert load({"data_dir": "/a"}, host).podman_url == "unix:///run/host.sock"
+    told = load({"data_dir": "/a", "podman_url": "unix:///run/told.sock"}, host)
+    assert told.podman_url == "unix:///run/told.sock"
+    assert load({"data_dir": "/a", "podman_root": "/b"}, host).podman_url is None
+
+
+def test_a_container_host_we_cannot_speak_to_is_named() -> None:
+    (problem,) = problems_of({"data_dir": "/a"}, {"CONTAINER_HOST": "ssh://box/podman.sock"})
+    assert problem.startswith("CONTAINER_HOST: 'ssh://box/podman.sock' must be unix://")
+
+
+def test_a_storage_of_our_own_and_a_foreign_service_exclude_each_other() -> None:
+    flags: dict[str, str | None] = {"data_dir": "/a", "podman_root": "/b"}
+    (problem,) = problems_of({**flags, "podman_url": "unix:///c"}, {})
+    assert problem.startswith("--podman-root: '/b' means nothing beside podman_url")
+
+
+def test_a_relative_data_directory_is_taken_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load({"data_dir": "data"}, {}).data_dir == tmp_path / "data"
+
+
+def test_a_user_gets_a_data_directory_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert find_data_dir(None, {}) == Path("/home/ada/.local/share/appliance")
+    assert find_data_dir(None, {"XDG_DATA_HOME": "/x"}) == Path("/x/appliance")
+
+
+def test_root_has_the_machines_data_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert find_data_dir(None, {}) == Path("/var/lib/appliance")
+
+
+def test_everything_derived_lives_in_the_data_directory(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    derived = {
+        settings.database,
+        settings.lock,
+        settings.control_socket,
+        settings.secret_key,
+        settings.auth_file,
+        settings.podman_dir,
+        settings.templates_dir,
+    }
+    assert {path.parent for path in derived} == {tmp_path}
+    assert len(derived) == 7
+
+
+def test_an_address_is_written_as_it_is_read() -> None:
+    assert str(Address("::1", 80)) == "[::1]:80"
+    assert str(Address("127.0.0.1", 80)) == "127.0.0.1:80"
