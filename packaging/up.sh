@@ -1,0 +1,168 @@
+#!/usr/bin/env bash
+# Brings the appliance up on a fresh Debian 12/13 or Ubuntu 22.04/24.04, and deploys `welcome`.
+# Run again, it changes nothing and says so.
+#   packaging/up.sh           starts it in the background; packaging/down.sh stops it
+#   packaging/up.sh --serve   runs it in the foreground
+# APPLIANCE_* settings in the environment are used; NEURANET_VENV says where it is installed,
+# NEURANET_ADMIN_EMAIL who the first admin is.
+set -euo pipefail
+HERE=$(cd "$(dirname "$0")" && pwd)
+. "$HERE/common.sh"
+
+PACKAGES="podman runc crun catatonit busybox-static nftables iptables uidmap curl python3-venv"
+NETWORK_PACKAGES="netavark aardvark-dns"
+EMAIL=${NEURANET_ADMIN_EMAIL:-admin@localhost}
+
+main() {
+  case "${1:-}" in
+    "" | --serve) ;;
+    *) echo "usage: packaging/up.sh [--serve]" >&2; exit 2 ;;
+  esac
+  [ "$(id -u)" = 0 ] || exec sudo --preserve-env "$0" "$@"
+  install_packages
+  install_appliance
+  if [ "${1:-}" = --serve ]; then
+    running_pid >/dev/null && die "it runs already (pid $(running_pid)); packaging/down.sh stops it"
+    exec "$VENV/bin/appliance" serve
+  fi
+  start
+  local password
+  password=$(ensure_admin)
+  ensure_welcome
+  farewell "$password"
+}
+
+install_packages() {
+  local missing=() package
+  apt-cache show netavark >/dev/null 2>&1 || quietly "apt-get update" apt-get update
+  # Ubuntu 22.04 has no netavark; its Podman uses the CNI plugins.
+  apt-cache show netavark >/dev/null 2>&1 || NETWORK_PACKAGES=containernetworking-plugins
+  for package in $PACKAGES $NETWORK_PACKAGES; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok' || missing+=("$package")
+  done
+  if [ ${#missing[@]} -eq 0 ]; then
+    say "packages: all there"
+    return
+  fi
+  quietly "apt-get update" apt-get update
+  quietly "apt-get install ${missing[*]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y --no-install-recommends "${missing[@]}"
+  say "packages: installed ${missing[*]}"
+}
+
+find_python() {
+  local candidate
+  for candidate in python3 python3.13 python3.12 python3.11; do
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      command -v "$candidate"
+      return
+    fi
+  done
+  die "Python 3.11 or newer is needed (Ubuntu 22.04: apt-get install python3.11 python3.11-venv)"
+}
+
+install_appliance() {
+  local stamp
+  stamp=$(cd "$HERE/.." && find appliance web pyproject.toml -type f ! -name '*.pyc' -print0 |
+    sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1)
+  if [ "$(cat "$VENV/stamp" 2>/dev/null)" = "$stamp" ]; then
+    say "appliance: installed in $VENV"
+    return
+  fi
+  mkdir -p "$(dirname "$VENV")"
+  [ -x "$VENV/bin/python" ] || quietly "making $VENV" "$(find_python)" -m venv "$VENV"
+  quietly "pip install" "$VENV/bin/pip" install -q --upgrade --force-reinstall --no-deps "$HERE/.."
+  quietly "pip install" "$VENV/bin/pip" install -q "$HERE/.."
+  echo "$stamp" >"$VENV/stamp"
+  say "appliance: installed into $VENV"
+}
+
+start() {
+  local pid
+  if pid=$(running_pid); then
+    say "server: runs already (pid $pid)"
+    return
+  fi
+  (umask 077 && mkdir -p "$DATA_DIR")
+  setsid "$VENV/bin/appliance" serve >>"$LOG_FILE" 2>&1 </dev/null &
+  pid=$!
+  echo "$pid" >"$PID_FILE"
+  for _ in $(seq 150); do
+    if curl -fsS -m 2 "http://$HTTP/healthz" >/dev/null 2>&1; then
+      say "server: started (pid $pid), log in $LOG_FILE"
+      return
+    fi
+    kill -0 "$pid" 2>/dev/null || break
+    sleep 0.2
+  done
+  tail -n 5 "$LOG_FILE" >&2
+  die "the appliance did not come up"
+}
+
+# Prints the first admin's password if it made one.
+ensure_admin() {
+  local users password
+  users=$("$VENV/bin/appliance" user ls --json) || die "can't list the users"
+  if grep -q '"role": "admin"' <<<"$users"; then
+    say "admin: there is one" >&2
+    return
+  fi
+  password=$(head -c 15 /dev/urandom | base64 | tr '+/' 'xy')
+  "$VENV/bin/appliance" user add "$EMAIL" --admin --password-stdin <<<"$password" >/dev/null ||
+    die "can't add $EMAIL"
+  say "admin: added $EMAIL" >&2
+  echo "$password"
+}
+
+# By the public API, as any client would: a token of the machine's owner opens it.
+ensure_welcome() {
+  local token node body id status url
+  if "$VENV/bin/appliance" ps --json | grep -q '"templateId": "welcome"'; then
+    say "welcome: deployed already"
+  else
+    token=$("$VENV/bin/appliance" token create up --expires 1d) || die "can't make a token"
+    node=$(api "$token" GET /nodes | field id)
+    body="{\"nodeId\": \"$node\", \"templateId\": \"welcome\"}"
+    id=$(api "$token" POST /deployments "$body" | field id)
+    for _ in $(seq 150); do
+      status=$(api "$token" GET "/deployments/$id" | field status)
+      [ "$status" = running ] || [ "$status" = failed ] && break
+      sleep 0.2
+    done
+    "$VENV/bin/appliance" token revoke up >/dev/null
+    [ "$status" = running ] || { "$VENV/bin/appliance" show "$id" >&2; die "welcome is $status"; }
+    say "welcome: $id is running"
+  fi
+  url=$("$VENV/bin/appliance" ps --json | grep -o 'http://127[^"]*' | head -n 1)
+  [ -n "$url" ] || die "welcome has no endpoint; see: appliance ps"
+  curl -fsS -m 5 "$url/" >/dev/null || die "$url does not answer"
+  say "endpoint: $url answers"
+}
+
+api() {
+  local token=$1 method=$2 path=$3 body=${4:-}
+  curl -sS -m 10 --fail-with-body -X "$method" "http://$HTTP$path" \
+    -H "Authorization: Bearer $token" -H 'Content-Type: application/json' ${body:+-d "$body"} ||
+    die "$method $path"
+}
+
+# The first value of that name in an answer.
+field() { "$VENV/bin/python" -c '
+import json, sys
+answer = json.load(sys.stdin)
+found = answer.get("deployment") or answer["nodes"][0]
+print(found[sys.argv[1]])' "$1"; }
+
+farewell() {
+  say ""
+  say "The API is at http://$HTTP (on this machine)."
+  if [ -n "$1" ]; then
+    say "Log in as $EMAIL with the password $1 (shown this once)."
+  else
+    say "Log in as the admin you know."
+  fi
+  say "On this machine no login is needed: $VENV/bin/appliance --help"
+  say "Next: $VENV/bin/appliance templates; $VENV/bin/appliance deploy ollama --wait"
+}
+
+main "$@"
