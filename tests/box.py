@@ -14,11 +14,11 @@ from typing import Any
 
 import httpx
 import pytest
-from podman_harness import busybox_archive, free_ports, random_pool, remove_lab
 
 from appliance.runtime.home import PodmanHome
 from appliance.store import meta
 from appliance.store.database import open_database
+from tests.podman_harness import busybox_archive, free_ports, random_pool, remove_lab
 
 ROOT = Path(__file__).parents[1]
 READY_S = 20
@@ -70,7 +70,7 @@ class Box:
         assert self.process is not None
         assert self.process.poll() is None, (self.top / "log").read_text()
         try:
-            return httpx.get(f"{self.url}/healthz").json()["runtime"] == "ok"
+            return bool(httpx.get(f"{self.url}/healthz").json()["runtime"] == "ok")
         except httpx.TransportError:
             return False
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest_plugins = ["podman_harness", "registry_harness", "box"]
+pytest_plugins = ["tests.podman_harness", "tests.registry_harness", "tests.box"]
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 import anyio
 from anyio.streams.memory import MemoryObjectSendStream
-from fake_faults import Faults
 
 from appliance.clock import Clock, SystemClock
 from appliance.domain.deployment import Process
@@ -32,6 +31,7 @@ from appliance.runtime.port import (
     RuntimeEvent,
     RuntimeInfo,
 )
+from tests.fake_faults import Faults
 
 FIRST_HOST_PORT = 20_000
 FIRST_PID = 1_000_000  # never the number of a real process: pid_max is lower by default

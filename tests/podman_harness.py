@@ -24,7 +24,6 @@ from typing import ParamSpec, TypeVar
 import anyio
 import pytest
 from anyio.from_thread import start_blocking_portal
-from waiting import eventually
 
 from appliance.clock import SystemClock
 from appliance.host.welcome import find_busybox
@@ -34,6 +33,7 @@ from appliance.runtime.podman import PodmanRuntime, connect
 from appliance.runtime.pull import USUAL_DEADLINES, PullDeadlines
 from appliance.runtime.spec import MachineLimits
 from appliance.runtime.trial import find_runtime
+from tests.waiting import eventually
 
 BUSYBOX = "localhost/test/busybox:latest"
 NO_USER = "localhost/test/nouser:latest"

@@ -13,8 +13,9 @@ from pathlib import Path
 import anyio
 import pytest
 from anyio.abc import SocketStream
-from podman_harness import BUSYBOX, PodmanLab, apart, busybox_archive
-from waiting import eventually
+
+from tests.podman_harness import BUSYBOX, PodmanLab, apart, busybox_archive
+from tests.waiting import eventually
 
 USER, PASSWORD = "ada", "a password: with a colon"
 OPEN_PORT, LOCKED_PORT, RELAY_PORT, SILENT_PORT, CLOSED_PORT = range(5)

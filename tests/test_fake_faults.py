@@ -4,11 +4,11 @@ import math
 
 import anyio
 import pytest
-from fake_runtime import FakeRuntime
-from podman_harness import BUSYBOX
 
 from appliance.domain.errors import ContainerWedged, RuntimeTimeout, RuntimeUnavailable
 from appliance.domain.observed import ContainerState, ImageFacts
+from tests.fake_runtime import FakeRuntime
+from tests.podman_harness import BUSYBOX
 
 pytestmark = pytest.mark.anyio
 

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from served import Caller, Served, serving
 
 from appliance.domain.permissions import Role, Scope
+from tests.api.served import Caller, Served, serving
 
 
 @pytest.fixture

@@ -9,16 +9,14 @@ from typing import Any
 
 import anyio
 import httpx
-from fake_runtime import FakeRuntime
 from starlette.types import ASGIApp
-from waiting import eventually
 
 from appliance.api.app import bearer, create_app, owner_or_bearer
 from appliance.api.routes import CONTROL_ROUTES, ROUTES
 from appliance.api.services import Services
 from appliance.auth.accounts import Accounts
 from appliance.clock import SystemClock
-from appliance.domain.node import NodeSpecs
+from appliance.domain.node import DiskType, NodeSpecs
 from appliance.domain.observed import ImageFacts
 from appliance.domain.permissions import Principal, Role, Scope
 from appliance.engine.assembly import Engine, Materials, assemble
@@ -28,6 +26,8 @@ from appliance.engine.nodes import NodeProfile, Nodes
 from appliance.engine.vault import Vault
 from appliance.store import nodes
 from appliance.store.database import Database, open_database
+from tests.fake_runtime import FakeRuntime
+from tests.waiting import eventually
 
 PREFIX = "nntest0001"
 IMAGE = "docker.io/library/app:latest"
@@ -173,6 +173,6 @@ async def serving(path: Path) -> AsyncIterator[Served]:
 def _profile(operator_id: str) -> NodeProfile:
     specs = NodeSpecs(
         cpu_model="Test CPU", cpu_cores=4, cpu_threads=8, ram_mb=16_000, disk_gb=500,
-        disk_type="nvme", network_speed_mbps=None, os="Debian 12", gpus=(),
+        disk_type=DiskType.NVME, network_speed_mbps=None, os="Debian 12", gpus=(),
     )  # fmt: skip
     return NodeProfile(operator_id, "attic", specs, "home", "DE", RATE_CENTS, 100)

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from served import IMAGE, RATE_CENTS, Caller, Served, field_errors, problem
+
+from tests.api.served import IMAGE, RATE_CENTS, Caller, Served, field_errors, problem
 
 pytestmark = pytest.mark.anyio
 

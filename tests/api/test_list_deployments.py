@@ -1,7 +1,8 @@
 """``GET /deployments``: pages, filters, and nobody else's."""
 
 import pytest
-from served import Caller, Json, field_errors
+
+from tests.api.served import Caller, Json, field_errors
 
 pytestmark = pytest.mark.anyio
 

@@ -2,10 +2,10 @@
 
 import anyio
 import pytest
-from served import Caller, Served, problem
-from waiting import eventually
 
 from appliance.domain.errors import RuntimeUnavailable
+from tests.api.served import Caller, Served, problem
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 FAR = "registry.example/far:1"

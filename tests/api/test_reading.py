@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from served import Caller, Served, field_errors, problem
+
+from tests.api.served import Caller, Served, field_errors, problem
 
 pytestmark = pytest.mark.anyio
 LOG = """2024-01-15T10:32:00.000000000+00:00 stdout F Server started on port 11434

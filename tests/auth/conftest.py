@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from auth_cast import ADA_PASSWORD, BOB_PASSWORD
-from manual_clock import ManualClock
 
 from appliance.auth.accounts import Accounts
 from appliance.domain.permissions import Role
 from appliance.store.database import Database, open_database
 from appliance.store.users import User
+from tests.auth.auth_cast import ADA_PASSWORD, BOB_PASSWORD
+from tests.manual_clock import ManualClock
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
-from auth_cast import ADA_PASSWORD, BOB_PASSWORD
-from manual_clock import ManualClock
 
 from appliance.auth.accounts import OWNER_EMAIL, Accounts
 from appliance.auth.tokens import SESSIONS_A_USER
@@ -23,6 +21,8 @@ from appliance.store import deployments
 from appliance.store.database import Database
 from appliance.store.deployments import NewDeployment
 from appliance.store.users import User
+from tests.auth.auth_cast import ADA_PASSWORD, BOB_PASSWORD
+from tests.manual_clock import ManualClock
 
 pytestmark = pytest.mark.anyio
 HOME = "192.0.2.7"

@@ -1,10 +1,10 @@
 """How often one may try to log in."""
 
 import pytest
-from manual_clock import ManualClock
 
 from appliance.auth.limits import KEYS_MAX, Limit, LoginLimits, Rate, site
 from appliance.domain.errors import RateLimited
+from tests.manual_clock import ManualClock
 
 EMAIL = "ada@example.org"
 HOME = "192.0.2.7"

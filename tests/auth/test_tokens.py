@@ -6,7 +6,6 @@ from typing import Any
 
 import anyio
 import pytest
-from manual_clock import ManualClock
 
 from appliance.auth.accounts import Accounts
 from appliance.auth.token_text import _check, new_token, token_id
@@ -21,6 +20,7 @@ from appliance.domain.errors import (
 from appliance.domain.permissions import Principal, Role, Scope
 from appliance.store.database import Database, Row
 from appliance.store.users import User
+from tests.manual_clock import ManualClock
 
 pytestmark = pytest.mark.anyio
 

@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import psutil
 import pytest
-from box import Api, Box, wait_for
-from podman_harness import free_ports
+
+from tests.box import Api, Box, wait_for
+from tests.podman_harness import free_ports
 
 pytestmark = [pytest.mark.bench, pytest.mark.podman]
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from statistics import median
 
 import pytest
-from log_reference import NOON_NS, Record
 
 from appliance.domain.logline import Stream
 from appliance.runtime.logfile import tail
+from tests.log_reference import NOON_NS, Record
 
 BIG, SMALL = 1_000_000, 1_000
 STEP_NS = 1_000_000  # a line a millisecond: the last second has 1,000 lines in both logs

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from canned import NODE, Canned, Ended, Run, page, serving
 
 from appliance.cli import main
+from tests.cli.canned import NODE, Canned, Ended, Run, page, serving
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,8 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from canned import Canned, Run
+
+from tests.cli.canned import Canned, Run
 
 TOKEN = {
     "id": "tok_1",

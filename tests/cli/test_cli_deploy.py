@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from canned import Canned, Run, deployment
+
+from tests.cli.canned import Canned, Run, deployment
 
 ROUTE = "POST /deployments"
 ONE = "GET /deployments/dep_xyz789"

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from canned import Canned, Run, deployment, page
+
+from tests.cli.canned import Canned, Run, deployment, page
 
 OTHER = deployment(id="dep_other", name="other", status="stopped", endpoints=[], totalCost=5)
 ONE = "/deployments/dep_xyz789"

@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from canned import NODE, Canned, Run, deployment, page
 from starlette.responses import Response, StreamingResponse
 
 from appliance import __version__
 from appliance.cli.app import OWN_PROCESS, REMOTE, TOKEN, USER
 from appliance.cli.exits import ExitCode
+from tests.cli.canned import NODE, Canned, Run, deployment, page
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
-from canned import Canned, Run, page, problem, serving
 from starlette.responses import PlainTextResponse
+
+from tests.cli.canned import Canned, Run, page, problem, serving
 
 TOKEN = "nn_4k2v9xq0m7ab_secret"
 
@@ -84,7 +85,9 @@ def test_a_token_is_not_shown_to_the_network(run: Run, url: str) -> None:
     assert "must be https://" in ended.err
 
 
-@pytest.mark.parametrize("url", ["box", "ftp://box", "https://", "http://[::1", "http://box:x"])
+@pytest.mark.parametrize(
+    "url", ["tests.box", "ftp://box", "https://", "http://[::1", "http://box:x"]
+)
 def test_a_url_that_is_none_is_refused(run: Run, url: str) -> None:
     ended = run("ps", "--url", url)
     assert ended.code == 2

@@ -12,8 +12,9 @@ from typing import Any
 
 import anyio
 import pytest
-from canned import Canned, Run, problem
 from starlette.responses import StreamingResponse
+
+from tests.cli.canned import Canned, Run, problem
 
 LOGS = "GET /deployments/dep_xyz789/logs"
 HISTORY = "GET /deployments/dep_xyz789/events"

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from box import PASSWORD, Api, Box
 
 from appliance.api.app import create_app
 from appliance.api.routes import ROUTES, Route
 from appliance.domain.permissions import Policy
+from tests.box import PASSWORD, Api, Box
 
 pytestmark = pytest.mark.podman
 PROTECTED = [r for r in ROUTES if r.policy is not Policy.PUBLIC]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from box import Api, Box, wait_for
+
+from tests.box import Api, Box, wait_for
 
 pytestmark = pytest.mark.podman
 MOMENTS_S = (0.0, 0.01, 0.03, 0.06, 0.1, 0.15, 0.25)

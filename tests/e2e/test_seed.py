@@ -4,7 +4,8 @@ import re
 
 import httpx
 import pytest
-from box import Api, Box, wait_for
+
+from tests.box import Api, Box, wait_for
 
 pytestmark = pytest.mark.podman
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import anyio
 import pytest
-from fake_runtime import FakeRuntime
 
 from appliance.clock import SystemClock
 from appliance.domain.deployment import Status
@@ -20,6 +19,7 @@ from appliance.engine.deployments import House
 from appliance.engine.vault import Vault
 from appliance.engine.views import DeploymentView
 from appliance.store.database import Database, open_database
+from tests.fake_runtime import FakeRuntime
 
 PREFIX = "nntest0001"
 IMAGE = "docker.io/library/app:latest"

@@ -1,11 +1,11 @@
 """A deployment from order to grave, on the fake runtime."""
 
 import pytest
-from conftest import ADA, IMAGE, OKI, PREFIX, World, an_order, eventually
 
 from appliance.domain.deployment import RestartPolicy, Status
 from appliance.domain.errors import ImageFailure, InvalidRequest, NotFound
 from appliance.domain.order import Order
+from tests.engine.conftest import ADA, IMAGE, OKI, PREFIX, World, an_order, eventually
 
 pytestmark = pytest.mark.anyio
 MISSING = "docker.io/library/missing:latest"

@@ -7,14 +7,23 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
-from conftest import ADA, IMAGE, PREFIX, World, an_order, appliance, eventually, with_users
-from fake_runtime import FakeRuntime
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from appliance.domain.deployment import Desired, Status
 from appliance.domain.errors import NotFound
 from appliance.domain.observed import ImageFacts
+from tests.engine.conftest import (
+    ADA,
+    IMAGE,
+    PREFIX,
+    World,
+    an_order,
+    appliance,
+    eventually,
+    with_users,
+)
+from tests.fake_runtime import FakeRuntime
 
 VERBS = ("create", "start", "stop", "restart", "delete", "die", "crash", "away", "back")
 RESTING = {Desired.RUNNING: Status.RUNNING, Desired.STOPPED: Status.STOPPED}

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 import pytest
-from box import wait_for
 
 from appliance.host.firewall import ruleset
+from tests.box import wait_for
 
 pytestmark = pytest.mark.podman
 POOL = IPv4Network("10.99.0.0/24")

@@ -8,10 +8,6 @@ from contextlib import suppress
 from typing import Protocol
 
 from anyio import to_thread
-from fake_runtime import Behaviour, FakeRuntime
-from podman_harness import BUSYBOX, NO_USER, PodmanLab
-from registry_harness import Registry
-from waiting import eventually
 
 from appliance.domain.errors import StartRefused
 from appliance.domain.observed import ContainerName, ImageFacts
@@ -19,6 +15,10 @@ from appliance.runtime import labels, process
 from appliance.runtime.podman import PodmanRuntime
 from appliance.runtime.port import ContainerRuntime, ContainerSpec
 from appliance.runtime.spec import network_name
+from tests.fake_runtime import Behaviour, FakeRuntime
+from tests.podman_harness import BUSYBOX, NO_USER, PodmanLab
+from tests.registry_harness import Registry
+from tests.waiting import eventually
 
 UNTIL_TOLD = "while [ ! -s /tmp/exit ]; do sleep 0.05; done; exit $(cat /tmp/exit)"
 HUNGRY = "while [ ! -s /tmp/exit ]; do sleep 0.05; done; exec tail /dev/zero"

@@ -6,13 +6,21 @@ from typing import Any
 
 import anyio
 import pytest
-from podman_harness import BUSYBOX, NO_USER, new_prefix
-from subjects import HUNGRY, MIB, FakeSubject, PodmanSubject, Subject, a_spec, new_deployment
-from waiting import eventually
 
 from appliance.domain.errors import ImageFailure, NameInUse, NoSuchContainer, StartRefused
 from appliance.domain.observed import Container, ContainerState
 from appliance.runtime.port import ContainerSpec, PullProgress, RuntimeEvent
+from tests.podman_harness import BUSYBOX, NO_USER, new_prefix
+from tests.runtime.subjects import (
+    HUNGRY,
+    MIB,
+    FakeSubject,
+    PodmanSubject,
+    Subject,
+    a_spec,
+    new_deployment,
+)
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 

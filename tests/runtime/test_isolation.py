@@ -9,9 +9,6 @@ import anyio
 import psutil
 import pytest
 from anyio import to_thread
-from podman_harness import PodmanLab
-from subjects import MIB, a_spec, new_deployment
-from waiting import eventually
 
 from appliance.domain.errors import PortTaken, StartRefused
 from appliance.domain.observed import Container
@@ -19,6 +16,9 @@ from appliance.runtime import labels
 from appliance.runtime.podman import PodmanRuntime
 from appliance.runtime.port import ContainerSpec
 from appliance.runtime.spec import CAPABILITIES
+from tests.podman_harness import PodmanLab
+from tests.runtime.subjects import MIB, a_spec, new_deployment
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.anyio, pytest.mark.podman]
 

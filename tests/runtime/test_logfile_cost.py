@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from log_reference import NOON_NS, Record, append, messages, read_on, whole, write_all
 
 from appliance.runtime.logfile import CHUNK_BYTES, tail
 from appliance.runtime.logfollow import After, Last, LogFollower
 from appliance.runtime.logrecords import Place
+from tests.log_reference import NOON_NS, Record, append, messages, read_on, whole, write_all
 
 BIG, SMALL = 100_000, 1_000
 

@@ -12,7 +12,15 @@ import pytest
 from anyio.lowlevel import checkpoint
 from hypothesis import given
 from hypothesis import strategies as st
-from log_reference import (
+
+from appliance.clock import SystemClock
+from appliance.domain.instant import Instant
+from appliance.domain.logline import LogGap, LogLine, Stream
+from appliance.runtime import logfile, logfollow
+from appliance.runtime.logfile import tail
+from appliance.runtime.logfollow import After, Last, LogFollower, follow
+from appliance.runtime.logrecords import Place
+from tests.log_reference import (
     NOON_NS,
     Record,
     append,
@@ -23,14 +31,6 @@ from log_reference import (
     whole,
     write_all,
 )
-
-from appliance.clock import SystemClock
-from appliance.domain.instant import Instant
-from appliance.domain.logline import LogGap, LogLine, Stream
-from appliance.runtime import logfile, logfollow
-from appliance.runtime.logfile import tail
-from appliance.runtime.logfollow import After, Last, LogFollower, follow
-from appliance.runtime.logrecords import Place
 
 NOON = datetime.fromtimestamp(NOON_NS // 1_000_000_000, UTC)
 STREAMS: list[Stream] = ["stdout", "stderr"]

@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from log_reference import NOON_NS, Record, utc, write_all
 
 from appliance.domain.logline import LogLine
 from appliance.runtime.logrecords import (
@@ -15,6 +14,7 @@ from appliance.runtime.logrecords import (
     instant_ns,
     timestamp,
 )
+from tests.log_reference import NOON_NS, Record, utc, write_all
 
 
 def lines_of(content: bytes) -> list[LogLine]:

@@ -8,7 +8,10 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
-from log_reference import (
+
+from appliance.runtime.logfile import tail
+from appliance.runtime.logfollow import Last, LogFollower
+from tests.log_reference import (
     NOON_NS,
     append,
     assert_each_once,
@@ -20,9 +23,6 @@ from log_reference import (
     whole,
     write_all,
 )
-
-from appliance.runtime.logfile import tail
-from appliance.runtime.logfollow import Last, LogFollower
 
 SECOND_NS = 1_000_000_000
 

@@ -9,7 +9,12 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from log_reference import (
+
+from appliance.domain.logline import LogGap, LogLine
+from appliance.runtime.logfile import tail
+from appliance.runtime.logfollow import After, Last, LogFollower
+from appliance.runtime.logrecords import Place
+from tests.log_reference import (
     NOON_NS,
     Record,
     append,
@@ -22,11 +27,6 @@ from log_reference import (
     utc,
     whole,
 )
-
-from appliance.domain.logline import LogGap, LogLine
-from appliance.runtime.logfile import tail
-from appliance.runtime.logfollow import After, Last, LogFollower
-from appliance.runtime.logrecords import Place
 
 HOUR_NS = 3600 * 1_000_000_000
 

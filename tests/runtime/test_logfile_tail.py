@@ -9,11 +9,11 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from log_reference import NOON_NS, Record, append, reference, whole, write_all
 
 from appliance.domain.logline import LogLine, Stream
 from appliance.runtime import logfile
 from appliance.runtime.logfile import tail
+from tests.log_reference import NOON_NS, Record, append, reference, whole, write_all
 
 NOON = datetime.fromtimestamp(NOON_NS // 1_000_000_000, UTC)
 

@@ -7,8 +7,14 @@ from pathlib import Path
 
 import anyio
 import pytest
-from podman_harness import PodmanLab
-from registry_harness import (
+
+from appliance.domain.errors import ImageFailure
+from appliance.runtime.credentials import Credentials
+from appliance.runtime.podman import PodmanRuntime
+from appliance.runtime.port import PullProgress
+from appliance.runtime.pull import PullDeadlines, StallWatch, Tally
+from tests.podman_harness import PodmanLab
+from tests.registry_harness import (
     BIG_BYTES,
     CLOSED_PORT,
     PASSWORD,
@@ -18,13 +24,7 @@ from registry_harness import (
     Registry,
     relayed,
 )
-from waiting import eventually
-
-from appliance.domain.errors import ImageFailure
-from appliance.runtime.credentials import Credentials
-from appliance.runtime.podman import PodmanRuntime
-from appliance.runtime.port import PullProgress
-from appliance.runtime.pull import PullDeadlines, StallWatch, Tally
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 real = pytest.mark.podman

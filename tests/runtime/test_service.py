@@ -15,9 +15,6 @@ from pathlib import Path
 
 import anyio
 import pytest
-from podman_harness import BUSYBOX, PodmanLab, make_lab, remove_lab
-from subjects import a_spec, new_deployment
-from waiting import eventually
 
 from appliance.domain.deployment import Process
 from appliance.domain.errors import RuntimeUnavailable
@@ -25,6 +22,9 @@ from appliance.domain.observed import ContainerState
 from appliance.runtime import process
 from appliance.runtime.podman import PodmanRuntime
 from appliance.runtime.service import PodmanService
+from tests.podman_harness import BUSYBOX, PodmanLab, make_lab, remove_lab
+from tests.runtime.subjects import a_spec, new_deployment
+from tests.waiting import eventually
 
 APPLIANCE = """
 import os, sys, anyio

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from podman_harness import random_pool, remove_lab
 
 from appliance.host.welcome import find_busybox
 from appliance.runtime.home import PodmanHome
 from appliance.runtime.trial import allowed_limits, find_runtime, read_result
+from tests.podman_harness import random_pool, remove_lab
 
 pytestmark = [pytest.mark.anyio, pytest.mark.podman]
 
