@@ -23,6 +23,7 @@ from anyio.abc import TaskGroup
 
 from appliance import listeners
 from appliance.api import app as api
+from appliance.api import static
 from appliance.api.routes import CONTROL_ROUTES, ROUTES
 from appliance.api.services import Services
 from appliance.auth.accounts import Accounts
@@ -197,7 +198,9 @@ async def _open(
     services = _services(settings, db, clock, plant, accounts, owner.user_id, stopping)
     apps = (
         (
-            api.create_app(services, ROUTES, api.bearer(accounts)),
+            static.with_page(
+                api.create_app(services, ROUTES, api.bearer(accounts)), static.web_root()
+            ),
             listeners.tcp(settings.listen_http),
         ),
         (

@@ -18,7 +18,7 @@ import pytest
 from appliance.runtime.home import PodmanHome
 from appliance.store import meta
 from appliance.store.database import open_database
-from tests.podman_harness import busybox_archive, free_ports, random_pool, remove_lab
+from tests.podman_harness import apart, busybox_archive, free_ports, random_pool, remove_lab
 
 ROOT = Path(__file__).parents[1]
 READY_S = 20
@@ -167,8 +167,6 @@ def box() -> Iterator[Box]:
 
 
 def drop_firewall(box: Box) -> None:
-    import anyio  # noqa: PLC0415 - only here
-
     async def prefix() -> str:
         db = await open_database(box.data / "appliance.db")
         try:
@@ -178,7 +176,7 @@ def drop_firewall(box: Box) -> None:
 
     nft = shutil.which("nft")
     if nft is not None:
-        table = f"appliance_{anyio.run(prefix)}"
+        table = f"appliance_{apart(prefix)}"
         subprocess.run([nft, "delete", "table", "inet", table], check=True)
 
 

@@ -39,7 +39,7 @@ async def list_deployments(call: Call) -> Response:
     """Lists deployments, newest first."""
     q = call.query(DeploymentsQuery)
     views, total = await call.services.deployments.page(
-        call.caller, q.status, number=q.page, limit=q.limit
+        call.caller, q.status, q.q, number=q.page, limit=q.limit
     )
     items = [render.deployment(view) for view in views]
     return answer(render.page("deployments", items, number=q.page, limit=q.limit, total=total))

@@ -106,11 +106,18 @@ class Deployments:
         return created
 
     async def page(
-        self, caller: Principal, status: str | None, *, number: int, limit: int
+        self,
+        caller: Principal,
+        status: str | None,
+        text: str | None = None,
+        *,
+        number: int,
+        limit: int,
     ) -> tuple[list[DeploymentView], int]:
         """One page of what the caller sees, newest first, and how many there are in all."""
+        now = self._clock.now()
         rows, total = await deployments.page(
-            self._db, caller.sees, status, number=number, limit=limit, now=self._clock.now()
+            self._db, caller.sees, status, text, number=number, limit=limit, now=now
         )
         return [self._view(row) for row in rows], total
 

@@ -106,6 +106,20 @@ ORDER BY d.created_us DESC, d.id DESC LIMIT :limit OFFSET :offset
     for key, condition in PAGE_FILTERS.items()
 }
 
+FOUND = """
+FROM deployment d
+WHERE d.desired <> 'deleted' AND (:owner_id IS NULL OR d.owner_id = :owner_id)
+    AND (:status IS NULL OR d.shown = :status)
+    AND instr(lower(d.name || char(10) || d.id || char(10) || (d.spec ->> 'image')), lower(:text))
+"""
+
+SELECT_FOUND_TOTAL = f"SELECT count(*) {FOUND}"
+
+SELECT_FOUND = f"""
+SELECT d.*, {COST_COLUMN}, ({SELECT_FOUND_TOTAL}) AS total {FOUND}
+ORDER BY d.created_us DESC, d.id DESC LIMIT :limit OFFSET :offset
+"""
+
 ORDER = """
 UPDATE deployment SET desired = :desired, intent = intent + 1, version = version + 1,
     restart_intent = CASE WHEN :restart THEN intent + 1 ELSE restart_intent END,
@@ -197,16 +211,28 @@ async def count_active(db: Database) -> int:
 
 
 async def page(
-    db: Database, owner_id: str | None, status: str | None, *, number: int, limit: int, now: Instant
+    db: Database,
+    owner_id: str | None,
+    status: str | None,
+    text: str | None,
+    *,
+    number: int,
+    limit: int,
+    now: Instant,
 ) -> tuple[list[Priced], int]:
-    """One page, newest first, and how many there are in all."""
-    scope = {"owner_id": owner_id, "status": status}
-    sql = SELECT_PAGE[owner_id is not None, status is not None]
+    """One page, newest first, and how many there are in all.
+
+    ``text`` stands in the name, the id or the image, in any case (of A to Z).
+    """
+    scope = {"owner_id": owner_id, "status": status, "text": text}
+    page_sql, total_sql = SELECT_PAGE[owner_id is not None, status is not None], SELECT_TOTAL
+    if text is not None:
+        page_sql, total_sql = SELECT_FOUND, SELECT_FOUND_TOTAL
     window = {"limit": limit, "offset": (number - 1) * limit}
-    rows = await db.read(sql, {**scope, **window, **cost_parameters(now)})
+    rows = await db.read(page_sql, {**scope, **window, **cost_parameters(now)})
     if rows:
         return [_priced(row) for row in rows], int(rows[0]["total"])
-    [total] = await db.read(SELECT_TOTAL, scope)
+    [total] = await db.read(total_sql, scope)
     return [], int(total[0])
 
 

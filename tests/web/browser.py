@@ -1,0 +1,84 @@
+"""A real browser on the real page: Debian's Chromium, and what every visit has to keep to."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from tests.box import PASSWORD, Box
+
+ARGUMENTS = (
+    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+DESKTOP = {"width": 1440, "height": 900}
+TABLET = {"width": 1024, "height": 768}
+PHONE = {"width": 390, "height": 844}
+OWNER = "ada@example.org"
+
+VIOLATIONS = """
+window.violations = [];
+addEventListener('securitypolicyviolation',
+  (e) => window.violations.push(`${e.violatedDirective} ${e.blockedURI} ${e.sourceFile}`));
+"""
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser that speaks to loopback alone."""
+    path = shutil.which("chromium")
+    assert path, "chromium is not installed: packaging/test.sh brings it"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visit:
+    """Somebody at the page, and what their browser complained of."""
+
+    box: Box
+    context: BrowserContext
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+
+    def go(self, path: str = "/ui/") -> Page:
+        self.page.goto(self.box.url + path)
+        return self.page
+
+    def log_in(self, email: str = OWNER, password: str = PASSWORD) -> Page:
+        page = self.go("/ui/login")
+        page.get_by_label("E-mail").fill(email)
+        page.get_by_label("Password").fill(password)
+        page.get_by_role("button", name="Log in").click()
+        page.get_by_role("heading", name="Deployments", exact=True).wait_for()
+        return page
+
+    def check(self) -> None:
+        """Nothing was complained of: no error, no refused request, no breach of the policy."""
+        violations = self.page.evaluate("window.violations ?? []")
+        assert [*self.complaints, *violations] == []
+
+
+@contextmanager
+def visit(browser: Browser, box: Box, **options: Any) -> Iterator[Visit]:
+    """A fresh visit: no storage, no cache; checked at its end."""
+    context = browser.new_context(**{"viewport": DESKTOP, "color_scheme": "light", **options})
+    context.add_init_script(VIOLATIONS)
+    made = Visit(box, context, context.new_page())
+    made.page.on("console", lambda message: _note(made, message))
+    made.page.on("pageerror", lambda error: made.complaints.append(str(error)))
+    try:
+        yield made
+        made.check()
+    finally:
+        context.close()
+
+
+def _note(made: Visit, message: ConsoleMessage) -> None:
+    if message.type in ("error", "warning"):
+        made.complaints.append(f"{message.text} {message.location}")

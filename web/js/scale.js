@@ -1,0 +1,20 @@
+// @ts-check
+/** Scales that end on round numbers. Pure. */
+
+const STEPS = [1, 2, 2.5, 5, 10];
+
+/**
+ * The end of a scale that holds all values: round, and never nothing.
+ * @param {number[]} values
+ */
+export function peak(values) {
+  const highest = values.reduce((a, b) => Math.max(a, b), 0);
+  if (highest <= 0) return 1;
+  const magnitude = 10 ** Math.floor(Math.log10(highest));
+  return (STEPS.find((step) => step * magnitude >= highest) ?? 10) * magnitude;
+}
+
+/** Where a scale is labelled. @param {number} top */
+export function ticks(top) {
+  return [0, top / 2, top];
+}
