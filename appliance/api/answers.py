@@ -3,16 +3,10 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
+from appliance.api.shapes import Answer, LinkAnswer, LoginAnswer, SetupAnswer
 from appliance.domain.deployment import Access, Health, RestartPolicy, Status
-
-
-class Answer(BaseModel):
-    """Field names are the wire's; nothing else is sent."""
-
-    model_config = ConfigDict(extra="forbid", alias_generator=to_camel)
 
 
 class FieldProblem(Answer):
@@ -31,7 +25,7 @@ class Problem(Answer):
     detail: str
     code: str
     error_id: str
-    errors: list[FieldProblem] = []
+    errors: list[FieldProblem] = Field(default_factory=list)
 
 
 class EndpointAnswer(Answer):
@@ -219,6 +213,11 @@ ANSWERS: dict[str, tuple[str, type[Answer] | None]] = {
     "list_templates": (JSON, TemplatesAnswer),
     "get_template": (JSON, TemplateAnswer),
     "health": (JSON, HealthAnswer),
+    "login": (JSON, LoginAnswer),
+    "change_password": (JSON, SuccessAnswer),
+    "setup_state": (JSON, SetupAnswer),
+    "set_up": (JSON, LoginAnswer),
+    "make_setup_link": (JSON, LinkAnswer),
     "watch_events": ("text/event-stream", None),
     "make_backup": ("application/vnd.sqlite3", None),
 }

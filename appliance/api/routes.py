@@ -15,6 +15,8 @@ from appliance.api.queries import (
     LoginBody,
     LogsQuery,
     NodesQuery,
+    PasswordBody,
+    SetupBody,
     TokenBody,
     UserBody,
     UserChangeBody,
@@ -26,7 +28,10 @@ Handler = Callable[[Call], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One verb on one path. ``status`` is that of its good answer."""
+    """One verb on one path.
+
+    ``status`` is that of its good answer, ``fails`` those of bad ones that no other field implies.
+    """
 
     method: str
     path: str
@@ -35,6 +40,7 @@ class Route:
     status: int = 200
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
+    fails: tuple[int, ...] = ()
 
 
 READ, WRITE, PUBLIC = Policy.READ, Policy.WRITE, Policy.PUBLIC
@@ -51,14 +57,17 @@ ROUTES = (
     Route("POST", "/deployments/{id}/restart", handlers.restart_deployment, WRITE, 202),
     Route("GET", "/deployments/{id}/logs", handlers.read_logs, READ, query=LogsQuery),
     Route("GET", "/deployments/{id}/events", handlers.read_history, READ, query=HistoryQuery),
-    Route("GET", "/deployments/{id}/stats", handlers.read_stats, READ),
+    Route("GET", "/deployments/{id}/stats", handlers.read_stats, READ, fails=(502,)),
     Route("GET", "/events", handlers.watch_events, READ),
     Route("GET", "/nodes", handlers.list_nodes, READ, query=NodesQuery),
     Route("GET", "/nodes/{id}", handlers.get_node, READ),
     Route("GET", "/templates", handlers.list_templates, READ),
     Route("GET", "/templates/{id}", handlers.get_template, READ),
+    Route("GET", "/setup", accounts.setup_state, PUBLIC),
+    Route("POST", "/setup", accounts.set_up, PUBLIC, 201, body=SetupBody, fails=(403, 404)),
     Route("POST", "/auth/login", accounts.login, PUBLIC, body=LoginBody),
     Route("POST", "/auth/logout", accounts.logout, READ),
+    Route("POST", "/auth/password", accounts.change_password, WRITE, body=PasswordBody),
     Route("GET", "/auth/me", accounts.me, READ),
     Route("GET", "/auth/tokens", accounts.list_tokens, READ),
     Route("POST", "/auth/tokens", accounts.create_token, WRITE, 201, body=TokenBody),
@@ -72,5 +81,9 @@ ROUTES = (
 )
 # fmt: on
 
-CONTROL_ROUTES = (*ROUTES, Route("POST", "/backup", handlers.make_backup, ADMIN_WRITE))
+CONTROL_ROUTES = (
+    *ROUTES,
+    Route("POST", "/backup", handlers.make_backup, ADMIN_WRITE),
+    Route("POST", "/setup/link", accounts.make_setup_link, ADMIN_WRITE, fails=(404,)),
+)
 """Those of the control socket: what only somebody on the machine itself may do comes on top."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import anyio
 
 from appliance.auth.accounts import Accounts
+from appliance.auth.setup import Setup
 from appliance.engine.catalogue import Catalogue
 from appliance.engine.deployments import Deployments
 from appliance.engine.feed import Feed
@@ -25,5 +26,6 @@ class Services:
     catalogue: Catalogue
     pulse: Pulse
     accounts: Accounts
+    setup: Setup
     backup: Callable[[], Awaitable[AsyncIterator[bytes]]]
     stopping: anyio.Event

@@ -15,6 +15,7 @@ from appliance.api.app import bearer, create_app, owner_or_bearer
 from appliance.api.routes import CONTROL_ROUTES, ROUTES
 from appliance.api.services import Services
 from appliance.auth.accounts import Accounts
+from appliance.auth.setup import Setup
 from appliance.clock import SystemClock
 from appliance.domain.node import DiskType, NodeSpecs
 from appliance.domain.observed import ImageFacts
@@ -31,6 +32,7 @@ from tests.waiting import eventually
 
 PREFIX = "nntest0001"
 IMAGE = "docker.io/library/app:latest"
+ADDRESS = "http://appliance"
 PASSWORD = "correct horse battery"
 RATE_CENTS = 150
 CATALOGUE = Catalogue.load(PACKAGED_TEMPLATES, None)
@@ -94,7 +96,7 @@ class Served:
 
     def client(self, app: ASGIApp, **headers: str) -> httpx.AsyncClient:
         made = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://appliance", headers=headers
+            transport=httpx.ASGITransport(app), base_url=ADDRESS, headers=headers
         )
         self.clients.append(made)
         return made
@@ -156,8 +158,9 @@ async def serving(path: Path) -> AsyncIterator[Served]:
             services = Services(
                 deployments=engine.deployments, logs=engine.logs, feed=engine.feed,
                 nodes=Nodes(db, clock, _profile(owner.user_id), engine.pulse),
-                catalogue=catalogue, pulse=engine.pulse, accounts=accounts, backup=_backup,
-                stopping=stopping,
+                catalogue=catalogue, pulse=engine.pulse, accounts=accounts,
+                setup=Setup(accounts, clock, path.parent / "setup-link", ADDRESS),
+                backup=_backup, stopping=stopping,
             )  # fmt: skip
             tasks.start_soon(engine.run)
             await engine.pulse.first_round()

@@ -148,15 +148,18 @@ def test_a_backup_restores_to_what_was(api: Api) -> None:
     assert api.get(kept)["name"] == "kept"
 
 
+UNTRIED = ("/events", "/auth/logout", "/deployments/{id}/logs")
+"""Endless answers, and the end of the very token that is used."""
+
+
 def test_schemathesis_finds_no_5xx(api: Api) -> None:
     program = Path(sys.executable).with_name("schemathesis")
     token = api.http.headers["authorization"]
     done = subprocess.run(
         [str(program), "run", f"{api.box.url}/openapi.json", "-H", f"Authorization: {token}",
          "--checks", "not_a_server_error", "--max-examples", "15", "--phases", "examples,fuzzing",
-         "--exclude-path", "/events", "--exclude-path", "/auth/logout", "--request-timeout", "10",
-         "--exclude-path", "/deployments/{id}/logs"],
+         "--request-timeout", "10", *(f"--exclude-path={path}" for path in UNTRIED)],
         cwd=api.box.top, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-500:]
-    assert "Tested: 24" in done.stdout, done.stdout[-1000:]
+    assert f"Tested: {len(ROUTES) - len(UNTRIED)}" in done.stdout, done.stdout[-1000:]
