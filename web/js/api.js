@@ -114,6 +114,7 @@ export class Api {
    */
   async *stream(path, { query, lastId, signal, onOpen }) {
     const watch = new AbortController();
+    /** @type {Record<string, string>} */
     const headers = lastId ? { "Last-Event-ID": lastId } : {};
     const both = AbortSignal.any([signal, watch.signal]);
     const response = await this.#fetch("GET", path, { query, headers, signal: both });

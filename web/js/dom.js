@@ -75,7 +75,7 @@ export function safeLink(link) {
  * @returns {(Node | string)[]}
  */
 function nodes(children) {
-  return children.flat(Infinity).flatMap((child) => {
+  return /** @type {any[]} */ (children).flat(Infinity).flatMap((child) => {
     if (child === null || child === undefined || child === false || child === "") return [];
     return [child instanceof Node ? child : String(child)];
   });
@@ -83,7 +83,8 @@ function nodes(children) {
 
 /**
  * Puts `children` in place of what is there.
- * @param {Element} element
+ * @template {Element} E
+ * @param {E} element
  * @param {...Child} children
  */
 export function fill(element, ...children) {

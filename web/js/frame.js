@@ -8,6 +8,7 @@ import { icon } from "./icons.js";
 const PLACES = [
   { label: "Deployments", href: "/ui/", within: /^\/ui(\/?$|\/new|\/deployments)/ },
   { label: "Machine", href: "/ui/machine", within: /^\/ui\/machine/ },
+  { label: "Settings", href: "/ui/settings", within: /^\/ui\/settings/, forAdmins: true },
 ];
 
 export class Frame {
@@ -54,7 +55,8 @@ export class Frame {
       await api.post("/auth/logout").catch(() => {});
       session.end();
     };
-    fill(this.#who, h("span", { class: "ellipsis small" }, session.user?.email),
+    for (const { element, forAdmins } of this.#links) element.hidden = Boolean(forAdmins) && !session.isAdmin;
+    fill(this.#who, h("a", { class: "ellipsis small soft", href: "/ui/account", title: "Your account" }, session.user?.email),
       button("Log out", { kind: "quiet small", onclick: leave }));
   }
 

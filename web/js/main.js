@@ -20,6 +20,10 @@ const ROUTES = [
   { pattern: "/ui/deployments/:id", load: () => import("./views/deployment.js").then((m) => m.view) },
   { pattern: "/ui/deployments/:id/:tab", load: () => import("./views/deployment.js").then((m) => m.view) },
   { pattern: "/ui/machine", load: () => import("./views/machine.js").then((m) => m.view) },
+  { pattern: "/ui/account", load: () => import("./views/account.js").then((m) => m.view) },
+  { pattern: "/ui/settings", load: () => import("./views/settings.js").then((m) => m.view) },
+  { pattern: "/ui/settings/:part", load: () => import("./views/settings.js").then((m) => m.view) },
+  { pattern: "/ui/setup", load: () => import("./views/setup.js").then((m) => m.view), open: true },
   { pattern: "/ui/login", load: () => import("./views/login.js").then((m) => m.view), open: true },
 ];
 
@@ -70,6 +74,11 @@ function open(view, place, params) {
   if (heading && document.activeElement === document.body) heading.focus({ preventScroll: true });
 }
 
+/** Whether a place needs no session. @param {string} path */
+function isOpen(path) {
+  return ROUTES.some((route) => route.open && route.pattern === path);
+}
+
 /** To log in, and back to the same place. */
 function leaveForLogin() {
   const here = location.pathname + location.search;
@@ -80,7 +89,7 @@ function leaveForLogin() {
 session.onChange(() => {
   live.stop();
   if (session.token) live.start();
-  else if (location.pathname !== "/ui/login") leaveForLogin();
+  else if (!isOpen(location.pathname)) leaveForLogin();
 });
 
 document.body.append(toasts.element);

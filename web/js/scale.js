@@ -14,6 +14,12 @@ export function peak(values) {
   return (STEPS.find((step) => step * magnitude >= highest) ?? 10) * magnitude;
 }
 
+/** The same for bytes, where round is a power of two. @param {number[]} values */
+export function peakOfBytes(values) {
+  const highest = values.reduce((a, b) => Math.max(a, b), 0);
+  return highest <= 1024 ? 1024 : 2 ** Math.ceil(Math.log2(highest));
+}
+
 /** Where a scale is labelled. @param {number} top */
 export function ticks(top) {
   return [0, top / 2, top];

@@ -25,13 +25,13 @@ export function ask({ title, body, confirm, danger = true }) {
  * A dialog that stays until it is closed; it leaves the page then.
  * @param {string} title
  * @param {import("../dom.js").Child[]} body
- * @param {HTMLElement[]} actions
+ * @param {HTMLElement[]} actions none where the body brings its own
  * @param {() => void} [onClose]
  */
 export function open(title, body, actions, onClose = () => {}) {
   const heading = h("h2", { id: "dialog-title" }, title);
   const dialog = h("dialog", { class: "dialog", "aria-labelledby": "dialog-title" });
-  fill(dialog, heading, body, h("div", { class: "dialog-actions" }, actions));
+  fill(dialog, heading, body, actions.length > 0 && h("div", { class: "dialog-actions" }, actions));
   dialog.addEventListener("close", () => {
     dialog.remove();
     onClose();

@@ -1,6 +1,7 @@
 // @ts-check
 /** A labelled input with its hint and its error, tied together for those who listen. */
 
+import { ApiError } from "../api.js";
 import { fill, h } from "../dom.js";
 import { icon } from "../icons.js";
 
@@ -106,6 +107,18 @@ export function placeErrors(errors, find) {
   const first = document.querySelector("[aria-invalid=true]");
   if (first instanceof HTMLElement) first.focus();
   return rest;
+}
+
+/**
+ * Errors beside their fields, the rest beside the first.
+ * @param {any} error
+ * @param {Record<string, Field>} fields
+ * @param {Field} first
+ */
+export function tell(error, fields, first) {
+  const known = error instanceof ApiError ? error.fields : [];
+  const rest = placeErrors(known, (name) => fields[name] ?? null);
+  if (known.length === 0 || rest.length > 0) first.setError(error.message);
 }
 
 /** @param {string} text */

@@ -6,6 +6,7 @@ import { Chart } from "../components/chart.js";
 import { empty } from "../components/basics.js";
 import { fill, h } from "../dom.js";
 import { bytes } from "../format.js";
+import { peak, peakOfBytes } from "../scale.js";
 
 const EVERY_MS = 2000;
 const KEPT = 1800;
@@ -19,9 +20,9 @@ export class Metrics {
   /** @type {Sample[]} */
   #samples = [];
   #charts = [
-    new Chart("CPU", (n) => `${n.toFixed(n < 10 ? 1 : 0)} %`, ["used"]),
-    new Chart("Memory", (n) => bytes(n), ["used", "limit"]),
-    new Chart("Network", (n) => `${bytes(n)}/s`, ["received", "sent"]),
+    new Chart("CPU", { format: percent, peak, names: ["used"] }),
+    new Chart("Memory", { format: bytes, peak: peakOfBytes, names: ["used", "limit"] }),
+    new Chart("Network", { format: (n) => `${bytes(n)}/s`, peak: peakOfBytes, names: ["received", "sent"] }),
   ];
   #grid = h("div", { class: "charts" }, this.#charts.map((chart) => chart.element));
   #ticker;
@@ -38,6 +39,7 @@ export class Metrics {
 
   end() {
     clearInterval(this.#ticker);
+    this.#charts.forEach((chart) => chart.end());
   }
 
   /** @param {Deployment} d */
@@ -66,10 +68,15 @@ export class Metrics {
     const samples = this.#samples;
     const mib = (/** @type {number | null} */ n) => (n === null ? null : n * 1024 * 1024);
     const [cpu, memory, network] = this.#charts;
-    cpu.draw([samples.map((s) => ({ at: s.at, value: s.cpuPercent }))]);
-    memory.draw([samples.map((s) => ({ at: s.at, value: mib(s.memoryMb) })), samples.map((s) => ({ at: s.at, value: mib(s.memoryLimitMb) }))]);
-    network.draw([rates(samples, "networkRxBytes"), rates(samples, "networkTxBytes")]);
+    cpu.show([samples.map((s) => ({ at: s.at, value: s.cpuPercent }))]);
+    memory.show([samples.map((s) => ({ at: s.at, value: mib(s.memoryMb) })), samples.map((s) => ({ at: s.at, value: mib(s.memoryLimitMb) }))]);
+    network.show([rates(samples, "networkRxBytes"), rates(samples, "networkTxBytes")]);
   }
+}
+
+/** Of one core. @param {number} n */
+function percent(n) {
+  return `${n.toFixed(n < 10 ? 1 : 0)} %`;
 }
 
 /** @param {Sample[]} samples @param {"networkRxBytes" | "networkTxBytes"} key */
