@@ -255,6 +255,7 @@ def _services(
     engine = plant.engine
     return Services(
         deployments=engine.deployments,
+        updates=engine.updates,
         logs=engine.logs,
         feed=engine.feed,
         nodes=Nodes(db, clock, profile, engine.pulse),

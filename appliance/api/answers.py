@@ -68,6 +68,13 @@ class PullAnswer(Answer):
     bytes_total: int | None
 
 
+class UpdateAnswer(Answer):
+    """An update under way: what serves meanwhile, and whether it was stopped for the new one."""
+
+    serving_image: str
+    interrupted: bool
+
+
 class DeploymentShape(Answer):
     """A deployment; money in cents."""
 
@@ -99,6 +106,7 @@ class DeploymentShape(Answer):
     actions: list[Literal["start", "stop", "restart", "delete"]]
     hourly_rate_cents: int
     pull: PullAnswer | None
+    update: UpdateAnswer | None
 
 
 class DeploymentAnswer(Answer):
@@ -201,6 +209,7 @@ ANSWERS: dict[str, tuple[str, type[Answer] | None]] = {
     "create_deployment": (JSON, CreatedAnswer),
     "list_deployments": (JSON, DeploymentsAnswer),
     "get_deployment": (JSON, DeploymentAnswer),
+    "update_deployment": (JSON, DeploymentAnswer),
     "start_deployment": (JSON, DeploymentAnswer),
     "stop_deployment": (JSON, DeploymentAnswer),
     "restart_deployment": (JSON, DeploymentAnswer),

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from appliance.auth.accounts import Login
 from appliance.auth.tokens import IssuedToken
-from appliance.domain.deployment import Deployment, Port, Resources
+from appliance.domain.deployment import Deployment, Port, Resources, Update
 from appliance.domain.instant import rfc3339
 from appliance.domain.logline import LogLine
 from appliance.domain.template import Template
@@ -34,7 +34,7 @@ def answer(value: Json, status: int = 200, headers: dict[str, str] | None = None
 
 def deployment(view: DeploymentView) -> Json:
     """A deployment as the seed shows it, and the fields added to it."""
-    d, spec = view.deployment, view.deployment.spec
+    d, spec = view.deployment, view.deployment.wanted_spec
     shown: Json = {
         "id": d.id,
         "userId": d.owner_id,
@@ -64,6 +64,7 @@ def deployment(view: DeploymentView) -> Json:
         "hourlyRateCents": d.rate_cents,
         "updatedAt": rfc3339(d.updated_at),
         "pull": None if view.pull is None else _camel(asdict(view.pull)),
+        "update": None if d.update is None else _update(d, d.update),
     }
     return shown | _stamps(d)
 
@@ -193,6 +194,11 @@ def login(made: Login) -> Json:
 
 def _resources(r: Resources) -> Json:
     return {"cpus": r.cpus, "memoryMb": r.memory_mb, "shmMb": r.shm_mb, "gpus": r.gpus}
+
+
+def _update(d: Deployment, u: Update) -> Json:
+    """What serves until the new container does."""
+    return {"servingImage": d.spec.image, "interrupted": u.handover}
 
 
 def _stamps(d: Deployment) -> Json:

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from appliance.api import accounts, handlers
 from appliance.api.call import Call
+from appliance.api.changes import DeploymentChangeBody
 from appliance.api.models import DeploymentBody
 from appliance.api.queries import (
     DeploymentsQuery,
@@ -51,6 +52,8 @@ ROUTES = (
     Route("POST", "/deployments", handlers.create_deployment, WRITE, 201, body=DeploymentBody),
     Route("GET", "/deployments", handlers.list_deployments, READ, query=DeploymentsQuery),
     Route("GET", "/deployments/{id}", handlers.get_deployment, READ),
+    Route("PATCH", "/deployments/{id}", handlers.update_deployment, WRITE, 202,
+          body=DeploymentChangeBody),
     Route("DELETE", "/deployments/{id}", handlers.delete_deployment, WRITE),
     Route("POST", "/deployments/{id}/start", handlers.start_deployment, WRITE, 202),
     Route("POST", "/deployments/{id}/stop", handlers.stop_deployment, WRITE, 202),

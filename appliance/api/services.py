@@ -13,6 +13,7 @@ from appliance.engine.feed import Feed
 from appliance.engine.logs import Logs
 from appliance.engine.nodes import Nodes
 from appliance.engine.pulse import Pulse
+from appliance.engine.updates import Updates
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Services:
     """The rooms behind the API. ``stopping`` is set when streams have to end."""
 
     deployments: Deployments
+    updates: Updates
     logs: Logs
     feed: Feed
     nodes: Nodes

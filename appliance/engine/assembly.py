@@ -20,6 +20,7 @@ from appliance.engine.pulls import Pulls
 from appliance.engine.pulse import Pulse
 from appliance.engine.reconciler import Reconciler
 from appliance.engine.stats import StatsReader
+from appliance.engine.updates import Updates
 from appliance.engine.vault import Vault
 from appliance.runtime.port import ContainerRuntime
 from appliance.store.database import Database
@@ -30,6 +31,7 @@ class Engine:
     """What the API uses, and ``run``, which makes it all happen."""
 
     deployments: Deployments
+    updates: Updates
     logs: Logs
     feed: Feed
     pulse: Pulse
@@ -75,9 +77,13 @@ def assemble(m: Materials) -> Engine:
     )  # fmt: skip
     return Engine(
         deployments=deployments,
+        updates=Updates(
+            db=m.db, clock=m.clock, house=m.house, catalogue=m.catalogue, vault=m.vault,
+            broadcast=broadcast, deployments=deployments, ordered=reconciler.ordered,
+        ),
         logs=Logs(m.db, m.clock, broadcast),
         feed=Feed(m.db, deployments, broadcast),
         pulse=pulse,
         reconciler=reconciler,
         heartbeat=Heartbeat(m.db, m.clock, reconciler),
-    )
+    )  # fmt: skip
