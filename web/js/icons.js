@@ -10,6 +10,7 @@ const STROKES = {
   stop: "M3.5 3.5h9v9h-9z",
   restart: "M13 8a5 5 0 1 1-1.6-3.7M13 2.5v3h-3",
   trash: "M3 4.5h10M6.5 4.5v-2h3v2M4.5 4.5l.5 9h6l.5-9",
+  edit: "M3 13l.7-3L10.5 3.2l2.3 2.3L6 12.3z",
   search: "M7 12A5 5 0 1 0 7 2a5 5 0 0 0 0 10zM10.6 10.6 14 14",
   copy: "M5.5 5.5h8v8h-8zM10.5 3v-.5h-8v8H3",
   check: "m3 8.5 3.5 3.5L13 4.5",

@@ -18,6 +18,7 @@ const ROUTES = [
   { pattern: "/ui/new", load: () => import("./views/gallery.js").then((m) => m.view) },
   { pattern: "/ui/new/:source", load: () => import("./views/create.js").then((m) => m.view) },
   { pattern: "/ui/deployments/:id", load: () => import("./views/deployment.js").then((m) => m.view) },
+  { pattern: "/ui/deployments/:id/change", load: () => import("./views/change.js").then((m) => m.view) },
   { pattern: "/ui/deployments/:id/:tab", load: () => import("./views/deployment.js").then((m) => m.view) },
   { pattern: "/ui/machine", load: () => import("./views/machine.js").then((m) => m.view) },
   { pattern: "/ui/account", load: () => import("./views/account.js").then((m) => m.view) },

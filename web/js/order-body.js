@@ -38,7 +38,7 @@ export function orderBody(form) {
     command: words(form.command),
     ports: changed(ports, t?.ports.map(({ port, protocol }) => ({ port, protocol })) ?? []),
     volumes: changed(volumes, t?.volumes ?? []),
-    resources: changed(resources(form.limits), resources(limitsOf(t)), true),
+    resources: changed(resources(form.limits), resources(limitsOf(t?.resources)), true),
     access: form.access,
     hostname: form.hostname,
     restartPolicy: form.restartPolicy,
@@ -60,15 +60,14 @@ function variables(form) {
   return { env, secrets };
 }
 
-/** The limits a template brings, as the form shows them. @param {import("./types.js").Template | null} t @returns {Values} */
-export function limitsOf(t) {
-  const r = t?.resources;
+/** Limits as a form shows them. @param {import("./types.js").Resources | undefined} r @returns {Values} */
+export function limitsOf(r) {
   const text = (/** @type {number | null | undefined} */ n) => (n === null || n === undefined ? "" : String(n));
   return { cpus: text(r?.cpus), memoryMb: text(r?.memoryMb), shmMb: text(r?.shmMb), gpus: r?.gpus ? String(r.gpus) : "" };
 }
 
-/** @param {Values} limits */
-function resources({ cpus, memoryMb, shmMb, gpus }) {
+/** Limits as the API takes them. @param {Values} limits */
+export function resources({ cpus, memoryMb, shmMb, gpus }) {
   return prune({ cpus: number(cpus), memoryMb: number(memoryMb), shmMb: number(shmMb), gpus: number(gpus) });
 }
 
@@ -116,4 +115,9 @@ function some(values) {
 /** @param {Record<string, unknown>} object */
 function prune(object) {
   return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== null && value !== ""));
+}
+
+/** The other way round: a command as one would type it. @param {string[] | null} command */
+export function commandText(command) {
+  return (command ?? []).map((word) => (/^[^\s"'\\]+$/.test(word) ? word : `"${word.replace(/["\\]/g, "\\$&")}"`)).join(" ");
 }

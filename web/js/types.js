@@ -39,6 +39,7 @@
  * @property {string[]} actions
  * @property {number} hourlyRateCents
  * @property {Pull | null} pull
+ * @property {{ servingImage: string, interrupted: boolean } | null} [update] what serves until the change does
  *
  * @typedef {{ page: number, limit: number, total: number, totalPages: number }} Pagination
  *

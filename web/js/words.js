@@ -34,6 +34,8 @@ export const ADVICE = {
   command_not_found: "The command is not in the image. Check its spelling, or leave it away.",
   command_not_executable: "The command is there but is no program. Check the command.",
   completed: "The program ended by itself, as told. Start it to run it again.",
+  update_failed: "What was there before goes on. Look at the events, then change it again.",
+  updating: "The new container is tried now; the old one comes back if it fails.",
   process_lost: "Start it again. If it happens again, look at the machine's own log.",
   container_gone: "Somebody removed the container outside of the appliance. Start it again.",
 };
@@ -45,6 +47,9 @@ export const EVENTS = {
   stop: "Stop ordered",
   restart: "Restart ordered",
   delete: "Delete ordered",
+  update: "Change ordered",
+  updated: "Changed",
+  update_failed: "Change failed",
 };
 
 /**

@@ -14,7 +14,7 @@ const SECRET_NAME = /(PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENT
 export function envRows() {
   const rows = new Rows([
     { key: "name", label: "Name", placeholder: "NAME", mono: true },
-    { key: "value", label: "Value", placeholder: "value", mono: true },
+    { key: "value", label: "Value", placeholder: "value", mono: true, exact: true },
     { key: "secret", label: "Secret", type: "checkbox" },
   ], "variable", [button("Paste .env", { kind: "small", onclick: () => paste((text) => take(rows, text)) })]);
   rows.element.addEventListener("paste", (event) => {

@@ -14,6 +14,7 @@ import { showError } from "./field.js";
  * @property {boolean} [mono]
  * @property {[string, string][]} [options] makes it a choice
  * @property {"number" | "checkbox"} [type]
+ * @property {boolean} [exact] blanks at its ends are meant
  */
 
 /** @typedef {Record<string, string>} Values */
@@ -37,12 +38,12 @@ export class Rows {
     this.element = h("div", { class: `rows-field rows-${what}` }, this.#body, h("div", { class: "tools" }, add, beside), this.#error);
   }
 
-  /** @param {Values} values */
-  add(values) {
+  /** @param {Values} values @param {Values} [hints] placeholders in place of the usual ones */
+  add(values, hints = {}) {
     /** @type {Record<string, HTMLInputElement | HTMLSelectElement>} */
     const inputs = {};
     const cells = this.#columns.map((column) => {
-      inputs[column.key] = cell(column, values[column.key] ?? "");
+      inputs[column.key] = cell({ ...column, placeholder: hints[column.key] ?? column.placeholder }, values[column.key] ?? "");
       return column.type === "checkbox" ? h("label", { class: "check" }, inputs[column.key], column.label) : inputs[column.key];
     });
     const error = h("p", { class: "field-error", hidden: true });
@@ -56,7 +57,7 @@ export class Rows {
 
   /** What the rows hold; one whose first field is blank is none. @returns {Values[]} */
   get values() {
-    return this.#filled().map(({ inputs }) => Object.fromEntries(Object.entries(inputs).map(([key, input]) => [key, read(input)])));
+    return this.#filled().map(({ inputs }) => Object.fromEntries(this.#columns.map((column) => [column.key, read(inputs[column.key], column.exact)])));
   }
 
   /** @param {string} message */
@@ -99,8 +100,8 @@ function cell({ label, placeholder, mono, options, type }, value) {
     inputmode: type === "number" ? "numeric" : null, autocomplete: "off", spellcheck: "false" });
 }
 
-/** @param {HTMLInputElement | HTMLSelectElement} input */
-function read(input) {
+/** @param {HTMLInputElement | HTMLSelectElement} input @param {boolean} [exact] */
+function read(input, exact) {
   if (input instanceof HTMLInputElement && input.type === "checkbox") return input.checked ? "yes" : "";
-  return input.value.trim();
+  return exact ? input.value : input.value.trim();
 }

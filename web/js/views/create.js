@@ -1,12 +1,12 @@
 // @ts-check
 /** The form of a new deployment, made from the template's own fields, or for any image. */
 
-import { ApiError } from "../api.js";
-import { button, crumb, failure, head, loading, notice, terms } from "../components/basics.js";
-import { onSubmit, placeErrors } from "../components/field.js";
+import { button, crumb, failure, head, loading, terms } from "../components/basics.js";
+import { onSubmit } from "../components/field.js";
 import { fill, h } from "../dom.js";
 import { mebibytes, rate, shortImage } from "../format.js";
 import { orderBody } from "../order-body.js";
+import { tellAll } from "./order-fields.js";
 import { OrderForm } from "./order-form.js";
 
 /** @type {import("../types.js").View} */
@@ -54,7 +54,7 @@ function show(root, app, template, node) {
     const body = orderBody({ ...fields.values, nodeId: node.id });
     const made = await app.api.post("/deployments", body, { headers: { "Idempotency-Key": attempt.key(body) } });
     app.router.go(`/ui/deployments/${made.deployment.id}`);
-  }, (error) => tell(problems, fields, error));
+  }, (error) => tellAll(problems, "It was not deployed", error, (name) => fields.find(name)));
   fill(root, head(template ? template.name : "Any image", { crumb: crumb("Templates", "/ui/new"), text: about(template) }), form);
   fields.focus();
 }
@@ -77,21 +77,6 @@ function summary(node) {
       ["Deployments", `${node.activeDeployments} active, at most ${node.maxDeployments}`],
     ]),
   ];
-}
-
-/**
- * Errors beside their fields; those that have none at the top.
- * @param {HTMLElement} place
- * @param {OrderForm} fields
- * @param {Error} error
- */
-function tell(place, fields, error) {
-  const isRefusal = error instanceof ApiError && error.fields.length > 0;
-  const rest = isRefusal ? placeErrors(error.fields, (name) => fields.find(name)) : [];
-  const lines = isRefusal ? rest.map((e) => (e.field === "body" ? e.message : `${e.field}: ${e.message}`)) : [error.message];
-  if (lines.length === 0) return;
-  fill(place, notice("bad", "It was not deployed", lines.map((line) => h("p", {}, line))));
-  place.scrollIntoView({ block: "center" });
 }
 
 /** The same order sent twice makes one deployment; another order gets another key. */

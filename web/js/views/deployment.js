@@ -134,7 +134,7 @@ class Page {
   /** @param {Deployment} d */
   #draw(d) {
     document.title = `${d.name} · Neuranet`;
-    const now = JSON.stringify([d.name, d.status, d.endpoints, d.actions, d.statusReason, d.health, d.restartCount, d.pull, d.image, d.hourlyRateCents]);
+    const now = JSON.stringify([d.name, d.status, d.endpoints, d.actions, d.statusReason, d.health, d.restartCount, d.pull, d.update, d.image, d.hourlyRateCents]);
     if (now !== this.#drawn) {
       this.#drawn = now;
       this.#drawHeader(d);
@@ -153,10 +153,11 @@ class Page {
         return made;
       });
       fill(this.#header, h("div", { class: "head-text" }, h("h1", { tabindex: "-1" }, d.name), h("p", { class: "head-status" })),
-        h("div", { class: "head-actions" }, buttons));
+        h("div", { class: "head-actions" }, linkButton("Change", `/ui/deployments/${d.id}/change`, { icon: "edit" }), buttons));
       if (document.activeElement === document.body) this.#header.querySelector("h1")?.focus({ preventScroll: true });
     }
-    const status = /** @type {Element} */ (this.#header.querySelector(".head-status"));
+    const [name, status] = /** @type {Element[]} */ ([...this.#header.querySelectorAll("h1, .head-status")]);
+    setText(name, d.name);
     fill(status, statusBadge(d.status), d.status === "running" && d.health !== "unknown" && h("span", { class: "soft" }, d.health),
       d.restartCount > 0 && h("span", { class: "soft" }, `restarted ${d.restartCount} ×`));
     for (const made of this.#header.querySelectorAll("[data-verb]")) {
@@ -206,13 +207,23 @@ function addresses(d) {
       : h("span", { class: "mono wrap" }, endpoint.url), endpoint.url, "address"))));
 }
 
+/** @type {Partial<Record<string, "bad" | "" >>} */
+const TONES = { failed: "bad", stopped: "" };
+
 /** Why it is as it is, in words, and what to do about it. @param {Deployment} d */
 function reason(d) {
   if (d.status === "pulling" && d.pull) return pulling(d.pull);
-  if (!d.statusReason || d.status === "running") return null;
-  const tone = d.status === "failed" ? "bad" : d.status === "stopped" ? "" : "busy";
+  if (d.update) return changing(d.update);
+  if (!d.statusReason || (d.status === "running" && d.statusReason.code !== "update_failed")) return null;
+  const tone = d.statusReason.code === "update_failed" ? "bad" : TONES[d.status] ?? "busy";
   const advice = ADVICE[d.statusReason.code];
   return notice(tone, d.statusReason.message, advice && h("p", {}, advice));
+}
+
+/** @param {{ servingImage: string, interrupted: boolean }} update */
+function changing({ servingImage, interrupted }) {
+  const how = interrupted ? "The old container is stopped for it, and comes back if it fails." : `Meanwhile ${shortImage(servingImage)} goes on serving.`;
+  return notice("busy", "A change is being tried", h("p", {}, how));
 }
 
 /** @param {import("../types.js").Pull} pull */

@@ -8,16 +8,11 @@ import { Rows } from "../components/rows.js";
 import { h } from "../dom.js";
 import { limitsOf } from "../order-body.js";
 import { makeSecret } from "../secret.js";
+import { accessChoice, commandField, fold, group, hostnameField, limitFields, restartField, rowField, section, text, value, valuesOf } from "./order-fields.js";
 
 /** @typedef {import("../types.js").Template} Template */
 /** @typedef {import("../types.js").TemplateVariable} TemplateVariable */
 /** @typedef {import("../components/field.js").Field} Field */
-
-const RESTARTS = [
-  ["on-failure", "When it fails"],
-  ["always", "Always"],
-  ["never", "Never"],
-];
 
 export class OrderForm {
   #template;
@@ -38,8 +33,8 @@ export class OrderForm {
   #limits;
   #access;
   #command;
-  #hostname = field("Host name", text({ placeholder: "my-service" }), { note: "optional", hint: "A name of its own under this machine's domain." });
-  #restarts = field("Restart", h("select", {}, RESTARTS.map(([value, label]) => h("option", { value }, label))));
+  #hostname = hostnameField();
+  #restarts = restartField();
   #healthPath;
   #healthPort;
   element;
@@ -47,17 +42,11 @@ export class OrderForm {
   /** @param {Template | null} template */
   constructor(template) {
     this.#template = template;
-    const limits = limitsOf(template);
     this.#name = field("Name", text({ maxlength: 63, placeholder: template?.id ?? "made from the image" }), { note: "optional" });
     this.#settings = (template?.env ?? []).map((variable) => ({ variable, field: setting(variable) }));
-    this.#limits = {
-      cpus: field("CPUs", text({ inputmode: "decimal", value: limits.cpus, placeholder: "all" })),
-      memoryMb: field("Memory, MiB", text({ inputmode: "numeric", value: limits.memoryMb, placeholder: "all" })),
-      gpus: field("GPUs", text({ inputmode: "numeric", value: limits.gpus, placeholder: "none" })),
-      shmMb: field("Shared memory, MiB", text({ inputmode: "numeric", value: limits.shmMb, placeholder: "64" })),
-    };
+    this.#limits = limitFields(limitsOf(template?.resources));
     this.#access = accessChoice(template?.access ?? "public");
-    this.#command = field("Command", text({ class: "mono", placeholder: template?.command?.join(" ") ?? "the image's own" }), { note: "optional", hint: "In place of the image's own. Quotes keep words together." });
+    this.#command = commandField("", template?.command);
     this.#healthPath = field("Health check path", text({ placeholder: template?.health?.path ?? "/healthz" }), { note: "optional" });
     this.#healthPort = field("Port", text({ inputmode: "numeric", placeholder: String(template?.health?.port ?? "first port") }));
     template?.ports.forEach((p) => this.#ports.add({ port: String(p.port), protocol: p.protocol }));
@@ -81,7 +70,7 @@ export class OrderForm {
       variables: this.#variables.values,
       ports: this.#ports.values,
       volumes: this.#volumes.values,
-      limits: Object.fromEntries(Object.entries(this.#limits).map(([key, f]) => [key, value(f)])),
+      limits: valuesOf(this.#limits),
       command: value(this.#command),
       access: this.#access.value(),
       hostname: value(this.#hostname),
@@ -133,16 +122,6 @@ export class OrderForm {
   }
 }
 
-/** @param {Record<string, any>} props */
-function text(props) {
-  return h("input", { type: "text", autocomplete: "off", spellcheck: "false", ...props });
-}
-
-/** @param {Field} f */
-function value(f) {
-  return f.input.value.trim();
-}
-
 /** One of the template's own variables. @param {TemplateVariable} v @returns {Field} */
 function setting(v) {
   const note = v.required ? "required" : undefined;
@@ -157,43 +136,4 @@ function setting(v) {
   });
   const hint = v.required ? `${v.description} One was made for you; keep a copy, it is not shown again.` : v.description;
   return field(v.name, input, { note, hint, mono: true, beside: [show, make] });
-}
-
-/** @param {"public" | "private"} first */
-function accessChoice(first) {
-  const options = [
-    ["private", "Private", "Only people with an account here, and holders of a token."],
-    ["public", "Public", "Anybody who can reach this machine."],
-  ];
-  const inputs = options.map(([name]) => h("input", { type: "radio", name: "access", value: name, checked: name === first, id: `access-${name}` }));
-  const element = h("div", { class: "choices", role: "radiogroup", "aria-label": "Access" }, options.map(([name, word, meaning], i) =>
-    h("div", { class: "choice" }, inputs[i], h("label", { for: `access-${name}` }, word, h("span", { class: "second" }, meaning)))));
-  return { element, value: () => inputs.find((input) => input.checked)?.value ?? first };
-}
-
-/**
- * @param {Rows} rows
- * @param {string | undefined} index
- * @param {string | undefined} key
- * @returns {Field}
- */
-function rowField(rows, index, key) {
-  const setError = (/** @type {string} */ message) =>
-    index === undefined || Number.isNaN(Number(index)) ? rows.setError(message) : rows.setRowError(Number(index), key ?? "", message);
-  return /** @type {any} */ ({ element: rows.element, setError });
-}
-
-/** @param {string} title @param {string | null} hint @param {...import("../dom.js").Child} children */
-function section(title, hint, ...children) {
-  return h("section", { class: "section form-section" }, h("h2", {}, title), hint && h("p", { class: "soft" }, hint), children);
-}
-
-/** @param {string} title @param {string | null} hint @param {...import("../dom.js").Child} children */
-function group(title, hint, ...children) {
-  return h("div", { class: "field" }, h("h3", {}, title), hint && h("p", { class: "field-hint" }, hint), children);
-}
-
-/** @param {string} title @param {boolean} open @param {...import("../dom.js").Child} children */
-function fold(title, open, ...children) {
-  return h("details", { class: "fold", open }, h("summary", {}, title), h("div", { class: "fold-body" }, children));
 }
