@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,13 @@ def wait_for(
 
 @pytest.fixture(scope="module")
 def box() -> Iterator[Box]:
+    with running_box() as made:
+        yield made
+
+
+@contextmanager
+def running_box() -> Iterator[Box]:
+    """A box that runs, with a BusyBox image; it and all it made are gone afterwards."""
     made = Box(Path(tempfile.mkdtemp(prefix="nnbox-", dir="/tmp")))
     try:
         made.start()

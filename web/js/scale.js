@@ -14,6 +14,11 @@ export function peak(values) {
   return (STEPS.find((step) => step * magnitude >= highest) ?? 10) * magnitude;
 }
 
+/** The same for a share, which is not blown up below one per cent. @param {number[]} values */
+export function peakOfShares(values) {
+  return Math.max(1, peak(values));
+}
+
 /** The same for bytes, where round is a power of two. @param {number[]} values */
 export function peakOfBytes(values) {
   const highest = values.reduce((a, b) => Math.max(a, b), 0);

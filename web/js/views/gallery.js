@@ -90,20 +90,24 @@ function matches(t, q) {
 
 /** @param {Template} t */
 function entry(t) {
-  const marks = [
-    t.gpu.required && "GPU",
-    t.access === "private" && "private",
-    t.volumes.length > 0 && "keeps data",
-  ].filter((mark) => mark !== false);
-  return h("li", {}, h("a", { class: "gallery-item", href: `/ui/new/${encodeURIComponent(t.id)}` },
-    h("span", { class: "gallery-name" }, t.name),
-    h("span", { class: "gallery-text" }, t.description),
-    h("span", { class: "gallery-foot" }, h("span", { class: "second mono ellipsis" }, shortImage(t.image)), marks.map((mark) => h("span", { class: "tag" }, mark)))));
+  return item(`/ui/new/${encodeURIComponent(t.id)}`, t.name, t.description, shortImage(t.image),
+    [t.gpu.required ? "GPU" : "", t.access === "private" ? "private" : ""].filter((mark) => mark !== ""));
 }
 
 function ownImage() {
-  return h("li", {}, h("a", { class: "gallery-item", href: "/ui/new/image" },
-    h("span", { class: "gallery-name" }, "Any image"),
-    h("span", { class: "gallery-text" }, "A container image by its name, from Docker Hub or any other registry."),
-    h("span", { class: "gallery-foot" }, h("span", { class: "second mono" }, "registry/name:tag"))));
+  return item("/ui/new/image", "Any image", "A container image by its name, from Docker Hub or any other registry.", "registry/name:tag", []);
+}
+
+/**
+ * @param {string} href
+ * @param {string} name
+ * @param {string} text
+ * @param {string} image
+ * @param {string[]} marks
+ */
+function item(href, name, text, image, marks) {
+  return h("li", {}, h("a", { class: "gallery-item", href },
+    h("span", { class: "gallery-name" }, name, marks.map((mark) => h("span", { class: "tag" }, mark))),
+    h("span", { class: "gallery-text" }, text),
+    h("span", { class: "gallery-foot second mono ellipsis" }, image)));
 }

@@ -6,7 +6,7 @@ import { Chart } from "../components/chart.js";
 import { empty } from "../components/basics.js";
 import { fill, h } from "../dom.js";
 import { bytes } from "../format.js";
-import { peak, peakOfBytes } from "../scale.js";
+import { peakOfBytes, peakOfShares } from "../scale.js";
 
 const EVERY_MS = 2000;
 const KEPT = 1800;
@@ -20,7 +20,7 @@ export class Metrics {
   /** @type {Sample[]} */
   #samples = [];
   #charts = [
-    new Chart("CPU", { format: percent, peak, names: ["used"] }),
+    new Chart("CPU", { format: percent, peak: peakOfShares, names: ["used"] }),
     new Chart("Memory", { format: bytes, peak: peakOfBytes, names: ["used", "limit"] }),
     new Chart("Network", { format: (n) => `${bytes(n)}/s`, peak: peakOfBytes, names: ["received", "sent"] }),
   ];
