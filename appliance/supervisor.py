@@ -254,6 +254,7 @@ def _services(
     return Services(
         deployments=engine.deployments,
         updates=engine.updates,
+        terminals=engine.terminals,
         logs=engine.logs,
         feed=engine.feed,
         nodes=Nodes(db, clock, profile, engine.pulse),

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from appliance.api.shapes import Answer, LinkAnswer, LoginAnswer, SetupAnswer
+from appliance.api.shapes import Answer, LinkAnswer, LoginAnswer, SetupAnswer, TicketAnswer
 from appliance.domain.deployment import Access, Health, RestartPolicy, Status
 
 
@@ -217,6 +217,7 @@ ANSWERS: dict[str, tuple[str, type[Answer] | None]] = {
     "read_logs": (JSON, LogsAnswer),
     "read_history": (JSON, HistoryAnswer),
     "read_stats": (JSON, StatsAnswer),
+    "create_terminal": (JSON, TicketAnswer),
     "list_nodes": (JSON, NodesAnswer),
     "get_node": (JSON, NodeAnswer),
     "list_templates": (JSON, TemplatesAnswer),

@@ -13,6 +13,7 @@ from appliance.domain.deployment import Deployment, Port, Resources, Update
 from appliance.domain.instant import rfc3339
 from appliance.domain.logline import LogLine
 from appliance.domain.template import Template
+from appliance.engine.terminals import Ticket
 from appliance.engine.views import Created, DeploymentStats, DeploymentView, NodeView
 from appliance.store.events import Event
 from appliance.store.tokens import Token
@@ -184,6 +185,11 @@ def token(t: Token) -> Json:
 def issued(made: IssuedToken) -> Json:
     """A new token, this once with its text."""
     return {"token": made.text, "apiToken": token(made.token)}
+
+
+def ticket(made: Ticket) -> Json:
+    """A new ticket, this once with its text."""
+    return {"ticket": made.text, "expiresAt": rfc3339(made.expires_at)}
 
 
 def login(made: Login) -> Json:

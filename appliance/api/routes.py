@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 from starlette.responses import Response
+from starlette.websockets import WebSocket
 
-from appliance.api import accounts, handlers
+from appliance.api import accounts, handlers, terminal
 from appliance.api.call import Call
 from appliance.api.changes import DeploymentChangeBody
 from appliance.api.models import DeploymentBody
@@ -22,6 +23,7 @@ from appliance.api.queries import (
     UserBody,
     UserChangeBody,
 )
+from appliance.api.services import Services
 from appliance.domain.permissions import Policy
 
 Handler = Callable[[Call], Awaitable[Response]]
@@ -44,6 +46,17 @@ class Route:
     fails: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Socket:
+    """A WebSocket on a path, opened with a ticket that the route of the same path sells.
+
+    That route's policy is the socket's too: who may not buy a ticket has none.
+    """
+
+    path: str
+    converse: Callable[[WebSocket, Services], Awaitable[None]]
+
+
 READ, WRITE, PUBLIC = Policy.READ, Policy.WRITE, Policy.PUBLIC
 ADMIN_READ, ADMIN_WRITE = Policy.ADMIN_READ, Policy.ADMIN_WRITE
 
@@ -61,6 +74,7 @@ ROUTES = (
     Route("GET", "/deployments/{id}/logs", handlers.read_logs, READ, query=LogsQuery),
     Route("GET", "/deployments/{id}/events", handlers.read_history, READ, query=HistoryQuery),
     Route("GET", "/deployments/{id}/stats", handlers.read_stats, READ, fails=(502,)),
+    Route("POST", "/deployments/{id}/terminal", terminal.create_terminal, WRITE, 201),
     Route("GET", "/events", handlers.watch_events, READ),
     Route("GET", "/nodes", handlers.list_nodes, READ, query=NodesQuery),
     Route("GET", "/nodes/{id}", handlers.get_node, READ),
@@ -83,6 +97,8 @@ ROUTES = (
     Route("GET", "/healthz", handlers.health, PUBLIC),
 )
 # fmt: on
+
+SOCKETS = (Socket("/deployments/{id}/terminal", terminal.converse),)
 
 CONTROL_ROUTES = (
     *ROUTES,

@@ -32,6 +32,13 @@ class LoginAnswer(Answer):
     user: UserShape
 
 
+class TicketAnswer(Answer):
+    """Opens one WebSocket: ``/deployments/{id}/terminal?ticket=…``."""
+
+    ticket: str
+    expires_at: datetime
+
+
 class SetupAnswer(Answer):
     """Whether the first admin is still to be made."""
 

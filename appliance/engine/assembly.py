@@ -20,6 +20,7 @@ from appliance.engine.pulls import Pulls
 from appliance.engine.pulse import Pulse
 from appliance.engine.reconciler import Reconciler
 from appliance.engine.stats import StatsReader
+from appliance.engine.terminals import Terminals
 from appliance.engine.updates import Updates
 from appliance.engine.vault import Vault
 from appliance.runtime.port import ContainerRuntime
@@ -32,6 +33,7 @@ class Engine:
 
     deployments: Deployments
     updates: Updates
+    terminals: Terminals
     logs: Logs
     feed: Feed
     pulse: Pulse
@@ -81,6 +83,7 @@ def assemble(m: Materials) -> Engine:
             db=m.db, clock=m.clock, house=m.house, catalogue=m.catalogue, vault=m.vault,
             broadcast=broadcast, deployments=deployments, ordered=reconciler.ordered,
         ),
+        terminals=Terminals(m.db, m.clock, m.runtime, ledger, m.house.prefix),
         logs=Logs(m.db, m.clock, broadcast),
         feed=Feed(m.db, deployments, broadcast),
         pulse=pulse,

@@ -156,7 +156,8 @@ async def serving(path: Path) -> AsyncIterator[Served]:
                 Materials(db, runtime, clock, catalogue, Vault(b"k" * 32), house, tasks)
             )
             services = Services(
-                deployments=engine.deployments, updates=engine.updates, logs=engine.logs,
+                deployments=engine.deployments, updates=engine.updates,
+                terminals=engine.terminals, logs=engine.logs,
                 feed=engine.feed,
                 nodes=Nodes(db, clock, _profile(owner.user_id), engine.pulse),
                 catalogue=catalogue, pulse=engine.pulse, accounts=accounts,
