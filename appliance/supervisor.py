@@ -255,6 +255,7 @@ def _services(
         deployments=engine.deployments,
         updates=engine.updates,
         terminals=engine.terminals,
+        samples=engine.samples,
         logs=engine.logs,
         feed=engine.feed,
         nodes=Nodes(db, clock, profile, engine.pulse),

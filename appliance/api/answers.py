@@ -5,7 +5,14 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from appliance.api.shapes import Answer, LinkAnswer, LoginAnswer, SetupAnswer, TicketAnswer
+from appliance.api.shapes import (
+    Answer,
+    LinkAnswer,
+    LoginAnswer,
+    SamplesAnswer,
+    SetupAnswer,
+    TicketAnswer,
+)
 from appliance.domain.deployment import Access, Health, RestartPolicy, Status
 
 
@@ -217,6 +224,7 @@ ANSWERS: dict[str, tuple[str, type[Answer] | None]] = {
     "read_logs": (JSON, LogsAnswer),
     "read_history": (JSON, HistoryAnswer),
     "read_stats": (JSON, StatsAnswer),
+    "read_samples": (JSON, SamplesAnswer),
     "create_terminal": (JSON, TicketAnswer),
     "list_nodes": (JSON, NodesAnswer),
     "get_node": (JSON, NodeAnswer),

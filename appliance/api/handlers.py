@@ -14,6 +14,7 @@ from appliance.api.queries import (
     LogsQuery,
     NodesQuery,
     NoQuery,
+    SamplesQuery,
 )
 from appliance.api.render import answer, text_answer
 from appliance.api.sse import EventStream, Message
@@ -21,6 +22,7 @@ from appliance.domain.errors import FieldError, InvalidRequest, NotFound
 from appliance.domain.logline import LogGap, LogLine
 from appliance.engine.deployments import Idempotency
 from appliance.engine.logs import check_cursor
+from appliance.engine.samples import TICK_S
 from appliance.engine.views import DeploymentView, FeedItem, NodeView
 
 MAX_KEY_LENGTH = 255
@@ -99,6 +101,13 @@ async def read_stats(call: Call) -> Response:
     """Shows what a running deployment uses now."""
     found = await call.services.deployments.stats(call.caller, call.path("id"))
     return answer({"stats": render.stats(found)})
+
+
+async def read_samples(call: Call) -> Response:
+    """Shows what a deployment used over the last hour, oldest first."""
+    q = call.query(SamplesQuery)
+    found = await call.services.samples.of(call.caller, call.path("id"), q.since)
+    return answer({"intervalS": TICK_S, "samples": [render.sample(s) for s in found]})
 
 
 async def watch_events(call: Call) -> Response:

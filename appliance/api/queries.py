@@ -78,6 +78,12 @@ class LogsQuery(Query):
     follow: bool = False
 
 
+class SamplesQuery(Query):
+    """``GET /deployments/:id/stats/history``."""
+
+    since: Moment | None = None
+
+
 class HistoryQuery(Query):
     """``GET /deployments/:id/events``: after that event, so many."""
 

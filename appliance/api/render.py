@@ -15,6 +15,7 @@ from appliance.domain.deployment import Deployment, Port, Resources, Update
 from appliance.domain.instant import rfc3339
 from appliance.domain.logline import LogLine
 from appliance.domain.template import Template
+from appliance.engine.samples import Sample
 from appliance.engine.terminals import Ticket
 from appliance.engine.views import Created, DeploymentStats, DeploymentView, FeedItem, NodeView
 from appliance.store.events import Event
@@ -149,6 +150,17 @@ def stats(s: DeploymentStats) -> Json:
     shown["memoryMb"] = round(shown.pop("memoryBytes") / MIB, 1)
     shown["memoryLimitMb"] = None if limit is None else round(limit / MIB, 1)
     return shown
+
+
+def sample(s: Sample) -> Json:
+    """One moment of the last hour; memory in MiB."""
+    return {
+        "at": rfc3339(s.at),
+        "cpuPercent": s.cpu_percent,
+        "memoryMb": round(s.memory_bytes / MIB, 1),
+        "networkRxBytesPerS": s.network_rx_bytes_per_s,
+        "networkTxBytesPerS": s.network_tx_bytes_per_s,
+    }
 
 
 def node(n: NodeView) -> Json:

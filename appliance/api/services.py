@@ -13,6 +13,7 @@ from appliance.engine.feed import Feed
 from appliance.engine.logs import Logs
 from appliance.engine.nodes import Nodes
 from appliance.engine.pulse import Pulse
+from appliance.engine.samples import Samples
 from appliance.engine.terminals import Terminals
 from appliance.engine.updates import Updates
 
@@ -24,6 +25,7 @@ class Services:
     deployments: Deployments
     updates: Updates
     terminals: Terminals
+    samples: Samples
     logs: Logs
     feed: Feed
     nodes: Nodes

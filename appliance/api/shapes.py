@@ -39,6 +39,23 @@ class TicketAnswer(Answer):
     expires_at: datetime
 
 
+class SampleShape(Answer):
+    """One moment; 100 percent is one core; the rates are those since the sample before."""
+
+    at: datetime
+    cpu_percent: float | None
+    memory_mb: float
+    network_rx_bytes_per_s: int | None
+    network_tx_bytes_per_s: int | None
+
+
+class SamplesAnswer(Answer):
+    """The last hour, oldest first; a gap where it did not run or nobody could tell."""
+
+    interval_s: int
+    samples: list[SampleShape]
+
+
 class SetupAnswer(Answer):
     """Whether the first admin is still to be made."""
 

@@ -157,7 +157,7 @@ async def serving(path: Path) -> AsyncIterator[Served]:
             )
             services = Services(
                 deployments=engine.deployments, updates=engine.updates,
-                terminals=engine.terminals, logs=engine.logs,
+                terminals=engine.terminals, samples=engine.samples, logs=engine.logs,
                 feed=engine.feed,
                 nodes=Nodes(db, clock, _profile(owner.user_id), engine.pulse),
                 catalogue=catalogue, pulse=engine.pulse, accounts=accounts,
