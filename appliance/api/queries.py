@@ -113,6 +113,15 @@ class PasswordBody(Strict):
     new: Password
 
 
+class RegistryBody(Strict):
+    """``PUT /registries/:host``."""
+
+    username: Annotated[
+        str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^:\x00-\x1f]+$")
+    ]
+    password: Annotated[str, StringConstraints(min_length=1, max_length=8192)]
+
+
 class TokenBody(Strict):
     """``POST /auth/tokens``."""
 

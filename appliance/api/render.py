@@ -18,6 +18,7 @@ from appliance.domain.template import Template
 from appliance.engine.samples import Sample
 from appliance.engine.terminals import Ticket
 from appliance.engine.views import Created, DeploymentStats, DeploymentView, FeedItem, NodeView
+from appliance.runtime.credentials import RegistryLogin
 from appliance.store.events import Event
 from appliance.store.tokens import Token
 from appliance.store.users import User
@@ -218,6 +219,11 @@ def user(u: User) -> Json:
         "disabled": u.disabled,
         "createdAt": rfc3339(u.created_at),
     }
+
+
+def registry(r: RegistryLogin) -> Json:
+    """A login at a registry, without its password."""
+    return {"host": r.host, "username": r.username}
 
 
 def token(t: Token) -> Json:

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
-from appliance.api import accounts, handlers, terminal
+from appliance.api import accounts, handlers, machine, terminal
 from appliance.api.call import Call
 from appliance.api.changes import DeploymentChangeBody
 from appliance.api.models import DeploymentBody
@@ -18,6 +18,7 @@ from appliance.api.queries import (
     LogsQuery,
     NodesQuery,
     PasswordBody,
+    RegistryBody,
     SamplesQuery,
     SetupBody,
     TokenBody,
@@ -97,6 +98,9 @@ ROUTES = (
     Route("GET", "/users/{id}", accounts.get_user, ADMIN_READ),
     Route("PATCH", "/users/{id}", accounts.change_user, ADMIN_WRITE, body=UserChangeBody),
     Route("DELETE", "/users/{id}", accounts.delete_user, ADMIN_WRITE),
+    Route("GET", "/registries", machine.list_registries, ADMIN_READ),
+    Route("PUT", "/registries/{host}", machine.put_registry, ADMIN_WRITE, body=RegistryBody),
+    Route("DELETE", "/registries/{host}", machine.delete_registry, ADMIN_WRITE),
     Route("GET", "/healthz", handlers.health, PUBLIC),
 )
 # fmt: on

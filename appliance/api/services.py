@@ -16,6 +16,7 @@ from appliance.engine.pulse import Pulse
 from appliance.engine.samples import Samples
 from appliance.engine.terminals import Terminals
 from appliance.engine.updates import Updates
+from appliance.runtime.credentials import Credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,5 +34,6 @@ class Services:
     pulse: Pulse
     accounts: Accounts
     setup: Setup
+    registries: Credentials
     backup: Callable[[], Awaitable[AsyncIterator[bytes]]]
     stopping: anyio.Event

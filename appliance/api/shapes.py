@@ -56,6 +56,25 @@ class SamplesAnswer(Answer):
     samples: list[SampleShape]
 
 
+class RegistryShape(Answer):
+    """A login at a registry."""
+
+    host: str
+    username: str
+
+
+class RegistryAnswer(Answer):
+    """One login."""
+
+    registry: RegistryShape
+
+
+class RegistriesAnswer(Answer):
+    """Every login, by host."""
+
+    registries: list[RegistryShape]
+
+
 class SetupAnswer(Answer):
     """Whether the first admin is still to be made."""
 
