@@ -151,7 +151,7 @@ async def _podman(settings: Settings, prefix: str, clock: Clock, tasks: TaskGrou
     deadlines = PullDeadlines(stall_s=settings.pull_stall_s, total_s=settings.pull_total_s)
     runtime = connect(
         url, prefix=prefix, limits=trial.limits, clock=clock,
-        credentials=Credentials(settings.auth_file) if settings.auth_file.exists() else None,
+        credentials=Credentials(settings.auth_file),
         pull_deadlines=deadlines,
     )  # fmt: skip
     if not await _welcome(url, runtime):
@@ -256,6 +256,8 @@ def _services(
     return Services(
         deployments=engine.deployments,
         updates=engine.updates,
+        terminals=engine.terminals,
+        samples=engine.samples,
         logs=engine.logs,
         feed=engine.feed,
         nodes=Nodes(db, clock, profile, engine.pulse),
@@ -264,6 +266,7 @@ def _services(
         accounts=accounts,
         setup=setup,
         backup=lambda: _backup(settings, db),
+        registries=Credentials(settings.auth_file),
         stopping=stopping,
     )
 

@@ -5,7 +5,16 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from appliance.api.shapes import Answer, LinkAnswer, LoginAnswer, SetupAnswer
+from appliance.api.shapes import (
+    Answer,
+    LinkAnswer,
+    LoginAnswer,
+    RegistriesAnswer,
+    RegistryAnswer,
+    SamplesAnswer,
+    SetupAnswer,
+    TicketAnswer,
+)
 from appliance.domain.deployment import Access, Health, RestartPolicy, Status
 
 
@@ -217,6 +226,11 @@ ANSWERS: dict[str, tuple[str, type[Answer] | None]] = {
     "read_logs": (JSON, LogsAnswer),
     "read_history": (JSON, HistoryAnswer),
     "read_stats": (JSON, StatsAnswer),
+    "read_samples": (JSON, SamplesAnswer),
+    "create_terminal": (JSON, TicketAnswer),
+    "list_registries": (JSON, RegistriesAnswer),
+    "put_registry": (JSON, RegistryAnswer),
+    "delete_registry": (JSON, SuccessAnswer),
     "list_nodes": (JSON, NodesAnswer),
     "get_node": (JSON, NodeAnswer),
     "list_templates": (JSON, TemplatesAnswer),

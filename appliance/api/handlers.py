@@ -14,13 +14,15 @@ from appliance.api.queries import (
     LogsQuery,
     NodesQuery,
     NoQuery,
+    SamplesQuery,
 )
-from appliance.api.render import Json, answer
+from appliance.api.render import answer, text_answer
 from appliance.api.sse import EventStream, Message
 from appliance.domain.errors import FieldError, InvalidRequest, NotFound
 from appliance.domain.logline import LogGap, LogLine
 from appliance.engine.deployments import Idempotency
 from appliance.engine.logs import check_cursor
+from appliance.engine.samples import TICK_S
 from appliance.engine.views import DeploymentView, FeedItem, NodeView
 
 MAX_KEY_LENGTH = 255
@@ -31,9 +33,8 @@ async def create_deployment(call: Call) -> Response:
     call.query(NoQuery)
     order = (await call.body(DeploymentBody)).order()
     made = await call.services.deployments.create(call.caller, order, _idempotency(call))
-    text = render.created(made)
     headers = {} if made.view is None else _location(made.view)
-    return Response(text, 201, headers, media_type="application/json")
+    return text_answer(render.created(made), 201, headers)
 
 
 async def list_deployments(call: Call) -> Response:
@@ -42,8 +43,7 @@ async def list_deployments(call: Call) -> Response:
     views, total = await call.services.deployments.page(
         call.caller, q.status, q.q, number=q.page, limit=q.limit
     )
-    items = [render.deployment(view) for view in views]
-    return answer(render.page("deployments", items, number=q.page, limit=q.limit, total=total))
+    return text_answer(render.deployments(views, number=q.page, limit=q.limit, total=total))
 
 
 async def get_deployment(call: Call) -> Response:
@@ -103,6 +103,13 @@ async def read_stats(call: Call) -> Response:
     return answer({"stats": render.stats(found)})
 
 
+async def read_samples(call: Call) -> Response:
+    """Shows what a deployment used over the last hour, oldest first."""
+    q = call.query(SamplesQuery)
+    found = await call.services.samples.of(call.caller, call.path("id"), q.since)
+    return answer({"intervalS": TICK_S, "samples": [render.sample(s) for s in found]})
+
+
 async def watch_events(call: Call) -> Response:
     """Streams every change of a deployment the caller may see (server-sent events)."""
     after = call.header("last-event-id")
@@ -156,7 +163,7 @@ async def make_backup(call: Call) -> Response:
 
 
 def _one(view: DeploymentView, status: int) -> Response:
-    return answer({"deployment": render.deployment(view)}, status)
+    return text_answer(f'{{"deployment":{render.deployment(view)}}}', status)
 
 
 def _location(view: DeploymentView) -> dict[str, str]:
@@ -201,9 +208,7 @@ async def _changes(items: AsyncIterator[FeedItem | None]) -> AsyncIterator[Messa
         if item is None:
             yield None
             continue
-        shown: Json = render.event(item.event)
-        shown["deployment"] = None if item.view is None else render.deployment(item.view)
-        yield Message(render.json_text(shown), id=str(item.event.seq))
+        yield Message(render.feed_item(item), id=str(item.event.seq))
 
 
 def _has(n: NodeView, q: NodesQuery) -> bool:

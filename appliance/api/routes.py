@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 from starlette.responses import Response
+from starlette.websockets import WebSocket
 
-from appliance.api import accounts, handlers
+from appliance.api import accounts, handlers, machine, terminal
 from appliance.api.call import Call
 from appliance.api.changes import DeploymentChangeBody
 from appliance.api.models import DeploymentBody
@@ -17,11 +18,14 @@ from appliance.api.queries import (
     LogsQuery,
     NodesQuery,
     PasswordBody,
+    RegistryBody,
+    SamplesQuery,
     SetupBody,
     TokenBody,
     UserBody,
     UserChangeBody,
 )
+from appliance.api.services import Services
 from appliance.domain.permissions import Policy
 
 Handler = Callable[[Call], Awaitable[Response]]
@@ -44,6 +48,17 @@ class Route:
     fails: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Socket:
+    """A WebSocket on a path, opened with a ticket that the route of the same path sells.
+
+    That route's policy is the socket's too: who may not buy a ticket has none.
+    """
+
+    path: str
+    converse: Callable[[WebSocket, Services], Awaitable[None]]
+
+
 READ, WRITE, PUBLIC = Policy.READ, Policy.WRITE, Policy.PUBLIC
 ADMIN_READ, ADMIN_WRITE = Policy.ADMIN_READ, Policy.ADMIN_WRITE
 
@@ -61,6 +76,9 @@ ROUTES = (
     Route("GET", "/deployments/{id}/logs", handlers.read_logs, READ, query=LogsQuery),
     Route("GET", "/deployments/{id}/events", handlers.read_history, READ, query=HistoryQuery),
     Route("GET", "/deployments/{id}/stats", handlers.read_stats, READ, fails=(502,)),
+    Route("GET", "/deployments/{id}/stats/history", handlers.read_samples, READ,
+          query=SamplesQuery),
+    Route("POST", "/deployments/{id}/terminal", terminal.create_terminal, WRITE, 201),
     Route("GET", "/events", handlers.watch_events, READ),
     Route("GET", "/nodes", handlers.list_nodes, READ, query=NodesQuery),
     Route("GET", "/nodes/{id}", handlers.get_node, READ),
@@ -80,9 +98,14 @@ ROUTES = (
     Route("GET", "/users/{id}", accounts.get_user, ADMIN_READ),
     Route("PATCH", "/users/{id}", accounts.change_user, ADMIN_WRITE, body=UserChangeBody),
     Route("DELETE", "/users/{id}", accounts.delete_user, ADMIN_WRITE),
+    Route("GET", "/registries", machine.list_registries, ADMIN_READ),
+    Route("PUT", "/registries/{host}", machine.put_registry, ADMIN_WRITE, body=RegistryBody),
+    Route("DELETE", "/registries/{host}", machine.delete_registry, ADMIN_WRITE),
     Route("GET", "/healthz", handlers.health, PUBLIC),
 )
 # fmt: on
+
+SOCKETS = (Socket("/deployments/{id}/terminal", terminal.converse),)
 
 CONTROL_ROUTES = (
     *ROUTES,

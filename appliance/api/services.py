@@ -13,7 +13,10 @@ from appliance.engine.feed import Feed
 from appliance.engine.logs import Logs
 from appliance.engine.nodes import Nodes
 from appliance.engine.pulse import Pulse
+from appliance.engine.samples import Samples
+from appliance.engine.terminals import Terminals
 from appliance.engine.updates import Updates
+from appliance.runtime.credentials import Credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,8 @@ class Services:
 
     deployments: Deployments
     updates: Updates
+    terminals: Terminals
+    samples: Samples
     logs: Logs
     feed: Feed
     nodes: Nodes
@@ -29,5 +34,6 @@ class Services:
     pulse: Pulse
     accounts: Accounts
     setup: Setup
+    registries: Credentials
     backup: Callable[[], Awaitable[AsyncIterator[bytes]]]
     stopping: anyio.Event

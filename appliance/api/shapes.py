@@ -32,6 +32,49 @@ class LoginAnswer(Answer):
     user: UserShape
 
 
+class TicketAnswer(Answer):
+    """Opens one WebSocket: ``/deployments/{id}/terminal?ticket=…``."""
+
+    ticket: str
+    expires_at: datetime
+
+
+class SampleShape(Answer):
+    """One moment; 100 percent is one core; the rates are those since the sample before."""
+
+    at: datetime
+    cpu_percent: float | None
+    memory_mb: float
+    network_rx_bytes_per_s: int | None
+    network_tx_bytes_per_s: int | None
+
+
+class SamplesAnswer(Answer):
+    """The last hour, oldest first; a gap where it did not run or nobody could tell."""
+
+    interval_s: int
+    samples: list[SampleShape]
+
+
+class RegistryShape(Answer):
+    """A login at a registry."""
+
+    host: str
+    username: str
+
+
+class RegistryAnswer(Answer):
+    """One login."""
+
+    registry: RegistryShape
+
+
+class RegistriesAnswer(Answer):
+    """Every login, by host."""
+
+    registries: list[RegistryShape]
+
+
 class SetupAnswer(Answer):
     """Whether the first admin is still to be made."""
 

@@ -19,7 +19,9 @@ from appliance.engine.probes import Probes
 from appliance.engine.pulls import Pulls
 from appliance.engine.pulse import Pulse
 from appliance.engine.reconciler import Reconciler
+from appliance.engine.samples import Samples
 from appliance.engine.stats import StatsReader
+from appliance.engine.terminals import Terminals
 from appliance.engine.updates import Updates
 from appliance.engine.vault import Vault
 from appliance.runtime.port import ContainerRuntime
@@ -32,17 +34,20 @@ class Engine:
 
     deployments: Deployments
     updates: Updates
+    terminals: Terminals
     logs: Logs
     feed: Feed
     pulse: Pulse
     reconciler: Reconciler
     heartbeat: Heartbeat
+    samples: Samples
 
     async def run(self) -> None:
         """Reconciles and keeps the books, until cancelled."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.reconciler.run)
             tasks.start_soon(self.heartbeat.run)
+            tasks.start_soon(self.samples.run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +86,11 @@ def assemble(m: Materials) -> Engine:
             db=m.db, clock=m.clock, house=m.house, catalogue=m.catalogue, vault=m.vault,
             broadcast=broadcast, deployments=deployments, ordered=reconciler.ordered,
         ),
+        terminals=Terminals(m.db, m.clock, m.runtime, ledger, m.house.prefix),
         logs=Logs(m.db, m.clock, broadcast),
         feed=Feed(m.db, deployments, broadcast),
         pulse=pulse,
         reconciler=reconciler,
         heartbeat=Heartbeat(m.db, m.clock, reconciler),
+        samples=Samples(m.db, m.clock, m.runtime, m.house.prefix),
     )  # fmt: skip

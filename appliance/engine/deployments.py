@@ -34,7 +34,7 @@ from appliance.engine.pulls import Pulls
 from appliance.engine.stats import StatsReader
 from appliance.engine.vault import Vault
 from appliance.engine.views import Created, DeploymentStats, DeploymentView, Endpoint
-from appliance.store import deployments, events, idempotency
+from appliance.store import deployments, events, idempotency, search
 from appliance.store.database import Database, Transaction
 from appliance.store.deployments import NewDeployment, Priced
 from appliance.store.events import Event, NewEvent
@@ -131,11 +131,13 @@ class Deployments:
         number: int,
         limit: int,
     ) -> tuple[list[DeploymentView], int]:
-        """One page of what the caller sees, newest first, and how many there are in all."""
+        """One page of what the caller sees (with ``text`` in it), newest first, and how many in all."""
+        scope, window = (self._db, caller.sees, status), {"number": number, "limit": limit}
         now = self._clock.now()
-        rows, total = await deployments.page(
-            self._db, caller.sees, status, text, number=number, limit=limit, now=now
-        )
+        if text is None:
+            rows, total = await deployments.page(*scope, **window, now=now)
+        else:
+            rows, total = await search.page(*scope, text, **window, now=now)
         return [self._view(row) for row in rows], total
 
     async def get(self, caller: Principal, deployment_id: str) -> DeploymentView:

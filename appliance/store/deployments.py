@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from sqlite3 import IntegrityError
 from typing import Any
 
@@ -109,20 +110,6 @@ ORDER BY d.created_us DESC, d.id DESC LIMIT :limit OFFSET :offset
     for key, condition in PAGE_FILTERS.items()
 }
 
-FOUND = """
-FROM deployment d
-WHERE d.desired <> 'deleted' AND (:owner_id IS NULL OR d.owner_id = :owner_id)
-    AND (:status IS NULL OR d.shown = :status)
-    AND instr(lower(d.name || char(10) || d.id || char(10) || (d.spec ->> 'image')), lower(:text))
-"""
-
-SELECT_FOUND_TOTAL = f"SELECT count(*) {FOUND}"
-
-SELECT_FOUND = f"""
-SELECT d.*, {COST_COLUMN}, ({SELECT_FOUND_TOTAL}) AS total {FOUND}
-ORDER BY d.created_us DESC, d.id DESC LIMIT :limit OFFSET :offset
-"""
-
 ORDER = """
 UPDATE deployment SET desired = :desired, intent = intent + 1, version = version + 1,
     restart_intent = CASE WHEN :restart THEN intent + 1 ELSE restart_intent END,
@@ -190,13 +177,13 @@ async def find(
 ) -> Priced | None:
     """A deployment that ``owner_id`` (None: everybody's) may see, with its cost."""
     parameters = {"id": deployment_id, "owner_id": owner_id, **cost_parameters(now)}
-    rows = await db.read(SELECT_ONE, parameters)
-    return _priced(rows[0]) if rows else None
+    rows = await db.look_up(SELECT_ONE, parameters)
+    return priced(rows, beside=1)[0] if rows else None
 
 
 async def for_driver(db: Database, deployment_id: str) -> Deployment | None:
     """The row the reconciler works on, also one that is being deleted."""
-    rows = await db.read(SELECT_FOR_DRIVER, {"id": deployment_id})
+    rows = await db.look_up(SELECT_FOR_DRIVER, {"id": deployment_id})
     return to_deployment(rows[0]) if rows else None
 
 
@@ -224,28 +211,16 @@ async def count_active(db: Database) -> int:
 
 
 async def page(
-    db: Database,
-    owner_id: str | None,
-    status: str | None,
-    text: str | None,
-    *,
-    number: int,
-    limit: int,
-    now: Instant,
+    db: Database, owner_id: str | None, status: str | None, *, number: int, limit: int, now: Instant
 ) -> tuple[list[Priced], int]:
-    """One page, newest first, and how many there are in all.
-
-    ``text`` stands in the name, the id or the image, in any case (of A to Z).
-    """
-    scope = {"owner_id": owner_id, "status": status, "text": text}
-    page_sql, total_sql = SELECT_PAGE[owner_id is not None, status is not None], SELECT_TOTAL
-    if text is not None:
-        page_sql, total_sql = SELECT_FOUND, SELECT_FOUND_TOTAL
+    """One page, newest first, and how many there are in all."""
+    scope = {"owner_id": owner_id, "status": status}
+    sql = SELECT_PAGE[owner_id is not None, status is not None]
     window = {"limit": limit, "offset": (number - 1) * limit}
-    rows = await db.read(page_sql, {**scope, **window, **cost_parameters(now)})
+    rows = await db.look_up(sql, {**scope, **window, **cost_parameters(now)})
     if rows:
-        return [_priced(row) for row in rows], int(rows[0]["total"])
-    [total] = await db.read(total_sql, scope)
+        return priced(rows, beside=2), int(rows[0]["total"])
+    [total] = await db.look_up(SELECT_TOTAL, scope)
     return [], int(total[0])
 
 
@@ -286,6 +261,13 @@ async def bury(tx: Transaction, deployment_id: str, now: Instant) -> None:
 
 def to_deployment(row: Row) -> Deployment:
     """A row as the domain knows it."""
+    return _deployment(tuple(row.keys()), tuple(row))
+
+
+@lru_cache(maxsize=4096)
+def _deployment(names: tuple[str, ...], values: tuple[Any, ...]) -> Deployment:
+    """Remembered, for the same few rows are read again and again: a page is 20, clients poll."""
+    row = dict(zip(names, values, strict=True))
     return Deployment(
         id=row["id"], owner_id=row["owner_id"], node_id=row["node_id"], name=row["name"],
         spec=load_spec(row["spec"]), secrets=row["secrets"], rate_cents=row["rate_cents"],
@@ -323,7 +305,7 @@ def spec_columns(d: Deployment) -> dict[str, Any]:
     }
 
 
-def _update(row: Row) -> Update | None:
+def _update(row: Mapping[str, Any]) -> Update | None:
     if row["next_spec"] is None:
         return None
     return Update(
@@ -336,8 +318,13 @@ def _update(row: Row) -> Update | None:
     )
 
 
-def _priced(row: Row) -> Priced:
-    return Priced(to_deployment(row), cents(row["cost_us_cents"]))
+def priced(rows: list[Row], *, beside: int) -> list[Priced]:
+    """Rows of which the last ``beside`` columns, the cost among them, are not the table's."""
+    names = tuple(rows[0].keys()[:-beside])
+    return [
+        Priced(_deployment(names, tuple(row)[:-beside]), cents(row["cost_us_cents"]))
+        for row in rows
+    ]
 
 
 def _expected(row: Row) -> Expected:

@@ -25,6 +25,7 @@ from appliance.engine.catalogue import PACKAGED_TEMPLATES, Catalogue
 from appliance.engine.deployments import House
 from appliance.engine.nodes import NodeProfile, Nodes
 from appliance.engine.vault import Vault
+from appliance.runtime.credentials import Credentials
 from appliance.store import nodes
 from appliance.store.database import Database, open_database
 from tests.fake_runtime import FakeRuntime
@@ -156,12 +157,14 @@ async def serving(path: Path) -> AsyncIterator[Served]:
                 Materials(db, runtime, clock, catalogue, Vault(b"k" * 32), house, tasks)
             )
             services = Services(
-                deployments=engine.deployments, updates=engine.updates, logs=engine.logs,
+                deployments=engine.deployments, updates=engine.updates,
+                terminals=engine.terminals, samples=engine.samples, logs=engine.logs,
                 feed=engine.feed,
                 nodes=Nodes(db, clock, _profile(owner.user_id), engine.pulse),
                 catalogue=catalogue, pulse=engine.pulse, accounts=accounts,
                 setup=Setup(accounts, clock, path.parent / "setup-link", ADDRESS),
-                backup=_backup, stopping=stopping,
+                registries=Credentials(path.parent / "auth.json"), backup=_backup,
+                stopping=stopping,
             )  # fmt: skip
             tasks.start_soon(engine.run)
             await engine.pulse.first_round()
