@@ -131,13 +131,19 @@ class Deployments:
         number: int,
         limit: int,
     ) -> tuple[list[DeploymentView], int]:
-        """One page of what the caller sees (with ``text`` in it), newest first, and how many in all."""
-        scope, window = (self._db, caller.sees, status), {"number": number, "limit": limit}
-        now = self._clock.now()
+        """One page of what the caller sees, newest first, and how many there are in all.
+
+        With ``text``, of those that have it in their name, id or image.
+        """
+        db, sees, now = self._db, caller.sees, self._clock.now()
         if text is None:
-            rows, total = await deployments.page(*scope, **window, now=now)
+            rows, total = await deployments.page(
+                db, sees, status, number=number, limit=limit, now=now
+            )
         else:
-            rows, total = await search.page(*scope, text, **window, now=now)
+            rows, total = await search.page(
+                db, sees, status, text, number=number, limit=limit, now=now
+            )
         return [self._view(row) for row in rows], total
 
     async def get(self, caller: Principal, deployment_id: str) -> DeploymentView:

@@ -1,5 +1,4 @@
-"""Deployments by a text: every row is looked at, so it is read apart from the pages that an index
-answers."""
+"""Deployments by a text: every row is looked at, so it is apart from the pages an index answers."""
 
 from appliance.domain.instant import Instant
 from appliance.store.database import Database
