@@ -76,6 +76,14 @@ export class Api {
     return this.json("PATCH", path, { body });
   }
 
+  /**
+   * @param {string} path
+   * @param {unknown} body
+   */
+  put(path, body) {
+    return this.json("PUT", path, { body });
+  }
+
   /** @param {string} path */
   delete(path) {
     return this.json("DELETE", path);
@@ -125,6 +133,27 @@ export class Api {
       const messages = parser.push(text);
       if (messages.length > 0) yield messages;
     }
+  }
+
+  /**
+   * A shell in a container, open: a ticket bought with the token stands in for the header that a
+   * browser can't send with a WebSocket.
+   * @param {string} id of the deployment
+   * @returns {Promise<WebSocket>} binary messages are the terminal's bytes
+   * @throws {ApiError | Unreachable}
+   */
+  async terminal(id) {
+    const path = `/deployments/${encodeURIComponent(id)}/terminal`;
+    const { ticket } = await this.post(path);
+    const address = new URL(withQuery(path, { ticket }), location.href);
+    address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(address);
+    socket.binaryType = "arraybuffer";
+    await new Promise((resolve, reject) => {
+      socket.addEventListener("open", resolve, { once: true });
+      socket.addEventListener("error", () => reject(new Unreachable()), { once: true });
+    });
+    return socket;
   }
 
   /**

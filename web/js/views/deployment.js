@@ -23,6 +23,7 @@ const TABS = [
   { name: "metrics", label: "Metrics", load: async (app, d) => new (await import("./metrics.js")).Metrics(app, d) },
   { name: "events", label: "Events", load: async (app, d) => new (await import("./history.js")).History(app, d) },
   { name: "configuration", label: "Configuration", load: async (app, d) => (await import("./configuration.js")).configuration(app, d) },
+  { name: "terminal", label: "Terminal", load: async (app, d) => new (await import("./terminal.js")).TerminalTab(app, d) },
 ];
 
 /** @type {import("../types.js").View} */

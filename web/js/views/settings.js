@@ -10,6 +10,7 @@ import { fill, h } from "../dom.js";
 /** @type {PartKind[]} */
 const PARTS = [
   { name: "users", label: "Users", load: async (app) => new (await import("./users.js")).Users(app) },
+  { name: "registries", label: "Registries", load: async (app) => new (await import("./registries.js")).Registries(app) },
 ];
 
 /** @type {import("../types.js").View} */
