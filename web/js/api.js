@@ -185,7 +185,13 @@ async function send(method, path, { query, body, headers, signal }, token) {
   const json = body === undefined ? undefined : JSON.stringify(body);
   try {
     return await fetch(withQuery(path, query), {
-      method, headers: all, body: json, signal, credentials: "omit", cache: "no-store", redirect: "error",
+      method,
+      headers: all,
+      body: json,
+      signal,
+      credentials: "omit",
+      cache: "no-store",
+      redirect: "error",
     });
   } catch (error) {
     if (signal?.aborted && signal.reason?.name === "AbortError") throw signal.reason;
@@ -198,7 +204,9 @@ async function send(method, path, { query, body, headers, signal }, token) {
  * @param {Options["query"]} query
  */
 function withQuery(path, query = {}) {
-  const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const given = Object.entries(query).filter(
+    ([, value]) => value !== null && value !== undefined && value !== "",
+  );
   const text = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
   return text ? `${path}?${text}` : path;
 }

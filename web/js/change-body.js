@@ -30,7 +30,9 @@ export function changeBody(d, form) {
     hostname: form.hostname || null,
     restartPolicy: form.restartPolicy,
   };
-  const differs = Object.entries(wanted).filter(([key, value]) => !same(value, d[/** @type {keyof Deployment} */ (key)]));
+  const differs = Object.entries(wanted).filter(
+    ([key, value]) => !same(value, d[/** @type {keyof Deployment} */ (key)]),
+  );
   const body = Object.fromEntries(differs);
   return Object.keys(secrets).length > 0 ? { ...body, secrets } : body;
 }
@@ -45,7 +47,8 @@ function variables(d, rows) {
   const hidden = rows.filter((row) => row.secret);
   /** @type {Record<string, string | null>} */
   const secrets = {};
-  for (const { name, value } of hidden) if (value !== "" || !d.secretNames.includes(name)) secrets[name] = value;
+  for (const { name, value } of hidden)
+    if (value !== "" || !d.secretNames.includes(name)) secrets[name] = value;
   for (const name of d.secretNames) if (!hidden.some((row) => row.name === name)) secrets[name] = null;
   return { env: Object.fromEntries(plain.map(({ name, value }) => [name, value])), secrets };
 }

@@ -24,13 +24,27 @@ export class Frame {
   /** @param {import("./app.js").App} app */
   constructor(app) {
     this.#app = app;
-    this.#element = h("div", {},
-      h("header", { class: "bar" }, h("div", { class: "bar-inner" },
-        h("a", { class: "brand", href: "/ui/" }, icon("brand"), "Neuranet"),
-        h("nav", { class: "nav", "aria-label": "Main" }, this.#links.map((link) => link.element)),
-        this.#who)),
+    this.#element = h(
+      "div",
+      {},
+      h(
+        "header",
+        { class: "bar" },
+        h(
+          "div",
+          { class: "bar-inner" },
+          h("a", { class: "brand", href: "/ui/" }, icon("brand"), "Neuranet"),
+          h(
+            "nav",
+            { class: "nav", "aria-label": "Main" },
+            this.#links.map((link) => link.element),
+          ),
+          this.#who,
+        ),
+      ),
       this.#connection,
-      this.#main);
+      this.#main,
+    );
     app.router.onChange(() => this.#mark());
     app.session.onChange(() => this.#name());
     app.live.onState(() => this.#tell());
@@ -56,8 +70,15 @@ export class Frame {
       session.end();
     };
     for (const { element, forAdmins } of this.#links) element.hidden = Boolean(forAdmins) && !session.isAdmin;
-    fill(this.#who, h("a", { class: "ellipsis small soft", href: "/ui/account", title: "Your account" }, session.user?.email),
-      button("Log out", { kind: "quiet small", onclick: leave }));
+    fill(
+      this.#who,
+      h(
+        "a",
+        { class: "ellipsis small soft", href: "/ui/account", title: "Your account" },
+        session.user?.email,
+      ),
+      button("Log out", { kind: "quiet small", onclick: leave }),
+    );
   }
 
   #tell() {
@@ -72,8 +93,15 @@ export class Frame {
     };
     show();
     this.#countdown = setInterval(show, 1000);
-    fill(this.#connection, h("div", { class: "connection-inner" },
-      h("strong", {}, "The connection to the appliance is lost."), wait,
-      button("Try now", { kind: "small", onclick: () => live.retryNow() })));
+    fill(
+      this.#connection,
+      h(
+        "div",
+        { class: "connection-inner" },
+        h("strong", {}, "The connection to the appliance is lost."),
+        wait,
+        button("Try now", { kind: "small", onclick: () => live.retryNow() }),
+      ),
+    );
   }
 }

@@ -34,8 +34,16 @@ const STROKES = {
 export function icon(name) {
   return svg(
     "svg",
-    { class: "icon-svg", viewBox: "0 0 16 16", "aria-hidden": "true", fill: "none", stroke: "currentColor",
-      "stroke-width": "1.5", "stroke-linecap": "round", "stroke-linejoin": "round" },
+    {
+      class: "icon-svg",
+      viewBox: "0 0 16 16",
+      "aria-hidden": "true",
+      fill: "none",
+      stroke: "currentColor",
+      "stroke-width": "1.5",
+      "stroke-linecap": "round",
+      "stroke-linejoin": "round",
+    },
     svg("path", { d: STROKES[name] }),
   );
 }
@@ -56,8 +64,15 @@ export function statusShape(status) {
   const shape = SHAPES[status] ?? SHAPES.pending;
   return svg(
     "svg",
-    { viewBox: "0 0 12 12", "aria-hidden": "true", fill: shape.filled ? "currentColor" : "none",
-      stroke: "currentColor", "stroke-width": "1.5", "stroke-linecap": "round", "stroke-linejoin": "round" },
+    {
+      viewBox: "0 0 12 12",
+      "aria-hidden": "true",
+      fill: shape.filled ? "currentColor" : "none",
+      stroke: "currentColor",
+      "stroke-width": "1.5",
+      "stroke-linecap": "round",
+      "stroke-linejoin": "round",
+    },
     svg("path", { d: shape.d }),
   );
 }

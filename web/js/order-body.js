@@ -62,8 +62,14 @@ function variables(form) {
 
 /** Limits as a form shows them. @param {import("./types.js").Resources | undefined} r @returns {Values} */
 export function limitsOf(r) {
-  const text = (/** @type {number | null | undefined} */ n) => (n === null || n === undefined ? "" : String(n));
-  return { cpus: text(r?.cpus), memoryMb: text(r?.memoryMb), shmMb: text(r?.shmMb), gpus: r?.gpus ? String(r.gpus) : "" };
+  const text = (/** @type {number | null | undefined} */ n) =>
+    n === null || n === undefined ? "" : String(n);
+  return {
+    cpus: text(r?.cpus),
+    memoryMb: text(r?.memoryMb),
+    shmMb: text(r?.shmMb),
+    gpus: r?.gpus ? String(r.gpus) : "",
+  };
 }
 
 /** Limits as the API takes them. @param {Values} limits */
@@ -119,5 +125,7 @@ function prune(object) {
 
 /** The other way round: a command as one would type it. @param {string[] | null} command */
 export function commandText(command) {
-  return (command ?? []).map((word) => (/^[^\s"'\\]+$/.test(word) ? word : `"${word.replace(/["\\]/g, "\\$&")}"`)).join(" ");
+  return (command ?? [])
+    .map((word) => (/^[^\s"'\\]+$/.test(word) ? word : `"${word.replace(/["\\]/g, "\\$&")}"`))
+    .join(" ");
 }

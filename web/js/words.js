@@ -18,7 +18,8 @@ export const STATUSES = Object.keys(STATUS);
 
 /** What a person can do about a reason, by its code. @type {Record<string, string>} */
 export const ADVICE = {
-  image_not_found: "Check the image's name and tag. If it is in a private registry, add its credentials first.",
+  image_not_found:
+    "Check the image's name and tag. If it is in a private registry, add its credentials first.",
   registry_unauthorized: "The registry wants a login. Add its credentials under Settings, then start again.",
   registry_unreachable: "Check this machine's network, then start again.",
   pull_stalled: "The download stopped moving. Check the network, then start again: what is there is kept.",

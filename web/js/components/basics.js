@@ -13,7 +13,12 @@ import { STATUS } from "../words.js";
  * @param {{ kind?: string, icon?: IconName, onclick?: (event: MouseEvent) => void, type?: string, disabled?: boolean }} [options]
  */
 export function button(label, { kind = "", icon: name, onclick, type = "button", disabled } = {}) {
-  return h("button", { class: `button ${kind}`, type, onclick, disabled: disabled ?? false }, name && icon(name), label);
+  return h(
+    "button",
+    { class: `button ${kind}`, type, onclick, disabled: disabled ?? false },
+    name && icon(name),
+    label,
+  );
 }
 
 /**
@@ -24,7 +29,11 @@ export function button(label, { kind = "", icon: name, onclick, type = "button",
  * @param {string} [kind]
  */
 export function iconButton(name, label, onclick, kind = "quiet") {
-  return h("button", { class: `button icon ${kind}`, type: "button", title: label, "aria-label": label, onclick }, icon(name));
+  return h(
+    "button",
+    { class: `button icon ${kind}`, type: "button", title: label, "aria-label": label, onclick },
+    icon(name),
+  );
 }
 
 /**
@@ -50,7 +59,12 @@ export function statusBadge(status) {
  */
 export function notice(tone, title, ...body) {
   const sign = tone === "good" ? "check" : tone === "" ? "info" : "warning";
-  return h("div", { class: `notice ${tone}` }, icon(sign), h("div", {}, h("p", { class: "notice-title" }, title), body));
+  return h(
+    "div",
+    { class: `notice ${tone}` },
+    icon(sign),
+    h("div", {}, h("p", { class: "notice-title" }, title), body),
+  );
 }
 
 /**
@@ -73,8 +87,12 @@ export function loading(text = "Loading") {
  * @param {() => void} again
  */
 export function failure(error, again) {
-  return notice("bad", "This could not be loaded", h("p", {}, error.message),
-    h("div", { class: "notice-actions" }, button("Try again", { kind: "small", onclick: again })));
+  return notice(
+    "bad",
+    "This could not be loaded",
+    h("p", {}, error.message),
+    h("div", { class: "notice-actions" }, button("Try again", { kind: "small", onclick: again })),
+  );
 }
 
 /**
@@ -83,9 +101,12 @@ export function failure(error, again) {
  * @param {{ text?: Child, actions?: Child[], crumb?: HTMLElement }} [options]
  */
 export function head(title, { text, actions = [], crumb } = {}) {
-  return h("header", { class: "head" },
+  return h(
+    "header",
+    { class: "head" },
     h("div", { class: "head-text" }, crumb, h("h1", { tabindex: "-1" }, title), text),
-    actions.length > 0 && h("div", { class: "head-actions" }, actions));
+    actions.length > 0 && h("div", { class: "head-actions" }, actions),
+  );
 }
 
 /** @param {string} label @param {string} href */
@@ -138,7 +159,15 @@ async function copyText(text) {
 /** A list of terms and what they are. @param {string} kind @param {[string, Child][]} pairs */
 export function terms(kind, pairs) {
   if (kind === "facts") {
-    return h("dl", { class: kind }, pairs.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))));
+    return h(
+      "dl",
+      { class: kind },
+      pairs.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))),
+    );
   }
-  return h("dl", { class: kind }, pairs.flatMap(([term, value]) => [h("dt", {}, term), h("dd", {}, value)]));
+  return h(
+    "dl",
+    { class: kind },
+    pairs.flatMap(([term, value]) => [h("dt", {}, term), h("dd", {}, value)]),
+  );
 }

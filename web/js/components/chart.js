@@ -33,7 +33,12 @@ export class Chart {
   constructor(title, options) {
     this.#options = options;
     this.#drawing.setAttribute("aria-label", title);
-    this.element = h("figure", { class: "chart" }, h("figcaption", { class: "chart-head" }, h("h3", {}, title), this.#now), this.#drawing);
+    this.element = h(
+      "figure",
+      { class: "chart" },
+      h("figcaption", { class: "chart-head" }, h("h3", {}, title), this.#now),
+      this.#drawing,
+    );
     this.#resize.observe(this.element);
   }
 
@@ -58,7 +63,11 @@ export class Chart {
     const top = this.#options.peak(points.map((p) => p.value ?? 0));
     const scale = { from: Math.min(...times), to: Math.max(...times), top, width };
     this.#drawing.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-    fill(this.#drawing, this.#axes(scale), this.#lines.map((line, i) => svg("path", { class: `chart-line line-${i}`, d: path(line, scale) })));
+    fill(
+      this.#drawing,
+      this.#axes(scale),
+      this.#lines.map((line, i) => svg("path", { class: `chart-line line-${i}`, d: path(line, scale) })),
+    );
   }
 
   /** @param {Point[]} line @param {number} index */
@@ -73,12 +82,17 @@ export class Chart {
   #axes({ from, to, top, width }) {
     const rows = ticks(top).map((value) => {
       const y = TOP + PLOT - (value / top) * PLOT;
-      return [svg("path", { class: "chart-rule", d: `M${LEFT} ${y}H${width}` }),
-        svg("text", { class: "chart-text end", x: LEFT - 8, y: y + 4 }, this.#options.format(value))];
+      return [
+        svg("path", { class: "chart-rule", d: `M${LEFT} ${y}H${width}` }),
+        svg("text", { class: "chart-text end", x: LEFT - 8, y: y + 4 }, this.#options.format(value)),
+      ];
     });
     const at = (/** @type {number} */ t) => clock(new Date(t).toISOString());
-    return [rows, svg("text", { class: "chart-text", x: LEFT, y: HEIGHT - 4 }, at(from)),
-      svg("text", { class: "chart-text end", x: width, y: HEIGHT - 4 }, at(to))];
+    return [
+      rows,
+      svg("text", { class: "chart-text", x: LEFT, y: HEIGHT - 4 }, at(from)),
+      svg("text", { class: "chart-text end", x: width, y: HEIGHT - 4 }, at(to)),
+    ];
   }
 }
 
@@ -90,15 +104,17 @@ export class Chart {
 function path(line, { from, to, top, width }) {
   const length = Math.max(1, to - from);
   let pen = "M";
-  return line.map(({ at, value }) => {
-    if (value === null) {
-      pen = "M";
-      return "";
-    }
-    const x = LEFT + ((at - from) / length) * (width - LEFT);
-    const y = TOP + PLOT - (value / top) * PLOT;
-    const step = `${pen}${x.toFixed(1)} ${y.toFixed(1)}`;
-    pen = "L";
-    return step;
-  }).join("");
+  return line
+    .map(({ at, value }) => {
+      if (value === null) {
+        pen = "M";
+        return "";
+      }
+      const x = LEFT + ((at - from) / length) * (width - LEFT);
+      const y = TOP + PLOT - (value / top) * PLOT;
+      const step = `${pen}${x.toFixed(1)} ${y.toFixed(1)}`;
+      pen = "L";
+      return step;
+    })
+    .join("");
 }

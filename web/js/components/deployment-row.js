@@ -25,12 +25,36 @@ export function deploymentRow(app, first, readAt, onOrder) {
   const address = h("td", { class: "address" });
   const hourly = h("td", { class: "number", "data-label": "Rate" });
   const soFar = h("td", { class: "number", "data-label": "So far" });
-  const buttons = ORDERS.map((order) => ({ order, element: iconButton(order.icon, `${order.word} ${first.name}`, async () => {
-    const result = await carryOut(app, d, order.verb);
-    if (result) onOrder();
-  }, order.verb === "delete" ? "quiet warn" : "quiet") }));
-  const element = h("tr", {}, h("td", {}, name, image), h("td", {}, badge, detail), address, hourly, soFar,
-    h("td", { class: "actions" }, h("span", { class: "row-actions" }, buttons.map((b) => b.element))));
+  const buttons = ORDERS.map((order) => ({
+    order,
+    element: iconButton(
+      order.icon,
+      `${order.word} ${first.name}`,
+      async () => {
+        const result = await carryOut(app, d, order.verb);
+        if (result) onOrder();
+      },
+      order.verb === "delete" ? "quiet warn" : "quiet",
+    ),
+  }));
+  const element = h(
+    "tr",
+    {},
+    h("td", {}, name, image),
+    h("td", {}, badge, detail),
+    address,
+    hourly,
+    soFar,
+    h(
+      "td",
+      { class: "actions" },
+      h(
+        "span",
+        { class: "row-actions" },
+        buttons.map((b) => b.element),
+      ),
+    ),
+  );
 
   /** @param {Deployment} next */
   const update = (next) => {
@@ -67,7 +91,17 @@ function addressOf(d) {
   if (!endpoint) return h("span", { class: "soft" }, "—");
   const text = endpointText(endpoint);
   return [
-    isLink(endpoint) ? h("a", { class: "ellipsis address-link", href: endpoint.url, target: "_blank", rel: "noopener noreferrer" }, text)
+    isLink(endpoint)
+      ? h(
+          "a",
+          {
+            class: "ellipsis address-link",
+            href: endpoint.url,
+            target: "_blank",
+            rel: "noopener noreferrer",
+          },
+          text,
+        )
       : h("span", { class: "ellipsis address-link" }, text),
     more.length > 0 && h("span", { class: "second" }, `and ${more.length} more`),
   ];

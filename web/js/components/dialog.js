@@ -16,7 +16,12 @@ export function ask({ title, body, confirm, danger = true }) {
   return new Promise((resolve) => {
     const no = button("Cancel", { onclick: () => dialog.close("no") });
     const yes = button(confirm, { kind: danger ? "danger" : "primary", onclick: () => dialog.close("yes") });
-    const dialog = open(title, body.map((text) => h("p", {}, text)), [no, yes], () => resolve(dialog.returnValue === "yes"));
+    const dialog = open(
+      title,
+      body.map((text) => h("p", {}, text)),
+      [no, yes],
+      () => resolve(dialog.returnValue === "yes"),
+    );
     (danger ? no : yes).focus();
   });
 }

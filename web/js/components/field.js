@@ -35,11 +35,19 @@ export function field(label, input, { note, hint, mono, beside = [] } = {}) {
   input.id = id;
   input.classList.add("input");
   input.setAttribute("aria-describedby", `${id}-error${hint ? ` ${id}-hint` : ""}`);
-  const element = h("div", { class: "field" },
-    h("label", { class: "field-label", for: id }, h("span", { class: mono ? "mono" : "" }, label), note && h("span", { class: "soft small" }, note)),
+  const element = h(
+    "div",
+    { class: "field" },
+    h(
+      "label",
+      { class: "field-label", for: id },
+      h("span", { class: mono ? "mono" : "" }, label),
+      note && h("span", { class: "soft small" }, note),
+    ),
     h("div", { class: "field-row" }, input, beside),
     hint && h("p", { class: "field-hint", id: `${id}-hint` }, hint),
-    error);
+    error,
+  );
   const setError = (/** @type {string} */ message) => showError(input, error, message);
   input.addEventListener("input", () => setError(""));
   return { element, input, setError };
@@ -64,8 +72,11 @@ export function showError(input, place, message) {
  * @param {(value: string) => void} onchange
  */
 export function select(label, options, value, onchange) {
-  const made = h("select", { class: "input", "aria-label": label },
-    options.map(([name, text]) => h("option", { value: name, selected: name === value }, text)));
+  const made = h(
+    "select",
+    { class: "input", "aria-label": label },
+    options.map(([name, text]) => h("option", { value: name, selected: name === value }, text)),
+  );
   made.addEventListener("change", () => onchange(made.value));
   return made;
 }

@@ -16,12 +16,25 @@ import { onSubmit, tell } from "./field.js";
  * @param {Record<string, Field>} byName the fields by their names in the API
  */
 export function formDialog(title, fields, confirm, work, byName) {
-  const element = h("form", {}, fields.map((f) => f.element),
-    h("div", { class: "dialog-actions" }, button("Cancel", { onclick: () => dialog.close() }), button(confirm, { kind: "primary", type: "submit" })));
+  const element = h(
+    "form",
+    {},
+    fields.map((f) => f.element),
+    h(
+      "div",
+      { class: "dialog-actions" },
+      button("Cancel", { onclick: () => dialog.close() }),
+      button(confirm, { kind: "primary", type: "submit" }),
+    ),
+  );
   const dialog = open(title, [element], []);
-  onSubmit(element, async () => {
-    await work();
-    dialog.close();
-  }, (error) => tell(error, byName, fields[0]));
+  onSubmit(
+    element,
+    async () => {
+      await work();
+      dialog.close();
+    },
+    (error) => tell(error, byName, fields[0]),
+  );
   fields[0].input.focus();
 }

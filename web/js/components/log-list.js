@@ -84,12 +84,18 @@ export class LogList {
     this.#sizer.style.height = `${height}px`;
     if (this.#follows) element.scrollTop = height;
     const first = Math.max(0, Math.floor(element.scrollTop / this.#rowHeight) - OVERSCAN);
-    const last = Math.min(this.#lines.length, Math.ceil((element.scrollTop + element.clientHeight) / this.#rowHeight) + OVERSCAN);
+    const last = Math.min(
+      this.#lines.length,
+      Math.ceil((element.scrollTop + element.clientHeight) / this.#rowHeight) + OVERSCAN,
+    );
     const drawn = `${first}-${last}`;
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
     this.#window.style.transform = `translateY(${first * this.#rowHeight}px)`;
-    fill(this.#window, this.#lines.slice(first, last).map((line, i) => row(line, first + i, this.#text)));
+    fill(
+      this.#window,
+      this.#lines.slice(first, last).map((line, i) => row(line, first + i, this.#text)),
+    );
   }
 
   #scrolled() {
@@ -114,8 +120,20 @@ export class LogList {
 function row(line, index, text) {
   const isLong = line.message.length > LONGEST_SHOWN;
   const message = isLong ? line.message.slice(0, LONGEST_SHOWN) : line.message;
-  return h("div", { class: `log-line ${line.stream}`, "data-index": index },
-    h("time", { class: "log-time", title: moment(line.timestamp), datetime: line.timestamp }, clock(line.timestamp)),
+  return h(
+    "div",
+    { class: `log-line ${line.stream}`, "data-index": index },
+    h(
+      "time",
+      { class: "log-time", title: moment(line.timestamp), datetime: line.timestamp },
+      clock(line.timestamp),
+    ),
     line.stream === "stderr" && h("span", { class: "log-mark", title: "stderr" }, "err"),
-    h("span", { class: "log-text" }, cuts(message, text).map((part, i) => (i % 2 === 1 ? h("mark", {}, part) : part)), isLong && "…"));
+    h(
+      "span",
+      { class: "log-text" },
+      cuts(message, text).map((part, i) => (i % 2 === 1 ? h("mark", {}, part) : part)),
+      isLong && "…",
+    ),
+  );
 }

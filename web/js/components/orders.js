@@ -46,6 +46,7 @@ export function losses(d) {
   const container = "Its container, logs and address go with it.";
   if (d.volumes.length === 0) return [container, "It has no volumes. This can't be undone."];
   const names = d.volumes.map((v) => v.name).join(", ");
-  const volumes = d.volumes.length === 1 ? `Its volume ${names}` : `Its ${d.volumes.length} volumes (${names})`;
+  const volumes =
+    d.volumes.length === 1 ? `Its volume ${names}` : `Its ${d.volumes.length} volumes (${names})`;
   return [container, `${volumes} and all data in it will be lost. This can't be undone.`];
 }

@@ -35,7 +35,13 @@ export class Rows {
   constructor(columns, what, beside = []) {
     this.#columns = columns;
     const add = button(`Add ${what}`, { kind: "small", icon: "plus", onclick: () => this.add({}).focus() });
-    this.element = h("div", { class: `rows-field rows-${what}` }, this.#body, h("div", { class: "tools" }, add, beside), this.#error);
+    this.element = h(
+      "div",
+      { class: `rows-field rows-${what}` },
+      this.#body,
+      h("div", { class: "tools" }, add, beside),
+      this.#error,
+    );
   }
 
   /** @param {Values} values @param {Values} [hints] placeholders in place of the usual ones */
@@ -43,13 +49,24 @@ export class Rows {
     /** @type {Record<string, HTMLInputElement | HTMLSelectElement>} */
     const inputs = {};
     const cells = this.#columns.map((column) => {
-      inputs[column.key] = cell({ ...column, placeholder: hints[column.key] ?? column.placeholder }, values[column.key] ?? "");
-      return column.type === "checkbox" ? h("label", { class: "check" }, inputs[column.key], column.label) : inputs[column.key];
+      inputs[column.key] = cell(
+        { ...column, placeholder: hints[column.key] ?? column.placeholder },
+        values[column.key] ?? "",
+      );
+      return column.type === "checkbox"
+        ? h("label", { class: "check" }, inputs[column.key], column.label)
+        : inputs[column.key];
     });
     const error = h("p", { class: "field-error", hidden: true });
     const row = { element: h("div", { class: "row" }), inputs, error };
-    row.element.append(...cells, iconButton("close", "Remove", () => this.#remove(row)), error);
-    row.element.addEventListener("input", () => Object.values(inputs).forEach((input) => showError(input, error, "")));
+    row.element.append(
+      ...cells,
+      iconButton("close", "Remove", () => this.#remove(row)),
+      error,
+    );
+    row.element.addEventListener("input", () =>
+      Object.values(inputs).forEach((input) => showError(input, error, "")),
+    );
     this.#body.append(row.element);
     this.#rows.push(row);
     return inputs[this.#columns[0].key];
@@ -57,7 +74,9 @@ export class Rows {
 
   /** What the rows hold; one whose first field is blank is none. @returns {Values[]} */
   get values() {
-    return this.#filled().map(({ inputs }) => Object.fromEntries(this.#columns.map((column) => [column.key, read(inputs[column.key], column.exact)])));
+    return this.#filled().map(({ inputs }) =>
+      Object.fromEntries(this.#columns.map((column) => [column.key, read(inputs[column.key], column.exact)])),
+    );
   }
 
   /** @param {string} message */
@@ -93,11 +112,22 @@ export class Rows {
 /** @param {Column} column @param {string} value */
 function cell({ label, placeholder, mono, options, type }, value) {
   if (options) {
-    return h("select", { class: "input", "aria-label": label }, options.map(([name, text]) => h("option", { value: name, selected: name === value }, text)));
+    return h(
+      "select",
+      { class: "input", "aria-label": label },
+      options.map(([name, text]) => h("option", { value: name, selected: name === value }, text)),
+    );
   }
   if (type === "checkbox") return h("input", { type, checked: value === "yes" });
-  return h("input", { class: `input ${mono ? "mono" : ""}`, "aria-label": label, placeholder: placeholder ?? label, value,
-    inputmode: type === "number" ? "numeric" : null, autocomplete: "off", spellcheck: "false" });
+  return h("input", {
+    class: `input ${mono ? "mono" : ""}`,
+    "aria-label": label,
+    placeholder: placeholder ?? label,
+    value,
+    inputmode: type === "number" ? "numeric" : null,
+    autocomplete: "off",
+    spellcheck: "false",
+  });
 }
 
 /** @param {HTMLInputElement | HTMLSelectElement} input @param {boolean} [exact] */

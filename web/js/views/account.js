@@ -18,8 +18,18 @@ export const view = {
   title: "Account",
   mount(root, { app }) {
     const tokens = new Tokens(app);
-    fill(root, head("Account", { text: h("p", { class: "soft" }, `${app.session.user?.email}, ${app.session.isAdmin ? "admin" : "user"}`) }),
-      tokens.element, password(app));
+    fill(
+      root,
+      head("Account", {
+        text: h(
+          "p",
+          { class: "soft" },
+          `${app.session.user?.email}, ${app.session.isAdmin ? "admin" : "user"}`,
+        ),
+      }),
+      tokens.element,
+      password(app),
+    );
     return () => tokens.end();
   },
 };
@@ -33,11 +43,22 @@ class Tokens {
   /** @param {App} app */
   constructor(app) {
     this.#app = app;
-    this.element = h("section", {},
-      h("div", { class: "section-head" },
-        h("div", {}, h("h2", {}, "API tokens"), h("p", { class: "soft" }, "For programs that use the API in your name.")),
-        button("New token", { icon: "plus", onclick: () => this.#create() })),
-      this.#list);
+    this.element = h(
+      "section",
+      {},
+      h(
+        "div",
+        { class: "section-head" },
+        h(
+          "div",
+          {},
+          h("h2", {}, "API tokens"),
+          h("p", { class: "soft" }, "For programs that use the API in your name."),
+        ),
+        button("New token", { icon: "plus", onclick: () => this.#create() }),
+      ),
+      this.#list,
+    );
     void this.#load();
   }
 
@@ -50,7 +71,11 @@ class Tokens {
       const { tokens } = await this.#app.api.get("/auth/tokens");
       if (!this.#hasEnded) this.#show(tokens);
     } catch (error) {
-      if (!this.#hasEnded) fill(this.#list, failure(/** @type {Error} */ (error), () => void this.#load()));
+      if (!this.#hasEnded)
+        fill(
+          this.#list,
+          failure(/** @type {Error} */ (error), () => void this.#load()),
+        );
     }
   }
 
@@ -61,15 +86,46 @@ class Tokens {
       return;
     }
     const now = Date.now();
-    fill(this.#list, h("table", { class: "table stacks" },
-      h("thead", {}, h("tr", {}, ["Name", "May", "Last used", "Ends"].map((word) => h("th", { scope: "col" }, word)),
-        h("th", { class: "col-one-action", scope: "col" }, h("span", { class: "visually-hidden" }, "Actions")))),
-      h("tbody", {}, tokens.map((t) => h("tr", {},
-        h("td", { class: "wrap" }, t.name, h("span", { class: "second mono" }, t.id)),
-        h("td", { "data-label": "May" }, t.scope === "write" ? "Read and write" : "Read"),
-        h("td", { "data-label": "Last used" }, t.lastUsedAt ? ago(t.lastUsedAt, now) : "Never"),
-        h("td", { "data-label": "Ends" }, moment(t.expiresAt).slice(0, 10)),
-        h("td", { class: "actions" }, iconButton("trash", `Revoke ${t.name}`, () => this.#revoke(t), "quiet warn")))))));
+    fill(
+      this.#list,
+      h(
+        "table",
+        { class: "table stacks" },
+        h(
+          "thead",
+          {},
+          h(
+            "tr",
+            {},
+            ["Name", "May", "Last used", "Ends"].map((word) => h("th", { scope: "col" }, word)),
+            h(
+              "th",
+              { class: "col-one-action", scope: "col" },
+              h("span", { class: "visually-hidden" }, "Actions"),
+            ),
+          ),
+        ),
+        h(
+          "tbody",
+          {},
+          tokens.map((t) =>
+            h(
+              "tr",
+              {},
+              h("td", { class: "wrap" }, t.name, h("span", { class: "second mono" }, t.id)),
+              h("td", { "data-label": "May" }, t.scope === "write" ? "Read and write" : "Read"),
+              h("td", { "data-label": "Last used" }, t.lastUsedAt ? ago(t.lastUsedAt, now) : "Never"),
+              h("td", { "data-label": "Ends" }, moment(t.expiresAt).slice(0, 10)),
+              h(
+                "td",
+                { class: "actions" },
+                iconButton("trash", `Revoke ${t.name}`, () => this.#revoke(t), "quiet warn"),
+              ),
+            ),
+          ),
+        ),
+      ),
+    );
   }
 
   /** @param {ApiToken} t */
@@ -81,35 +137,87 @@ class Tokens {
   }
 
   #create() {
-    const name = field("Name", h("input", { type: "text", maxlength: 63, placeholder: "laptop", autocomplete: "off" }), { hint: "To know it by." });
-    const scope = field("May", h("select", {}, h("option", { value: "write" }, "Read and write"), h("option", { value: "read" }, "Read only")));
-    const days = field("Ends in", h("select", {}, [["30", "30 days"], ["90", "90 days"], ["365", "A year"]].map(([value, text]) => h("option", { value }, text))));
-    formDialog("New token", [name, scope, days], "Create token", async () => {
-      const expiresAt = new Date(Date.now() + Number(days.input.value) * DAY_MS).toISOString();
-      const made = await this.#app.api.post("/auth/tokens", { name: name.input.value.trim(), scope: scope.input.value, expiresAt });
-      showOnce(made.token);
-      await this.#load();
-    }, { name, scope, expiresAt: days });
+    const name = field(
+      "Name",
+      h("input", { type: "text", maxlength: 63, placeholder: "laptop", autocomplete: "off" }),
+      { hint: "To know it by." },
+    );
+    const scope = field(
+      "May",
+      h(
+        "select",
+        {},
+        h("option", { value: "write" }, "Read and write"),
+        h("option", { value: "read" }, "Read only"),
+      ),
+    );
+    const days = field(
+      "Ends in",
+      h(
+        "select",
+        {},
+        [
+          ["30", "30 days"],
+          ["90", "90 days"],
+          ["365", "A year"],
+        ].map(([value, text]) => h("option", { value }, text)),
+      ),
+    );
+    formDialog(
+      "New token",
+      [name, scope, days],
+      "Create token",
+      async () => {
+        const expiresAt = new Date(Date.now() + Number(days.input.value) * DAY_MS).toISOString();
+        const made = await this.#app.api.post("/auth/tokens", {
+          name: name.input.value.trim(),
+          scope: scope.input.value,
+          expiresAt,
+        });
+        showOnce(made.token);
+        await this.#load();
+      },
+      { name, scope, expiresAt: days },
+    );
   }
 }
 
 /** @param {string} token */
 function showOnce(token) {
-  const dialog = open("Your new token", [
-    h("p", {}, "Copy it now: it is not kept here and can't be shown again."),
-    h("p", { class: "token" }, copyable(h("span", { class: "mono wrap" }, token), token, "token")),
-  ], [button("Done", { kind: "primary", onclick: () => dialog.close() })]);
+  const dialog = open(
+    "Your new token",
+    [
+      h("p", {}, "Copy it now: it is not kept here and can't be shown again."),
+      h("p", { class: "token" }, copyable(h("span", { class: "mono wrap" }, token), token, "token")),
+    ],
+    [button("Done", { kind: "primary", onclick: () => dialog.close() })],
+  );
 }
 
 /** @param {App} app */
 function password(app) {
-  const current = field("Current password", h("input", { type: "password", autocomplete: "current-password" }));
-  const next = field("New password", h("input", { type: "password", autocomplete: "new-password" }), { hint: "8 characters or more. Your other sessions end." });
-  const form = h("form", { class: "column narrow" }, current.element, next.element, button("Change password", { type: "submit" }));
-  onSubmit(form, async () => {
-    await app.api.post("/auth/password", { current: current.input.value, new: next.input.value });
-    form.reset();
-    app.toasts.say("Your password is changed");
-  }, (error) => tell(error, { current, new: next }, current));
+  const current = field(
+    "Current password",
+    h("input", { type: "password", autocomplete: "current-password" }),
+  );
+  const next = field("New password", h("input", { type: "password", autocomplete: "new-password" }), {
+    hint: "8 characters or more. Your other sessions end.",
+  });
+  const form = h(
+    "form",
+    { class: "column narrow" },
+    current.element,
+    next.element,
+    button("Change password", { type: "submit" }),
+  );
+  onSubmit(
+    form,
+    async () => {
+      await app.api.post("/auth/password", { current: current.input.value, new: next.input.value });
+      form.reset();
+      app.toasts.say("Your password is changed");
+    },
+    (error) => tell(error, { current, new: next }, current),
+  );
   return h("section", { class: "section" }, h("h2", { class: "section-title" }, "Password"), form);
 }

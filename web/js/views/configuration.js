@@ -12,7 +12,17 @@ export function configuration(_app, first) {
   const element = h("div");
   let drawn = "";
   const update = (/** @type {Deployment} */ d) => {
-    const now = JSON.stringify([d.image, d.env, d.secretNames, d.resources, d.volumes, d.command, d.access, d.hostname, d.restartPolicy]);
+    const now = JSON.stringify([
+      d.image,
+      d.env,
+      d.secretNames,
+      d.resources,
+      d.volumes,
+      d.command,
+      d.access,
+      d.hostname,
+      d.restartPolicy,
+    ]);
     if (now === drawn) return;
     drawn = now;
     fill(element, sheet(d));
@@ -36,15 +46,27 @@ function sheet(d) {
       ["Created", moment(d.createdAt)],
     ]),
     part("Variables", variables(d), "No variables were set."),
-    part("Volumes", d.volumes.map((v) => [v.name, h("span", { class: "mono" }, v.path)]), "It keeps no data."),
+    part(
+      "Volumes",
+      d.volumes.map((v) => [v.name, h("span", { class: "mono" }, v.path)]),
+      "It keeps no data.",
+    ),
   ];
 }
 
 /** @param {Deployment} d @returns {[string, import("../dom.js").Child][]} */
 function variables(d) {
   return [
-    ...Object.entries(d.env).map(([name, value]) => /** @type {[string, Node]} */ ([name, h("span", { class: "mono" }, value)])),
-    ...d.secretNames.map((name) => /** @type {[string, Node]} */ ([name, h("span", { class: "soft" }, "••••••••  kept encrypted, never shown")])),
+    ...Object.entries(d.env).map(
+      ([name, value]) => /** @type {[string, Node]} */ ([name, h("span", { class: "mono" }, value)]),
+    ),
+    ...d.secretNames.map(
+      (name) =>
+        /** @type {[string, Node]} */ ([
+          name,
+          h("span", { class: "soft" }, "••••••••  kept encrypted, never shown"),
+        ]),
+    ),
   ];
 }
 
@@ -52,7 +74,12 @@ function variables(d) {
 function part(title, pairs, none) {
   const list = terms("sheet", pairs);
   list.classList.add("mono-terms");
-  return h("section", { class: "section" }, h("h2", {}, title), pairs.length === 0 ? h("p", { class: "soft" }, none) : list);
+  return h(
+    "section",
+    { class: "section" },
+    h("h2", {}, title),
+    pairs.length === 0 ? h("p", { class: "soft" }, none) : list,
+  );
 }
 
 /** @param {import("../types.js").Resources} r */
@@ -62,5 +89,7 @@ function limits({ cpus, memoryMb, shmMb, gpus }) {
     memoryMb === null ? "all memory" : `${mebibytes(memoryMb)} memory`,
     shmMb === null ? null : `${mebibytes(shmMb)} shared memory`,
     gpus > 0 ? `${gpus} GPU` : null,
-  ].filter((text) => text !== null).join(", ");
+  ]
+    .filter((text) => text !== null)
+    .join(", ");
 }

@@ -20,7 +20,12 @@ export const view = {
         const [template, node] = await Promise.all([findTemplate(place), place.app.node()]);
         if (!hasEnded) show(root, place.app, template, node);
       } catch (error) {
-        if (!hasEnded) fill(root, head("New deployment", { crumb: crumb("Templates", "/ui/new") }), failure(/** @type {Error} */ (error), load));
+        if (!hasEnded)
+          fill(
+            root,
+            head("New deployment", { crumb: crumb("Templates", "/ui/new") }),
+            failure(/** @type {Error} */ (error), load),
+          );
       }
     };
     void load();
@@ -45,24 +50,44 @@ async function findTemplate({ app, params }) {
 function show(root, app, template, node) {
   const fields = new OrderForm(template);
   const problems = h("div", { role: "alert" });
-  const form = h("form", { class: "with-aside" },
+  const form = h(
+    "form",
+    { class: "with-aside" },
     h("div", { class: "column" }, problems, fields.element),
-    h("aside", { class: "aside" }, summary(node), button("Deploy", { kind: "primary wide", type: "submit" })));
+    h("aside", { class: "aside" }, summary(node), button("Deploy", { kind: "primary wide", type: "submit" })),
+  );
   const attempt = new Attempt();
-  onSubmit(form, async () => {
-    fill(problems);
-    const body = orderBody({ ...fields.values, nodeId: node.id });
-    const made = await app.api.post("/deployments", body, { headers: { "Idempotency-Key": attempt.key(body) } });
-    app.router.go(`/ui/deployments/${made.deployment.id}`);
-  }, (error) => tellAll(problems, "It was not deployed", error, (name) => fields.find(name)));
-  fill(root, head(template ? template.name : "Any image", { crumb: crumb("Templates", "/ui/new"), text: about(template) }), form);
+  onSubmit(
+    form,
+    async () => {
+      fill(problems);
+      const body = orderBody({ ...fields.values, nodeId: node.id });
+      const made = await app.api.post("/deployments", body, {
+        headers: { "Idempotency-Key": attempt.key(body) },
+      });
+      app.router.go(`/ui/deployments/${made.deployment.id}`);
+    },
+    (error) => tellAll(problems, "It was not deployed", error, (name) => fields.find(name)),
+  );
+  fill(
+    root,
+    head(template ? template.name : "Any image", {
+      crumb: crumb("Templates", "/ui/new"),
+      text: about(template),
+    }),
+    form,
+  );
   fields.focus();
 }
 
 /** @param {import("../types.js").Template | null} template */
 function about(template) {
-  if (!template) return h("p", { class: "soft" }, "A container from an image of Docker Hub or any other registry.");
-  return [h("p", { class: "soft" }, template.description), h("p", { class: "soft mono" }, shortImage(template.image))];
+  if (!template)
+    return h("p", { class: "soft" }, "A container from an image of Docker Hub or any other registry.");
+  return [
+    h("p", { class: "soft" }, template.description),
+    h("p", { class: "soft mono" }, shortImage(template.image)),
+  ];
 }
 
 /** What it will cost, and what the machine has. @param {import("../types.js").MachineNode} node */
@@ -89,7 +114,9 @@ class Attempt {
     const text = JSON.stringify(body);
     if (text !== this.#body) {
       this.#body = text;
-      this.#key = [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
+      this.#key = [...crypto.getRandomValues(new Uint8Array(16))]
+        .map((b) => b.toString(16).padStart(2, "0"))
+        .join("");
     }
     return this.#key;
   }

@@ -2,7 +2,18 @@
 /** One deployment: what it is, what it does, what it did; its tab is in the address. */
 
 import { ApiError } from "../api.js";
-import { button, copyable, crumb, empty, failure, linkButton, loading, notice, statusBadge, terms } from "../components/basics.js";
+import {
+  button,
+  copyable,
+  crumb,
+  empty,
+  failure,
+  linkButton,
+  loading,
+  notice,
+  statusBadge,
+  terms,
+} from "../components/basics.js";
 import { isOffered, pullText } from "../components/deployment-row.js";
 import { endpointText, isLink } from "../components/endpoint.js";
 import { ORDERS, carryOut } from "../components/orders.js";
@@ -20,10 +31,26 @@ const TICK_MS = 1000;
 /** @type {TabKind[]} */
 const TABS = [
   { name: "logs", label: "Logs", load: async (app, d) => new (await import("./logs.js")).Logs(app, d) },
-  { name: "metrics", label: "Metrics", load: async (app, d) => new (await import("./metrics.js")).Metrics(app, d) },
-  { name: "events", label: "Events", load: async (app, d) => new (await import("./history.js")).History(app, d) },
-  { name: "configuration", label: "Configuration", load: async (app, d) => (await import("./configuration.js")).configuration(app, d) },
-  { name: "terminal", label: "Terminal", load: async (app, d) => new (await import("./terminal.js")).TerminalTab(app, d) },
+  {
+    name: "metrics",
+    label: "Metrics",
+    load: async (app, d) => new (await import("./metrics.js")).Metrics(app, d),
+  },
+  {
+    name: "events",
+    label: "Events",
+    load: async (app, d) => new (await import("./history.js")).History(app, d),
+  },
+  {
+    name: "configuration",
+    label: "Configuration",
+    load: async (app, d) => (await import("./configuration.js")).configuration(app, d),
+  },
+  {
+    name: "terminal",
+    label: "Terminal",
+    load: async (app, d) => new (await import("./terminal.js")).TerminalTab(app, d),
+  },
 ];
 
 /** @type {import("../types.js").View} */
@@ -63,7 +90,10 @@ class Page {
     this.#id = params.id;
     this.#tabName = params.tab ?? "logs";
     fill(root, loading());
-    this.#unsubscribe = app.live.subscribe((change) => this.#changed(change), () => void this.#load());
+    this.#unsubscribe = app.live.subscribe(
+      (change) => this.#changed(change),
+      () => void this.#load(),
+    );
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
     void this.#load();
   }
@@ -87,13 +117,24 @@ class Page {
   /** @param {Error} error */
   #fail(error) {
     if (error instanceof ApiError && error.status === 404) return this.#gone();
-    if (this.#d === null) fill(this.#root, failure(error, () => void this.#load()));
+    if (this.#d === null)
+      fill(
+        this.#root,
+        failure(error, () => void this.#load()),
+      );
   }
 
   #gone() {
     this.#tab?.end();
     this.#tab = null;
-    fill(this.#root, empty("This deployment is gone", "It was deleted, or it never was.", linkButton("To the deployments", "/ui/")));
+    fill(
+      this.#root,
+      empty(
+        "This deployment is gone",
+        "It was deleted, or it never was.",
+        linkButton("To the deployments", "/ui/"),
+      ),
+    );
   }
 
   /** @param {import("../types.js").Change} change */
@@ -116,10 +157,22 @@ class Page {
 
   /** @param {Deployment} d */
   #frame(d) {
-    const links = TABS.map(({ name, label }) => h("a", { href: `/ui/deployments/${d.id}/${name}`,
-      "aria-current": name === this.#tabName ? "page" : null }, label));
-    fill(this.#root, crumb("Deployments", "/ui/"), this.#header, this.#notice, this.#facts,
-      h("nav", { class: "tabs", "aria-label": "Of this deployment" }, links), this.#tabPlace);
+    const links = TABS.map(({ name, label }) =>
+      h(
+        "a",
+        { href: `/ui/deployments/${d.id}/${name}`, "aria-current": name === this.#tabName ? "page" : null },
+        label,
+      ),
+    );
+    fill(
+      this.#root,
+      crumb("Deployments", "/ui/"),
+      this.#header,
+      this.#notice,
+      this.#facts,
+      h("nav", { class: "tabs", "aria-label": "Of this deployment" }, links),
+      this.#tabPlace,
+    );
   }
 
   /** @param {Deployment} d */
@@ -135,7 +188,19 @@ class Page {
   /** @param {Deployment} d */
   #draw(d) {
     document.title = `${d.name} · Neuranet`;
-    const now = JSON.stringify([d.name, d.status, d.endpoints, d.actions, d.statusReason, d.health, d.restartCount, d.pull, d.update, d.image, d.hourlyRateCents]);
+    const now = JSON.stringify([
+      d.name,
+      d.status,
+      d.endpoints,
+      d.actions,
+      d.statusReason,
+      d.health,
+      d.restartCount,
+      d.pull,
+      d.update,
+      d.image,
+      d.hourlyRateCents,
+    ]);
     if (now !== this.#drawn) {
       this.#drawn = now;
       this.#drawHeader(d);
@@ -153,14 +218,32 @@ class Page {
         made.dataset.verb = verb;
         return made;
       });
-      fill(this.#header, h("div", { class: "head-text" }, h("h1", { tabindex: "-1" }, d.name), h("p", { class: "head-status" })),
-        h("div", { class: "head-actions" }, linkButton("Change", `/ui/deployments/${d.id}/change`, { icon: "edit" }), buttons));
-      if (document.activeElement === document.body) this.#header.querySelector("h1")?.focus({ preventScroll: true });
+      fill(
+        this.#header,
+        h(
+          "div",
+          { class: "head-text" },
+          h("h1", { tabindex: "-1" }, d.name),
+          h("p", { class: "head-status" }),
+        ),
+        h(
+          "div",
+          { class: "head-actions" },
+          linkButton("Change", `/ui/deployments/${d.id}/change`, { icon: "edit" }),
+          buttons,
+        ),
+      );
+      if (document.activeElement === document.body)
+        this.#header.querySelector("h1")?.focus({ preventScroll: true });
     }
     const [name, status] = /** @type {Element[]} */ ([...this.#header.querySelectorAll("h1, .head-status")]);
     setText(name, d.name);
-    fill(status, statusBadge(d.status), d.status === "running" && d.health !== "unknown" && h("span", { class: "soft" }, d.health),
-      d.restartCount > 0 && h("span", { class: "soft" }, `restarted ${d.restartCount} ×`));
+    fill(
+      status,
+      statusBadge(d.status),
+      d.status === "running" && d.health !== "unknown" && h("span", { class: "soft" }, d.health),
+      d.restartCount > 0 && h("span", { class: "soft" }, `restarted ${d.restartCount} ×`),
+    );
     for (const made of this.#header.querySelectorAll("[data-verb]")) {
       setProp(made, "hidden", !isOffered(d, made.getAttribute("data-verb") ?? ""));
     }
@@ -202,10 +285,31 @@ function runText(d, now) {
 
 /** @param {Deployment} d */
 function addresses(d) {
-  if (d.endpoints.length === 0) return h("span", { class: "soft" }, d.status === "running" ? "None: it opens no port" : "When it runs");
-  return h("ul", {}, d.endpoints.map((endpoint) => h("li", {}, copyable(
-    isLink(endpoint) ? h("a", { href: endpoint.url, target: "_blank", rel: "noopener noreferrer", class: "wrap" }, endpointText(endpoint), " ", icon("out"))
-      : h("span", { class: "mono wrap" }, endpoint.url), endpoint.url, "address"))));
+  if (d.endpoints.length === 0)
+    return h("span", { class: "soft" }, d.status === "running" ? "None: it opens no port" : "When it runs");
+  return h(
+    "ul",
+    {},
+    d.endpoints.map((endpoint) =>
+      h(
+        "li",
+        {},
+        copyable(
+          isLink(endpoint)
+            ? h(
+                "a",
+                { href: endpoint.url, target: "_blank", rel: "noopener noreferrer", class: "wrap" },
+                endpointText(endpoint),
+                " ",
+                icon("out"),
+              )
+            : h("span", { class: "mono wrap" }, endpoint.url),
+          endpoint.url,
+          "address",
+        ),
+      ),
+    ),
+  );
 }
 
 /** @type {Partial<Record<string, "bad" | "" >>} */
@@ -216,14 +320,16 @@ function reason(d) {
   if (d.status === "pulling" && d.pull) return pulling(d.pull);
   if (d.update) return changing(d.update);
   if (!d.statusReason || (d.status === "running" && d.statusReason.code !== "update_failed")) return null;
-  const tone = d.statusReason.code === "update_failed" ? "bad" : TONES[d.status] ?? "busy";
+  const tone = d.statusReason.code === "update_failed" ? "bad" : (TONES[d.status] ?? "busy");
   const advice = ADVICE[d.statusReason.code];
   return notice(tone, d.statusReason.message, advice && h("p", {}, advice));
 }
 
 /** @param {{ servingImage: string, interrupted: boolean }} update */
 function changing({ servingImage, interrupted }) {
-  const how = interrupted ? "The old container is stopped for it, and comes back if it fails." : `Meanwhile ${shortImage(servingImage)} goes on serving.`;
+  const how = interrupted
+    ? "The old container is stopped for it, and comes back if it fails."
+    : `Meanwhile ${shortImage(servingImage)} goes on serving.`;
   return notice("busy", "A change is being tried", h("p", {}, how));
 }
 

@@ -48,13 +48,36 @@ class List {
    */
   constructor(root, { app, query }) {
     this.#app = app;
-    this.#filter = { status: query.get("status") ?? "", q: query.get("q") ?? "", page: Number(query.get("page")) || 1 };
-    this.#update = keyed(this.#rows, (/** @type {Deployment} */ d) => d.id,
-      (d) => deploymentRow(app, d, () => this.#readAt, () => this.#soon()));
-    fill(root, head("Deployments", { text: this.#summary,
-      actions: [linkButton("New deployment", "/ui/new", { kind: "primary", icon: "plus" })] }),
-      this.#tools(), this.#table, this.#below);
-    this.#unsubscribe = app.live.subscribe((change) => this.#changed(change), () => this.#soon());
+    this.#filter = {
+      status: query.get("status") ?? "",
+      q: query.get("q") ?? "",
+      page: Number(query.get("page")) || 1,
+    };
+    this.#update = keyed(
+      this.#rows,
+      (/** @type {Deployment} */ d) => d.id,
+      (d) =>
+        deploymentRow(
+          app,
+          d,
+          () => this.#readAt,
+          () => this.#soon(),
+        ),
+    );
+    fill(
+      root,
+      head("Deployments", {
+        text: this.#summary,
+        actions: [linkButton("New deployment", "/ui/new", { kind: "primary", icon: "plus" })],
+      }),
+      this.#tools(),
+      this.#table,
+      this.#below,
+    );
+    this.#unsubscribe = app.live.subscribe(
+      (change) => this.#changed(change),
+      () => this.#soon(),
+    );
     this.#ticker = setInterval(() => this.#update(this.#shown), TICK_MS);
     void this.#load();
   }
@@ -67,12 +90,29 @@ class List {
   }
 
   #tools() {
-    const find = h("input", { class: "input", type: "search", placeholder: "Name, image or id", "aria-label": "Find", value: this.#filter.q });
+    const find = h("input", {
+      class: "input",
+      type: "search",
+      placeholder: "Name, image or id",
+      "aria-label": "Find",
+      value: this.#filter.q,
+    });
     find.addEventListener("input", () => this.#refine({ q: find.value.trim() }));
     /** @type {[string, string][]} */
-    const options = [["", "Any status"], ...STATUSES.map((s) => /** @type {[string, string]} */ ([s, STATUS[s].word]))];
-    return h("div", { class: "tools" }, h("div", { class: "search" }, icon("search"), find),
-      h("div", { class: "status-filter" }, select("Status", options, this.#filter.status, (status) => this.#refine({ status }))));
+    const options = [
+      ["", "Any status"],
+      ...STATUSES.map((s) => /** @type {[string, string]} */ ([s, STATUS[s].word])),
+    ];
+    return h(
+      "div",
+      { class: "tools" },
+      h("div", { class: "search" }, icon("search"), find),
+      h(
+        "div",
+        { class: "status-filter" },
+        select("Status", options, this.#filter.status, (status) => this.#refine({ status })),
+      ),
+    );
   }
 
   /** @param {Partial<{ status: string, q: string, page: number }>} changes */
@@ -107,7 +147,11 @@ class List {
       this.#show(answer.deployments, answer.pagination);
     } catch (error) {
       if (this.#ending.signal.aborted) return;
-      if (this.#readAt === 0) fill(this.#below, failure(/** @type {Error} */ (error), () => void this.#load()));
+      if (this.#readAt === 0)
+        fill(
+          this.#below,
+          failure(/** @type {Error} */ (error), () => void this.#load()),
+        );
     }
   }
 
@@ -116,36 +160,63 @@ class List {
    * @param {import("../types.js").Pagination} pagination
    */
   #show(deployments, pagination) {
-    if (deployments.length === 0 && pagination.total > 0) return this.#refine({ page: pagination.totalPages });
+    if (deployments.length === 0 && pagination.total > 0)
+      return this.#refine({ page: pagination.totalPages });
     this.#shown = deployments;
     this.#readAt = Date.now();
     this.#update(deployments);
     this.#table.hidden = deployments.length === 0;
     const isFiltered = this.#filter.q !== "" || this.#filter.status !== "";
-    fill(this.#summary, pagination.total > 0 && `${plural(pagination.total, "deployment")}${isFiltered ? " found" : ""}`);
-    fill(this.#below, deployments.length === 0 ? this.#nothing(isFiltered)
-      : pager(pagination, (page) => {
-        this.#refine({ page });
-        scrollTo(0, 0);
-      }));
+    fill(
+      this.#summary,
+      pagination.total > 0 && `${plural(pagination.total, "deployment")}${isFiltered ? " found" : ""}`,
+    );
+    fill(
+      this.#below,
+      deployments.length === 0
+        ? this.#nothing(isFiltered)
+        : pager(pagination, (page) => {
+            this.#refine({ page });
+            scrollTo(0, 0);
+          }),
+    );
   }
 
   /** @param {boolean} isFiltered */
   #nothing(isFiltered) {
     if (isFiltered) {
       const clear = () => this.#app.router.go("/ui/");
-      return empty("Nothing matches", "No deployment has this status and text.", button("Show all", { onclick: clear }));
+      return empty(
+        "Nothing matches",
+        "No deployment has this status and text.",
+        button("Show all", { onclick: clear }),
+      );
     }
-    return empty("No deployments yet",
+    return empty(
+      "No deployments yet",
       "A deployment is a container that this machine keeps running, with an address of its own. Start from a template, or from any image.",
-      linkButton("Create the first one", "/ui/new", { kind: "primary", icon: "plus" }));
+      linkButton("Create the first one", "/ui/new", { kind: "primary", icon: "plus" }),
+    );
   }
 }
 
 function columns() {
-  return h("thead", {}, h("tr", {},
-    h("th", { class: "col-name", scope: "col" }, "Name"), h("th", { class: "col-status", scope: "col" }, "Status"),
-    h("th", { class: "col-address", scope: "col" }, "Address"), h("th", { class: "col-rate number", scope: "col" }, "Rate"),
-    h("th", { class: "col-cost number", scope: "col" }, "So far"),
-    h("th", { class: "col-actions actions", scope: "col" }, h("span", { class: "visually-hidden" }, "Actions"))));
+  return h(
+    "thead",
+    {},
+    h(
+      "tr",
+      {},
+      h("th", { class: "col-name", scope: "col" }, "Name"),
+      h("th", { class: "col-status", scope: "col" }, "Status"),
+      h("th", { class: "col-address", scope: "col" }, "Address"),
+      h("th", { class: "col-rate number", scope: "col" }, "Rate"),
+      h("th", { class: "col-cost number", scope: "col" }, "So far"),
+      h(
+        "th",
+        { class: "col-actions actions", scope: "col" },
+        h("span", { class: "visually-hidden" }, "Actions"),
+      ),
+    ),
+  );
 }

@@ -35,11 +35,23 @@ class Gallery {
     this.#app = app;
     this.#q = query.get("q") ?? "";
     this.#category = query.get("category") ?? "";
-    const find = h("input", { class: "input", type: "search", placeholder: "Find a template", "aria-label": "Find a template", value: this.#q });
+    const find = h("input", {
+      class: "input",
+      type: "search",
+      placeholder: "Find a template",
+      "aria-label": "Find a template",
+      value: this.#q,
+    });
     find.addEventListener("input", () => this.#refine(find.value.trim(), this.#category));
-    fill(root, head("New deployment", { crumb: crumb("Deployments", "/ui/"),
-      text: h("p", { class: "soft" }, "Choose a template, or bring an image of your own.") }),
-      h("div", { class: "tools" }, h("div", { class: "search" }, icon("search"), find), this.#chips), this.#list);
+    fill(
+      root,
+      head("New deployment", {
+        crumb: crumb("Deployments", "/ui/"),
+        text: h("p", { class: "soft" }, "Choose a template, or bring an image of your own."),
+      }),
+      h("div", { class: "tools" }, h("div", { class: "search" }, icon("search"), find), this.#chips),
+      this.#list,
+    );
     void this.#load();
   }
 
@@ -52,7 +64,11 @@ class Gallery {
       this.#templates = (await this.#app.api.get("/templates")).templates;
       if (!this.#hasEnded) this.#show();
     } catch (error) {
-      if (!this.#hasEnded) fill(this.#list, failure(/** @type {Error} */ (error), () => void this.#load()));
+      if (!this.#hasEnded)
+        fill(
+          this.#list,
+          failure(/** @type {Error} */ (error), () => void this.#load()),
+        );
     }
   }
 
@@ -66,14 +82,35 @@ class Gallery {
 
   #show() {
     const categories = [...new Set(this.#templates.map((t) => t.category))].sort();
-    fill(this.#chips, ["", ...categories].map((name) => h("button",
-      { class: "chip", type: "button", "aria-pressed": String(name === this.#category), onclick: () => this.#refine(this.#q, name) },
-      name === "" ? "All" : categoryName(name))));
-    const found = this.#templates.filter((t) => (this.#category === "" || t.category === this.#category) && matches(t, this.#q));
+    fill(
+      this.#chips,
+      ["", ...categories].map((name) =>
+        h(
+          "button",
+          {
+            class: "chip",
+            type: "button",
+            "aria-pressed": String(name === this.#category),
+            onclick: () => this.#refine(this.#q, name),
+          },
+          name === "" ? "All" : categoryName(name),
+        ),
+      ),
+    );
+    const found = this.#templates.filter(
+      (t) => (this.#category === "" || t.category === this.#category) && matches(t, this.#q),
+    );
     const own = this.#category === "" && this.#q === "" ? [ownImage()] : [];
-    fill(this.#list, found.length + own.length === 0
-      ? empty("No template matches", "Any image can be deployed without one.", h("a", { class: "button", href: "/ui/new/image" }, "Use an image"))
-      : h("ul", { class: "gallery" }, own, found.map(entry)));
+    fill(
+      this.#list,
+      found.length + own.length === 0
+        ? empty(
+            "No template matches",
+            "Any image can be deployed without one.",
+            h("a", { class: "button", href: "/ui/new/image" }, "Use an image"),
+          )
+        : h("ul", { class: "gallery" }, own, found.map(entry)),
+    );
   }
 }
 
@@ -85,17 +122,31 @@ function categoryName(name) {
 /** @param {Template} t @param {string} q */
 function matches(t, q) {
   const text = `${t.name} ${t.description} ${t.image} ${t.category}`.toLowerCase();
-  return q.toLowerCase().split(/\s+/).every((word) => text.includes(word));
+  return q
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => text.includes(word));
 }
 
 /** @param {Template} t */
 function entry(t) {
-  return item(`/ui/new/${encodeURIComponent(t.id)}`, t.name, t.description, shortImage(t.image),
-    [t.gpu.required ? "GPU" : "", t.access === "private" ? "private" : ""].filter((mark) => mark !== ""));
+  return item(
+    `/ui/new/${encodeURIComponent(t.id)}`,
+    t.name,
+    t.description,
+    shortImage(t.image),
+    [t.gpu.required ? "GPU" : "", t.access === "private" ? "private" : ""].filter((mark) => mark !== ""),
+  );
 }
 
 function ownImage() {
-  return item("/ui/new/image", "Any image", "A container image by its name, from Docker Hub or any other registry.", "registry/name:tag", []);
+  return item(
+    "/ui/new/image",
+    "Any image",
+    "A container image by its name, from Docker Hub or any other registry.",
+    "registry/name:tag",
+    [],
+  );
 }
 
 /**
@@ -106,8 +157,20 @@ function ownImage() {
  * @param {string[]} marks
  */
 function item(href, name, text, image, marks) {
-  return h("li", {}, h("a", { class: "gallery-item", href },
-    h("span", { class: "gallery-name" }, name, marks.map((mark) => h("span", { class: "tag" }, mark))),
-    h("span", { class: "gallery-text" }, text),
-    h("span", { class: "gallery-foot second mono ellipsis" }, image)));
+  return h(
+    "li",
+    {},
+    h(
+      "a",
+      { class: "gallery-item", href },
+      h(
+        "span",
+        { class: "gallery-name" },
+        name,
+        marks.map((mark) => h("span", { class: "tag" }, mark)),
+      ),
+      h("span", { class: "gallery-text" }, text),
+      h("span", { class: "gallery-foot second mono ellipsis" }, image),
+    ),
+  );
 }

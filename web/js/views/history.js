@@ -40,20 +40,33 @@ export class History {
   async #load() {
     try {
       const after = this.#events.at(-1)?.id ?? 0;
-      const { events } = await this.#app.api.get(`/deployments/${this.#id}/events`, { query: { after, limit: BATCH } });
+      const { events } = await this.#app.api.get(`/deployments/${this.#id}/events`, {
+        query: { after, limit: BATCH },
+      });
       if (this.#hasEnded) return;
       const last = this.#events.at(-1)?.id ?? 0;
       this.#events.push(...events.filter((/** @type {HistoryEvent} */ e) => e.id > last));
       this.#draw();
       if (events.length === BATCH) await this.#load();
     } catch (error) {
-      if (!this.#hasEnded && this.#events.length === 0) fill(this.element, failure(/** @type {Error} */ (error), () => void this.#load()));
+      if (!this.#hasEnded && this.#events.length === 0)
+        fill(
+          this.element,
+          failure(/** @type {Error} */ (error), () => void this.#load()),
+        );
     }
   }
 
   #draw() {
     const now = Date.now();
-    fill(this.element, h("ol", { class: "timeline" }, this.#events.toReversed().map((e) => entry(e, now))));
+    fill(
+      this.element,
+      h(
+        "ol",
+        { class: "timeline" },
+        this.#events.toReversed().map((e) => entry(e, now)),
+      ),
+    );
   }
 }
 
@@ -61,8 +74,16 @@ export class History {
 function entry(e, now) {
   const tone = (e.status && STATUS[e.status]?.tone) || "idle";
   const title = heading(e.type);
-  return h("li", { class: "timeline-entry" },
+  return h(
+    "li",
+    { class: "timeline-entry" },
     h("span", { class: `status ${tone}` }, statusShape(e.status ?? "pending")),
-    h("div", {}, h("p", { class: "timeline-title" }, title), e.message && e.message !== title && h("p", { class: "soft wrap" }, e.message)),
-    h("time", { class: "soft small", datetime: e.at, title: moment(e.at) }, ago(e.at, now)));
+    h(
+      "div",
+      {},
+      h("p", { class: "timeline-title" }, title),
+      e.message && e.message !== title && h("p", { class: "soft wrap" }, e.message),
+    ),
+    h("time", { class: "soft small", datetime: e.at, title: moment(e.at) }, ago(e.at, now)),
+  );
 }

@@ -22,20 +22,53 @@ export const view = {
       return () => {};
     }
     const email = field("E-mail", h("input", { type: "email", autocomplete: "username", required: true }));
-    const password = field("Password", h("input", { type: "password", autocomplete: "current-password", required: true }));
-    const form = h("form", {}, email.element, password.element, button("Log in", { kind: "primary", type: "submit" }));
-    onSubmit(form, async () => {
-      const made = await app.api.post("/auth/login", { email: email.input.value.trim(), password: password.input.value });
-      app.session.begin(made);
-      app.router.go(onwards, { replace: true });
-    }, (error) => {
-      password.setError(words(error));
-      password.input.focus();
-    });
-    fill(root, h("main", { class: "gate" },
-      h("div", {}, h("p", { class: "brand" }, icon("brand"), "Neuranet"), h("h1", {}, "Log in"),
-        h("p", { class: "soft" }, query.get("next") ? "Log in to go on where you were." : "To this appliance, with your account on it.")),
-      form));
+    const password = field(
+      "Password",
+      h("input", { type: "password", autocomplete: "current-password", required: true }),
+    );
+    const form = h(
+      "form",
+      {},
+      email.element,
+      password.element,
+      button("Log in", { kind: "primary", type: "submit" }),
+    );
+    onSubmit(
+      form,
+      async () => {
+        const made = await app.api.post("/auth/login", {
+          email: email.input.value.trim(),
+          password: password.input.value,
+        });
+        app.session.begin(made);
+        app.router.go(onwards, { replace: true });
+      },
+      (error) => {
+        password.setError(words(error));
+        password.input.focus();
+      },
+    );
+    fill(
+      root,
+      h(
+        "main",
+        { class: "gate" },
+        h(
+          "div",
+          {},
+          h("p", { class: "brand" }, icon("brand"), "Neuranet"),
+          h("h1", {}, "Log in"),
+          h(
+            "p",
+            { class: "soft" },
+            query.get("next")
+              ? "Log in to go on where you were."
+              : "To this appliance, with your account on it.",
+          ),
+        ),
+        form,
+      ),
+    );
     email.input.focus();
     return () => {};
   },

@@ -21,7 +21,10 @@ export class Logs {
   /** @type {Deployment} */
   #d;
   #store = new LogStore();
-  #list = new LogList((follows) => this.#followed(follows), (line) => showLine(line));
+  #list = new LogList(
+    (follows) => this.#followed(follows),
+    (line) => showLine(line),
+  );
   #ending = new AbortController();
   #filter = { text: "", stream: "" };
   /** @type {string | null} */
@@ -41,7 +44,12 @@ export class Logs {
     this.#app = app;
     this.#d = d;
     this.#jump.hidden = true;
-    this.element = h("div", {}, this.#tools(), h("div", { class: "log-frame" }, this.#list.element, this.#empty, this.#jump));
+    this.element = h(
+      "div",
+      {},
+      this.#tools(),
+      h("div", { class: "log-frame" }, this.#list.element, this.#empty, this.#jump),
+    );
     this.#tell();
     void this.#run();
   }
@@ -58,12 +66,36 @@ export class Logs {
   }
 
   #tools() {
-    const find = h("input", { class: "input", type: "search", placeholder: "Find in the log", "aria-label": "Find in the log" });
+    const find = h("input", {
+      class: "input",
+      type: "search",
+      placeholder: "Find in the log",
+      "aria-label": "Find in the log",
+    });
     find.addEventListener("input", () => this.#refine({ text: find.value }));
-    const streams = select("Stream", [["", "All output"], ["stdout", "stdout"], ["stderr", "stderr"]], "", (stream) => this.#refine({ stream }));
-    return h("div", { class: "tools" },
-      h("div", { class: "search" }, icon("search"), find), h("div", { class: "status-filter" }, streams), this.#count,
-      h("span", { class: "end tools-end" }, this.#pause, button("Download", { kind: "small", icon: "down", onclick: () => this.#download() })));
+    const streams = select(
+      "Stream",
+      [
+        ["", "All output"],
+        ["stdout", "stdout"],
+        ["stderr", "stderr"],
+      ],
+      "",
+      (stream) => this.#refine({ stream }),
+    );
+    return h(
+      "div",
+      { class: "tools" },
+      h("div", { class: "search" }, icon("search"), find),
+      h("div", { class: "status-filter" }, streams),
+      this.#count,
+      h(
+        "span",
+        { class: "end tools-end" },
+        this.#pause,
+        button("Download", { kind: "small", icon: "down", onclick: () => this.#download() }),
+      ),
+    );
   }
 
   async #run() {
@@ -81,7 +113,11 @@ export class Logs {
   /** @param {AbortSignal} signal */
   async #listen(signal) {
     const query = { follow: "true", tail: TAIL };
-    for await (const messages of this.#app.api.stream(`/deployments/${this.#d.id}/logs`, { query, lastId: this.#lastId, signal })) {
+    for await (const messages of this.#app.api.stream(`/deployments/${this.#d.id}/logs`, {
+      query,
+      lastId: this.#lastId,
+      signal,
+    })) {
       this.#lastId = messages.at(-1)?.id ?? this.#lastId;
       this.#take(messages.map(toLine));
     }
@@ -134,11 +170,20 @@ export class Logs {
   #tell() {
     const { shown, total } = this.#store;
     const isFiltered = this.#filter.text !== "" || this.#filter.stream !== "";
-    fill(this.#count, this.#isPaused ? `Paused, ${this.#held.length.toLocaleString("en")} new`
-      : isFiltered ? `${shown.length.toLocaleString("en")} of ${total.toLocaleString("en")} lines`
-        : total > 0 && `${total.toLocaleString("en")} lines`);
+    fill(
+      this.#count,
+      this.#isPaused
+        ? `Paused, ${this.#held.length.toLocaleString("en")} new`
+        : isFiltered
+          ? `${shown.length.toLocaleString("en")} of ${total.toLocaleString("en")} lines`
+          : total > 0 && `${total.toLocaleString("en")} lines`,
+    );
     this.#jump.hidden = this.#list.follows;
-    fill(this.#jump, icon("down"), this.#unseen > 0 ? `${this.#unseen.toLocaleString("en")} new` : "To the end");
+    fill(
+      this.#jump,
+      icon("down"),
+      this.#unseen > 0 ? `${this.#unseen.toLocaleString("en")} new` : "To the end",
+    );
     this.#empty.hidden = shown.length > 0;
     fill(this.#empty, total > 0 ? "No line matches." : waiting(this.#d));
   }
@@ -157,7 +202,12 @@ export class Logs {
 /** @param {import("../sse.js").Message} message @returns {Line} */
 function toLine(message) {
   const data = JSON.parse(message.data);
-  if (message.event === "gap") return { timestamp: data.after ?? "", stream: "gap", message: "Lines are missing here: the log was rotated away." };
+  if (message.event === "gap")
+    return {
+      timestamp: data.after ?? "",
+      stream: "gap",
+      message: "Lines are missing here: the log was rotated away.",
+    };
   return { ...data, message: plain(data.message) };
 }
 
@@ -171,7 +221,10 @@ function waiting(d) {
 
 /** @param {Line} line */
 function showLine(line) {
-  const dialog = open(`${moment(line.timestamp)} · ${line.stream}`, [h("pre", { class: "log-whole", tabindex: "0" }, line.message)], [
-    copyButton(line.message, "line"), button("Close", { onclick: () => dialog.close() })]);
+  const dialog = open(
+    `${moment(line.timestamp)} · ${line.stream}`,
+    [h("pre", { class: "log-whole", tabindex: "0" }, line.message)],
+    [copyButton(line.message, "line"), button("Close", { onclick: () => dialog.close() })],
+  );
   dialog.classList.add("wide");
 }

@@ -31,27 +31,64 @@ export const view = {
 /** @param {HTMLElement} root @param {MachineNode} node */
 function show(root, node) {
   const { specs } = node;
-  fill(root, head(node.name, { text: h("p", { class: "soft" }, [specs.os, node.region, node.country].filter(Boolean).join(" · ")) }),
+  fill(
+    root,
+    head(node.name, {
+      text: h("p", { class: "soft" }, [specs.os, node.region, node.country].filter(Boolean).join(" · ")),
+    }),
     terms("facts", [
-      ["Processor", [specs.cpuModel ?? "—", h("span", { class: "second" }, `${specs.cpuCores ?? "—"} cores, ${specs.cpuThreads ?? "—"} threads`)]],
+      [
+        "Processor",
+        [
+          specs.cpuModel ?? "—",
+          h(
+            "span",
+            { class: "second" },
+            `${specs.cpuCores ?? "—"} cores, ${specs.cpuThreads ?? "—"} threads`,
+          ),
+        ],
+      ],
       ["Memory", mebibytes(specs.ramMb)],
-      ["Disk", [specs.diskGb ? `${specs.diskGb} GB` : "—", h("span", { class: "second" }, specs.diskType?.toUpperCase())]],
+      [
+        "Disk",
+        [
+          specs.diskGb ? `${specs.diskGb} GB` : "—",
+          h("span", { class: "second" }, specs.diskType?.toUpperCase()),
+        ],
+      ],
       ["Deployments", `${node.activeDeployments} active, at most ${node.maxDeployments}`],
       ["Rate", rate(node.hourlyRateCents)],
       ["Up", node.uptimePercent === null ? "—" : `${node.uptimePercent} %`],
     ]),
     gpus(node),
-    h("section", { class: "section" }, h("h2", {}, "Details"), terms("sheet", [
-      ["Id", copyable(h("span", { class: "mono" }, node.id), node.id, "id")],
-      ["Status", node.status],
-      ["Podman", specs.podmanVersion ?? "does not answer"],
-      ["Network", specs.networkSpeedMbps ? `${specs.networkSpeedMbps} Mbit/s` : "—"],
-    ])));
+    h(
+      "section",
+      { class: "section" },
+      h("h2", {}, "Details"),
+      terms("sheet", [
+        ["Id", copyable(h("span", { class: "mono" }, node.id), node.id, "id")],
+        ["Status", node.status],
+        ["Podman", specs.podmanVersion ?? "does not answer"],
+        ["Network", specs.networkSpeedMbps ? `${specs.networkSpeedMbps} Mbit/s` : "—"],
+      ]),
+    ),
+  );
 }
 
 /** @param {MachineNode} node */
 function gpus(node) {
-  return h("section", { class: "section" }, h("h2", {}, "GPUs"), node.gpus.length === 0
-    ? h("p", { class: "soft" }, "This machine has no GPU that the appliance can use.")
-    : terms("sheet", node.gpus.map((gpu) => [`GPU ${gpu.index}`, [gpu.name ?? "GPU", h("span", { class: "second" }, mebibytes(gpu.vramMb))]])));
+  return h(
+    "section",
+    { class: "section" },
+    h("h2", {}, "GPUs"),
+    node.gpus.length === 0
+      ? h("p", { class: "soft" }, "This machine has no GPU that the appliance can use.")
+      : terms(
+          "sheet",
+          node.gpus.map((gpu) => [
+            `GPU ${gpu.index}`,
+            [gpu.name ?? "GPU", h("span", { class: "second" }, mebibytes(gpu.vramMb))],
+          ]),
+        ),
+  );
 }

@@ -20,7 +20,11 @@ export class Metrics {
   #samples = [];
   #cpu = new Chart("CPU", { format: percent, peak: peakOfShares, names: ["used"] });
   #memory = new Chart("Memory", { format: bytes, peak: peakOfBytes, names: ["used", "limit"] });
-  #network = new Chart("Network", { format: (n) => `${bytes(n)}/s`, peak: peakOfBytes, names: ["received", "sent"] });
+  #network = new Chart("Network", {
+    format: (n) => `${bytes(n)}/s`,
+    peak: peakOfBytes,
+    names: ["received", "sent"],
+  });
   #grid = h("div", { class: "charts" }, this.#cpu.element, this.#memory.element, this.#network.element);
   #hasEnded = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -52,13 +56,19 @@ export class Metrics {
     let waitMs = 15_000;
     try {
       const since = this.#samples.at(-1)?.at;
-      const { intervalS, samples } = await this.#app.api.get(`/deployments/${this.#d.id}/stats/history`, { query: { since } });
+      const { intervalS, samples } = await this.#app.api.get(`/deployments/${this.#d.id}/stats/history`, {
+        query: { since },
+      });
       if (this.#hasEnded) return;
       waitMs = intervalS * 1000;
       this.#take(samples);
     } catch (error) {
       if (this.#hasEnded) return;
-      if (this.#samples.length === 0) fill(this.element, failure(/** @type {Error} */ (error), () => void this.#read()));
+      if (this.#samples.length === 0)
+        fill(
+          this.element,
+          failure(/** @type {Error} */ (error), () => void this.#read()),
+        );
     }
     this.#next = setTimeout(() => void this.#read(), waitMs);
   }
@@ -67,7 +77,9 @@ export class Metrics {
   #take(samples) {
     const last = this.#samples.at(-1)?.at ?? "";
     const oldest = Date.now() - HOUR_MS;
-    this.#samples = [...this.#samples, ...samples.filter((s) => s.at > last)].filter((s) => Date.parse(s.at) > oldest);
+    this.#samples = [...this.#samples, ...samples.filter((s) => s.at > last)].filter(
+      (s) => Date.parse(s.at) > oldest,
+    );
     if (this.#samples.length === 0) return this.#showNothing();
     if (!this.#grid.isConnected) fill(this.element, this.#grid);
     this.#draw();
@@ -75,14 +87,21 @@ export class Metrics {
 
   #showNothing() {
     const isRunning = this.#d.status === "running";
-    fill(this.element, isRunning ? empty("The first figures are on their way", "They are read every 15 seconds while it runs.")
-      : empty("Nothing was measured", "Figures are there for the last hour in which it ran."));
+    fill(
+      this.element,
+      isRunning
+        ? empty("The first figures are on their way", "They are read every 15 seconds while it runs.")
+        : empty("Nothing was measured", "Figures are there for the last hour in which it ran."),
+    );
   }
 
   #draw() {
     const limitMb = this.#d.resources.memoryMb;
     this.#cpu.show([this.#line((s) => s.cpuPercent)]);
-    this.#memory.show([this.#line((s) => s.memoryMb * MIB), ...(limitMb === null ? [] : [this.#line(() => limitMb * MIB)])]);
+    this.#memory.show([
+      this.#line((s) => s.memoryMb * MIB),
+      ...(limitMb === null ? [] : [this.#line(() => limitMb * MIB)]),
+    ]);
     this.#network.show([this.#line((s) => s.networkRxBytesPerS), this.#line((s) => s.networkTxBytesPerS)]);
   }
 

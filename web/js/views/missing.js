@@ -6,7 +6,14 @@ import { fill } from "../dom.js";
 export const view = {
   title: "Not found",
   mount(root) {
-    fill(root, empty("Nothing is here", `There is no page at ${location.pathname}.`, linkButton("To the deployments", "/ui/")));
+    fill(
+      root,
+      empty(
+        "Nothing is here",
+        `There is no page at ${location.pathname}.`,
+        linkButton("To the deployments", "/ui/"),
+      ),
+    );
     return () => {};
   },
 };

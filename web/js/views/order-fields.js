@@ -31,9 +31,21 @@ export function accessChoice(first) {
     ["private", "Private", "Only people with an account here, and holders of a token."],
     ["public", "Public", "Anybody who can reach this machine."],
   ];
-  const inputs = options.map(([name]) => h("input", { type: "radio", name: "access", value: name, checked: name === first, id: `access-${name}` }));
-  const element = h("div", { class: "choices", role: "radiogroup", "aria-label": "Access" }, options.map(([name, word, meaning], i) =>
-    h("div", { class: "choice" }, inputs[i], h("label", { for: `access-${name}` }, word, h("span", { class: "second" }, meaning)))));
+  const inputs = options.map(([name]) =>
+    h("input", { type: "radio", name: "access", value: name, checked: name === first, id: `access-${name}` }),
+  );
+  const element = h(
+    "div",
+    { class: "choices", role: "radiogroup", "aria-label": "Access" },
+    options.map(([name, word, meaning], i) =>
+      h(
+        "div",
+        { class: "choice" },
+        inputs[i],
+        h("label", { for: `access-${name}` }, word, h("span", { class: "second" }, meaning)),
+      ),
+    ),
+  );
   return { element, value: () => inputs.find((input) => input.checked)?.value ?? first };
 }
 
@@ -45,33 +57,62 @@ export function accessChoice(first) {
  */
 export function rowField(rows, index, key) {
   const setError = (/** @type {string} */ message) =>
-    index === undefined || Number.isNaN(Number(index)) ? rows.setError(message) : rows.setRowError(Number(index), key ?? "", message);
+    index === undefined || Number.isNaN(Number(index))
+      ? rows.setError(message)
+      : rows.setRowError(Number(index), key ?? "", message);
   return /** @type {any} */ ({ element: rows.element, setError });
 }
 
 /** @param {string} title @param {string | null} hint @param {...import("../dom.js").Child} children */
 export function section(title, hint, ...children) {
-  return h("section", { class: "section form-section" }, h("h2", {}, title), hint && h("p", { class: "soft" }, hint), children);
+  return h(
+    "section",
+    { class: "section form-section" },
+    h("h2", {}, title),
+    hint && h("p", { class: "soft" }, hint),
+    children,
+  );
 }
 
 /** @param {string} title @param {string | null} hint @param {...import("../dom.js").Child} children */
 export function group(title, hint, ...children) {
-  return h("div", { class: "field" }, h("h3", {}, title), hint && h("p", { class: "field-hint" }, hint), children);
+  return h(
+    "div",
+    { class: "field" },
+    h("h3", {}, title),
+    hint && h("p", { class: "field-hint" }, hint),
+    children,
+  );
 }
 
 /** @param {string} title @param {boolean} open @param {...import("../dom.js").Child} children */
 export function fold(title, open, ...children) {
-  return h("details", { class: "fold", open }, h("summary", {}, title), h("div", { class: "fold-body" }, children));
+  return h(
+    "details",
+    { class: "fold", open },
+    h("summary", {}, title),
+    h("div", { class: "fold-body" }, children),
+  );
 }
 
 /** @param {string} [value] */
 export function restartField(value) {
-  return field("Restart", h("select", {}, RESTARTS.map(([name, label]) => h("option", { value: name, selected: name === value }, label))));
+  return field(
+    "Restart",
+    h(
+      "select",
+      {},
+      RESTARTS.map(([name, label]) => h("option", { value: name, selected: name === value }, label)),
+    ),
+  );
 }
 
 /** @param {string} [value] */
 export function hostnameField(value) {
-  return field("Host name", text({ placeholder: "my-service", value }), { note: "optional", hint: "A name of its own under this machine's domain." });
+  return field("Host name", text({ placeholder: "my-service", value }), {
+    note: "optional",
+    hint: "A name of its own under this machine's domain.",
+  });
 }
 
 /**
@@ -79,17 +120,26 @@ export function hostnameField(value) {
  * @param {string[] | null} [usual]
  */
 export function commandField(value, usual) {
-  return field("Command", text({ class: "mono", value, placeholder: usual?.join(" ") ?? "the image's own" }),
-    { note: "optional", hint: "In place of the image's own. Quotes keep words together." });
+  return field(
+    "Command",
+    text({ class: "mono", value, placeholder: usual?.join(" ") ?? "the image's own" }),
+    { note: "optional", hint: "In place of the image's own. Quotes keep words together." },
+  );
 }
 
 /** @param {Record<string, string>} limits @returns {Record<string, Field>} */
 export function limitFields(limits) {
   return {
     cpus: field("CPUs", text({ inputmode: "decimal", value: limits.cpus, placeholder: "all" })),
-    memoryMb: field("Memory, MiB", text({ inputmode: "numeric", value: limits.memoryMb, placeholder: "all" })),
+    memoryMb: field(
+      "Memory, MiB",
+      text({ inputmode: "numeric", value: limits.memoryMb, placeholder: "all" }),
+    ),
     gpus: field("GPUs", text({ inputmode: "numeric", value: limits.gpus, placeholder: "none" })),
-    shmMb: field("Shared memory, MiB", text({ inputmode: "numeric", value: limits.shmMb, placeholder: "64" })),
+    shmMb: field(
+      "Shared memory, MiB",
+      text({ inputmode: "numeric", value: limits.shmMb, placeholder: "64" }),
+    ),
   };
 }
 
@@ -108,8 +158,17 @@ export function valuesOf(fields) {
 export function tellAll(place, title, error, find) {
   const isRefusal = error instanceof ApiError && error.fields.length > 0;
   const rest = isRefusal ? placeErrors(error.fields, find) : [];
-  const lines = isRefusal ? rest.map((e) => (e.field === "body" ? e.message : `${e.field}: ${e.message}`)) : [error.message];
+  const lines = isRefusal
+    ? rest.map((e) => (e.field === "body" ? e.message : `${e.field}: ${e.message}`))
+    : [error.message];
   if (lines.length === 0) return;
-  fill(place, notice("bad", title, lines.map((line) => h("p", {}, line))));
+  fill(
+    place,
+    notice(
+      "bad",
+      title,
+      lines.map((line) => h("p", {}, line)),
+    ),
+  );
   place.scrollIntoView({ block: "center" });
 }

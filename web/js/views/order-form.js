@@ -8,7 +8,20 @@ import { Rows } from "../components/rows.js";
 import { h } from "../dom.js";
 import { limitsOf } from "../order-body.js";
 import { makeSecret } from "../secret.js";
-import { accessChoice, commandField, fold, group, hostnameField, limitFields, restartField, rowField, section, text, value, valuesOf } from "./order-fields.js";
+import {
+  accessChoice,
+  commandField,
+  fold,
+  group,
+  hostnameField,
+  limitFields,
+  restartField,
+  rowField,
+  section,
+  text,
+  value,
+  valuesOf,
+} from "./order-fields.js";
 
 /** @typedef {import("../types.js").Template} Template */
 /** @typedef {import("../types.js").TemplateVariable} TemplateVariable */
@@ -16,19 +29,35 @@ import { accessChoice, commandField, fold, group, hostnameField, limitFields, re
 
 export class OrderForm {
   #template;
-  #image = field("Image", text({ placeholder: "nginx:1.27", autocapitalize: "none" }), { mono: false, hint: "As for docker pull. Without a registry, Docker Hub; without a tag, latest." });
+  #image = field("Image", text({ placeholder: "nginx:1.27", autocapitalize: "none" }), {
+    mono: false,
+    hint: "As for docker pull. Without a registry, Docker Hub; without a tag, latest.",
+  });
   #name;
   /** @type {{ variable: TemplateVariable, field: Field }[]} */
   #settings;
   #variables = envRows();
-  #ports = new Rows([
-    { key: "port", label: "Port", placeholder: "8080", type: "number" },
-    { key: "protocol", label: "Protocol", options: [["http", "HTTP"], ["tcp", "TCP"]] },
-  ], "port");
-  #volumes = new Rows([
-    { key: "name", label: "Name", placeholder: "data", mono: true },
-    { key: "path", label: "Path in the container", placeholder: "/data", mono: true },
-  ], "volume");
+  #ports = new Rows(
+    [
+      { key: "port", label: "Port", placeholder: "8080", type: "number" },
+      {
+        key: "protocol",
+        label: "Protocol",
+        options: [
+          ["http", "HTTP"],
+          ["tcp", "TCP"],
+        ],
+      },
+    ],
+    "port",
+  );
+  #volumes = new Rows(
+    [
+      { key: "name", label: "Name", placeholder: "data", mono: true },
+      { key: "path", label: "Path in the container", placeholder: "/data", mono: true },
+    ],
+    "volume",
+  );
   /** @type {Record<string, Field>} */
   #limits;
   #access;
@@ -42,13 +71,22 @@ export class OrderForm {
   /** @param {Template | null} template */
   constructor(template) {
     this.#template = template;
-    this.#name = field("Name", text({ maxlength: 63, placeholder: template?.id ?? "made from the image" }), { note: "optional" });
+    this.#name = field("Name", text({ maxlength: 63, placeholder: template?.id ?? "made from the image" }), {
+      note: "optional",
+    });
     this.#settings = (template?.env ?? []).map((variable) => ({ variable, field: setting(variable) }));
     this.#limits = limitFields(limitsOf(template?.resources));
     this.#access = accessChoice(template?.access ?? "public");
     this.#command = commandField("", template?.command);
-    this.#healthPath = field("Health check path", text({ placeholder: template?.health?.path ?? "/healthz" }), { note: "optional" });
-    this.#healthPort = field("Port", text({ inputmode: "numeric", placeholder: String(template?.health?.port ?? "first port") }));
+    this.#healthPath = field(
+      "Health check path",
+      text({ placeholder: template?.health?.path ?? "/healthz" }),
+      { note: "optional" },
+    );
+    this.#healthPort = field(
+      "Port",
+      text({ inputmode: "numeric", placeholder: String(template?.health?.port ?? "first port") }),
+    );
     template?.ports.forEach((p) => this.#ports.add({ port: String(p.port), protocol: p.protocol }));
     template?.volumes.forEach((v) => this.#volumes.add({ name: v.name, path: v.path }));
     this.element = this.#layout();
@@ -66,7 +104,12 @@ export class OrderForm {
       templateId: this.#template?.id ?? null,
       image: value(this.#image),
       name: value(this.#name),
-      settings: this.#settings.map(({ variable: v, field: f }) => ({ name: v.name, secret: v.secret, default: v.default, value: f.input.value })),
+      settings: this.#settings.map(({ variable: v, field: f }) => ({
+        name: v.name,
+        secret: v.secret,
+        default: v.default,
+        value: f.input.value,
+      })),
       variables: this.#variables.values,
       ports: this.#ports.values,
       volumes: this.#volumes.values,
@@ -86,7 +129,13 @@ export class OrderForm {
    */
   find(name) {
     const [top, second, third] = name.split(".");
-    const plain = { customImage: this.#image, name: this.#name, hostname: this.#hostname, command: this.#command, restartPolicy: this.#restarts };
+    const plain = {
+      customImage: this.#image,
+      name: this.#name,
+      hostname: this.#hostname,
+      command: this.#command,
+      restartPolicy: this.#restarts,
+    };
     if (top in plain) return plain[/** @type {keyof typeof plain} */ (top)];
     if (top === "resources") return this.#limits[second] ?? null;
     if (top === "health") return second === "port" ? this.#healthPort : this.#healthPath;
@@ -108,25 +157,69 @@ export class OrderForm {
     const t = this.#template;
     const required = this.#settings.filter(({ variable }) => variable.required);
     const others = this.#settings.filter(({ variable }) => !variable.required);
-    return h("div", {},
-      !t && this.#image.element, this.#name.element,
+    return h(
+      "div",
+      {},
+      !t && this.#image.element,
+      this.#name.element,
       required.map((s) => s.field.element),
-      others.length > 0 && section("Settings", "All of them may stay as they are.", others.map((s) => s.field.element)),
-      section("Variables", "More of the container's environment. Secrets are kept encrypted and never shown again.", this.#variables.element),
+      others.length > 0 &&
+        section(
+          "Settings",
+          "All of them may stay as they are.",
+          others.map((s) => s.field.element),
+        ),
+      section(
+        "Variables",
+        "More of the container's environment. Secrets are kept encrypted and never shown again.",
+        this.#variables.element,
+      ),
       section("Access", null, this.#access.element),
-      section("Limits", null, h("div", { class: "fields" }, this.#limits.cpus.element, this.#limits.memoryMb.element, this.#limits.gpus.element)),
-      fold("Ports and volumes", !t, group("Ports", t ? null : "Without any, those the image says it listens on.", this.#ports.element),
-        group("Volumes", "Kept over restarts and changes, deleted with the deployment.", this.#volumes.element)),
-      fold("More", false, this.#command.element, this.#hostname.element, this.#restarts.element,
-        h("div", { class: "fields wide-first" }, this.#healthPath.element, this.#healthPort.element), this.#limits.shmMb.element));
+      section(
+        "Limits",
+        null,
+        h(
+          "div",
+          { class: "fields" },
+          this.#limits.cpus.element,
+          this.#limits.memoryMb.element,
+          this.#limits.gpus.element,
+        ),
+      ),
+      fold(
+        "Ports and volumes",
+        !t,
+        group("Ports", t ? null : "Without any, those the image says it listens on.", this.#ports.element),
+        group(
+          "Volumes",
+          "Kept over restarts and changes, deleted with the deployment.",
+          this.#volumes.element,
+        ),
+      ),
+      fold(
+        "More",
+        false,
+        this.#command.element,
+        this.#hostname.element,
+        this.#restarts.element,
+        h("div", { class: "fields wide-first" }, this.#healthPath.element, this.#healthPort.element),
+        this.#limits.shmMb.element,
+      ),
+    );
   }
 }
 
 /** One of the template's own variables. @param {TemplateVariable} v @returns {Field} */
 function setting(v) {
   const note = v.required ? "required" : undefined;
-  if (!v.secret) return field(v.name, text({ value: v.default ?? "" }), { note, hint: v.description, mono: true });
-  const input = h("input", { type: "password", class: "mono", autocomplete: "new-password", value: v.required ? makeSecret() : "" });
+  if (!v.secret)
+    return field(v.name, text({ value: v.default ?? "" }), { note, hint: v.description, mono: true });
+  const input = h("input", {
+    type: "password",
+    class: "mono",
+    autocomplete: "new-password",
+    value: v.required ? makeSecret() : "",
+  });
   const show = iconButton("eye", "Show or hide", () => {
     input.type = input.type === "password" ? "text" : "password";
   });
@@ -134,6 +227,8 @@ function setting(v) {
     input.value = makeSecret();
     input.type = "text";
   });
-  const hint = v.required ? `${v.description} One was made for you; keep a copy, it is not shown again.` : v.description;
+  const hint = v.required
+    ? `${v.description} One was made for you; keep a copy, it is not shown again.`
+    : v.description;
   return field(v.name, input, { note, hint, mono: true, beside: [show, make] });
 }

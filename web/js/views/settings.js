@@ -10,7 +10,11 @@ import { fill, h } from "../dom.js";
 /** @type {PartKind[]} */
 const PARTS = [
   { name: "users", label: "Users", load: async (app) => new (await import("./users.js")).Users(app) },
-  { name: "registries", label: "Registries", load: async (app) => new (await import("./registries.js")).Registries(app) },
+  {
+    name: "registries",
+    label: "Registries",
+    load: async (app) => new (await import("./registries.js")).Registries(app),
+  },
 ];
 
 /** @type {import("../types.js").View} */
@@ -18,12 +22,18 @@ export const view = {
   title: "Settings",
   mount(root, { app, params }) {
     if (!app.session.isAdmin) {
-      fill(root, head("Settings"), empty("For admins only", "Your account may not change this machine's settings."));
+      fill(
+        root,
+        head("Settings"),
+        empty("For admins only", "Your account may not change this machine's settings."),
+      );
       return () => {};
     }
     const kind = PARTS.find(({ name }) => name === params.part) ?? PARTS[0];
     const place = h("div", { class: "tab-body" });
-    const links = PARTS.map(({ name, label }) => h("a", { href: `/ui/settings/${name}`, "aria-current": name === kind.name ? "page" : null }, label));
+    const links = PARTS.map(({ name, label }) =>
+      h("a", { href: `/ui/settings/${name}`, "aria-current": name === kind.name ? "page" : null }, label),
+    );
     fill(root, head("Settings"), h("nav", { class: "tabs", "aria-label": "Settings" }, links), place);
     let hasEnded = false;
     /** @type {Part | null} */

@@ -21,7 +21,7 @@ const ENDINGS = {
 export class TerminalTab {
   #app;
   #d;
-  #screen = h("div", { class: "terminal" });
+  #screen = h("div", { class: "shell" });
   #state = h("div", { class: "tools", role: "status" });
   /** @type {any} */
   #terminal = null;
@@ -30,6 +30,8 @@ export class TerminalTab {
   /** @type {WebSocket | null} */
   #socket = null;
   #hasEnded = false;
+  /** @type {() => void} */
+  #loud = () => {};
   #scheme = matchMedia("(prefers-color-scheme: dark)");
   #recolour = () => this.#terminal && (this.#terminal.options.theme = theme());
   #resize = new ResizeObserver(() => this.#fit?.fit());
@@ -50,6 +52,7 @@ export class TerminalTab {
     this.#resize.disconnect();
     this.#socket?.close();
     this.#terminal?.dispose();
+    this.#loud();
   }
 
   /** @param {Deployment} d */
@@ -66,8 +69,20 @@ export class TerminalTab {
       await this.#draw();
       await this.#connect();
     } catch (error) {
-      if (!this.#hasEnded) fill(this.element, notice("bad", "The terminal could not be opened", h("p", {}, words(error)),
-        h("div", { class: "notice-actions" }, button("Try again", { kind: "small", onclick: () => void this.#open() }))));
+      if (!this.#hasEnded)
+        fill(
+          this.element,
+          notice(
+            "bad",
+            "The terminal could not be opened",
+            h("p", {}, words(error)),
+            h(
+              "div",
+              { class: "notice-actions" },
+              button("Try again", { kind: "small", onclick: () => void this.#open() }),
+            ),
+          ),
+        );
     }
   }
 
@@ -76,16 +91,26 @@ export class TerminalTab {
     await loadStyle();
     const [{ Terminal }, { FitAddon }] = await Promise.all([import(XTERM), import(FIT)]);
     if (this.#hasEnded) return;
+    this.#loud = quietDocument();
     const style = getComputedStyle(document.documentElement);
-    this.#terminal = new Terminal({ documentOverride: quietDocument(), fontFamily: style.getPropertyValue("--mono"), fontSize: 13,
-      theme: theme(), cursorBlink: false, scrollback: 5000 });
+    this.#terminal = new Terminal({
+      fontFamily: style.getPropertyValue("--mono"),
+      fontSize: 13,
+      theme: theme(),
+      cursorBlink: false,
+      scrollback: 5000,
+    });
     this.#fit = new FitAddon();
     this.#terminal.loadAddon(this.#fit);
     this.#terminal.open(this.#screen);
     this.#terminal.attachCustomKeyEventHandler((/** @type {KeyboardEvent} */ event) => !this.#leaves(event));
     this.#terminal.onData((/** @type {string} */ text) => this.#send(new TextEncoder().encode(text)));
-    this.#terminal.onBinary((/** @type {string} */ text) => this.#send(Uint8Array.from(text, (c) => c.charCodeAt(0))));
-    this.#terminal.onResize((/** @type {{ cols: number, rows: number }} */ { cols, rows }) => this.#send(JSON.stringify({ resize: [cols, rows] })));
+    this.#terminal.onBinary((/** @type {string} */ text) =>
+      this.#send(Uint8Array.from(text, (c) => c.charCodeAt(0))),
+    );
+    this.#terminal.onResize((/** @type {{ cols: number, rows: number }} */ { cols, rows }) =>
+      this.#send(JSON.stringify({ resize: [cols, rows] })),
+    );
     this.#resize.observe(this.#screen);
   }
 
@@ -119,10 +144,13 @@ export class TerminalTab {
   #closed(code) {
     this.#socket = null;
     if (this.#hasEnded) return;
-    const again = button("New session", { kind: "small", onclick: () => {
-      this.#terminal.reset();
-      void this.#open();
-    } });
+    const again = button("New session", {
+      kind: "small",
+      onclick: () => {
+        this.#terminal.reset();
+        void this.#open();
+      },
+    });
     fill(this.#state, h("span", {}, ENDINGS[code] ?? "The connection is lost."), again);
   }
 }
@@ -130,7 +158,9 @@ export class TerminalTab {
 /** @param {unknown} error */
 function words(error) {
   const isMissing = error instanceof TypeError && /import|module/i.test(error.message);
-  return isMissing ? "This installation was built without the terminal: install it again with the network at hand." : /** @type {Error} */ (error).message;
+  return isMissing
+    ? "This installation was built without the terminal: install it again with the network at hand."
+    : /** @type {Error} */ (error).message;
 }
 
 /** The terminal's own style sheet, once. */
@@ -148,9 +178,28 @@ async function loadStyle() {
 function theme() {
   const style = getComputedStyle(document.documentElement);
   const of = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
-  return { background: of("--sunken"), foreground: of("--ink"), cursor: of("--accent"), cursorAccent: of("--sunken"),
-    selectionBackground: of("--accent"), selectionForeground: of("--accent-ink"),
-    black: of("--ink"), brightBlack: of("--ink-faint"), red: of("--bad"), brightRed: of("--bad-strong"), green: of("--good"), brightGreen: of("--good"),
-    yellow: of("--busy"), brightYellow: of("--busy"), blue: of("--accent"), brightBlue: of("--accent-strong"),
-    magenta: of("--violet"), brightMagenta: of("--violet"), cyan: of("--teal"), brightCyan: of("--teal"), white: of("--ink-soft"), brightWhite: of("--ink") };
+  return {
+    background: of("--sunken"),
+    foreground: of("--ink"),
+    cursor: of("--accent"),
+    cursorAccent: of("--sunken"),
+    selectionBackground: of("--accent"),
+    selectionForeground: of("--accent-ink"),
+    black: of("--ink"),
+    brightBlack: of("--ink-faint"),
+    red: of("--bad"),
+    brightRed: of("--bad-strong"),
+    green: of("--good"),
+    brightGreen: of("--good"),
+    yellow: of("--busy"),
+    brightYellow: of("--busy"),
+    blue: of("--accent"),
+    brightBlue: of("--accent-strong"),
+    magenta: of("--violet"),
+    brightMagenta: of("--violet"),
+    cyan: of("--teal"),
+    brightCyan: of("--teal"),
+    white: of("--ink-soft"),
+    brightWhite: of("--ink"),
+  };
 }
