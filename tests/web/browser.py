@@ -6,7 +6,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    ViewportSize,
+    sync_playwright,
+)
 
 from tests.box import PASSWORD, Box
 
@@ -14,10 +21,11 @@ ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-DESKTOP = {"width": 1440, "height": 900}
-TABLET = {"width": 1024, "height": 768}
-PHONE = {"width": 390, "height": 844}
+DESKTOP: ViewportSize = {"width": 1440, "height": 900}
+TABLET: ViewportSize = {"width": 1024, "height": 768}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 OWNER = "ada@example.org"
+PATIENCE_MS = 10_000
 
 VIOLATIONS = """
 window.violations = [];
@@ -65,7 +73,8 @@ class Visit:
         violations = self.page.evaluate("window.violations ?? []")
         told = [f"status of {status} " for status in self.refusals]
         others = [c for c in self.complaints if not any(t in c for t in told)]
-        assert [*others, *violations] == []
+        complaints = "\n".join([*others, *violations])
+        assert not complaints, complaints
 
 
 @contextmanager
@@ -73,6 +82,7 @@ def visit(browser: Browser, box: Box, **options: Any) -> Iterator[Visit]:
     """A fresh visit: no storage, no cache; checked at its end."""
     context = browser.new_context(**{"viewport": DESKTOP, "color_scheme": "light", **options})
     context.add_init_script(VIOLATIONS)
+    context.set_default_timeout(PATIENCE_MS)
     made = Visit(box, context, context.new_page())
     made.page.on("console", lambda message: _note(made, message))
     made.page.on("pageerror", lambda error: made.complaints.append(str(error)))

@@ -32,7 +32,8 @@ def test_the_end_of_a_session_leads_to_log_in_and_back(browser: Browser, owned: 
         page.goto(f"{owned.url}/ui/?status=running&q=wel")
         expect(page.get_by_label("Find")).to_have_value("wel")
         token = page.evaluate("JSON.parse(localStorage['neuranet.session']).token")
-        owned.client(token).post("/auth/logout")
+        with owned.client(token) as http:
+            http.post("/auth/logout")
         page.get_by_role("link", name="Machine").click()
         expect(page.get_by_role("heading", name="Log in")).to_be_visible()
         page.get_by_label("E-mail").fill(OWNER)

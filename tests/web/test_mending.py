@@ -1,5 +1,7 @@
 """What went wrong is shown where it can be put right."""
 
+from typing import Any
+
 import pytest
 from playwright.sync_api import expect
 
@@ -28,7 +30,7 @@ def test_errors_of_the_api_stand_beside_their_fields(ada: Visit) -> None:
     ada.refusals = {422}
     page = ada.go("/ui/new/image")
     page.get_by_label("Image").fill("UPPER CASE")
-    page.get_by_label("Memory, MiB").fill("lots")
+    page.get_by_label("Memory, MiB", exact=True).fill("lots")
     page.get_by_label("CPUs").fill("-1")
     page.get_by_role("button", name="Add port").click()
     page.get_by_placeholder("8080").fill("70000")
@@ -54,7 +56,7 @@ def test_the_text_of_an_env_file_becomes_variables_and_secrets(ada: Visit) -> No
     expect(page.get_by_text("1 line left away, not NAME=value: nonsense")).to_be_visible()
     with page.expect_request("**/deployments") as sent:
         page.get_by_role("button", name="Deploy").click()
-    body = sent.value.post_data_json
+    body: dict[str, Any] = sent.value.post_data_json or {}
     assert body["env"] == {"MODE": "fast", "GREETING": "good day"}
     assert body["secrets"] == {"API_TOKEN": "hush"}
     page.get_by_role("link", name="Configuration").click()
@@ -71,7 +73,7 @@ def test_what_a_template_needs_is_asked_for_and_its_secrets_are_made(ada: Visit)
     assert password.input_value() != made
     with page.expect_request("**/deployments") as sent:
         page.get_by_role("button", name="Deploy").click()
-    body = sent.value.post_data_json
+    body: dict[str, Any] = sent.value.post_data_json or {}
     assert list(body["secrets"]) == ["POSTGRES_PASSWORD"]
     assert "env" not in body
 
