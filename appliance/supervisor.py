@@ -26,6 +26,7 @@ from appliance.api import app as api
 from appliance.api.routes import CONTROL_ROUTES, ROUTES
 from appliance.api.services import Services
 from appliance.auth.accounts import Accounts
+from appliance.auth.audit import Audit
 from appliance.auth.setup import Setup
 from appliance.clock import Clock, SystemClock
 from appliance.config import Settings
@@ -262,6 +263,7 @@ def _services(
         catalogue=plant.catalogue,
         pulse=engine.pulse,
         accounts=accounts,
+        audit=Audit(db, clock),
         setup=setup,
         backup=lambda: _backup(settings, db),
         registries=Credentials(settings.auth_file),

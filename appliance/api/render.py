@@ -19,6 +19,7 @@ from appliance.engine.samples import Sample
 from appliance.engine.terminals import Ticket
 from appliance.engine.views import Created, DeploymentStats, DeploymentView, FeedItem, NodeView
 from appliance.runtime.credentials import RegistryLogin
+from appliance.store.audit import Entry
 from appliance.store.events import Event
 from appliance.store.tokens import Token
 from appliance.store.users import User
@@ -218,6 +219,23 @@ def user(u: User) -> Json:
         "role": u.role,
         "disabled": u.disabled,
         "createdAt": rfc3339(u.created_at),
+    }
+
+
+def audit_entry(e: Entry) -> Json:
+    """Who did what, from where, with which result."""
+    what = e.what
+    return {
+        "id": e.seq,
+        "at": rfc3339(e.at),
+        "action": what.action,
+        "object": what.object,
+        "result": what.result,
+        "code": what.code,
+        "actorId": what.actor_id,
+        "actor": what.actor,
+        "tokenId": what.token_id,
+        "address": what.address,
     }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import anyio
 
 from appliance.auth.accounts import Accounts
+from appliance.auth.audit import Audit
 from appliance.auth.setup import Setup
 from appliance.engine.catalogue import Catalogue
 from appliance.engine.deployments import Deployments
@@ -33,6 +34,7 @@ class Services:
     catalogue: Catalogue
     pulse: Pulse
     accounts: Accounts
+    audit: Audit
     setup: Setup
     registries: Credentials
     backup: Callable[[], Awaitable[AsyncIterator[bytes]]]
