@@ -1,7 +1,6 @@
 """Stands between the appliance and Podman's socket, and strikes at a request that a test names."""
 
 import re
-import shutil
 import socket
 import threading
 from collections.abc import Callable
