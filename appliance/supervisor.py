@@ -29,7 +29,7 @@ from appliance.auth.accounts import Accounts
 from appliance.auth.audit import Audit
 from appliance.auth.setup import Setup
 from appliance.clock import Clock, SystemClock
-from appliance.config import Settings
+from appliance.config import Settings, in_force
 from appliance.domain.errors import ApplianceError, RuntimeFailure
 from appliance.domain.ids import new_id
 from appliance.engine.assembly import Engine, Materials, assemble
@@ -267,6 +267,7 @@ def _services(
         setup=setup,
         backup=lambda: _backup(settings, db),
         registries=Credentials(settings.auth_file),
+        settings=in_force(settings, os.environ),
         stopping=stopping,
     )
 

@@ -15,6 +15,7 @@ from appliance.api.shapes import (
     RegistriesAnswer,
     RegistryAnswer,
     SamplesAnswer,
+    SettingsAnswer,
     SetupAnswer,
     TicketAnswer,
 )
@@ -224,6 +225,7 @@ ANSWERS: dict[str, tuple[str, type[Answer] | None]] = {
     "create_terminal": (JSON, TicketAnswer),
     "list_audit": (JSON, AuditAnswer),
     "verify_audit": (JSON, AuditVerdictAnswer),
+    "list_settings": (JSON, SettingsAnswer),
     "list_registries": (JSON, RegistriesAnswer),
     "put_registry": (JSON, RegistryAnswer),
     "delete_registry": (JSON, SuccessAnswer),

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from appliance.auth.accounts import Login
 from appliance.auth.tokens import IssuedToken
+from appliance.config import SettingInForce
 from appliance.domain.deployment import Deployment, Port, Resources, Update
 from appliance.domain.instant import rfc3339
 from appliance.domain.logline import LogLine
@@ -237,6 +238,11 @@ def audit_entry(e: Entry) -> Json:
         "tokenId": what.token_id,
         "address": what.address,
     }
+
+
+def setting(s: SettingInForce) -> Json:
+    """A setting, its value as one would write it."""
+    return {"name": s.name, "value": s.value, "source": s.source, "help": s.help}
 
 
 def registry(r: RegistryLogin) -> Json:

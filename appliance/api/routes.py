@@ -104,6 +104,8 @@ ROUTES = (
     Route("DELETE", "/registries/{host}", machine.delete_registry, ADMIN_WRITE),
     Route("GET", "/audit", audit.list_audit, ADMIN_READ, query=PageQuery),
     Route("GET", "/audit/verify", audit.verify_audit, ADMIN_READ),
+    Route("GET", "/settings", machine.list_settings, ADMIN_READ),
+    Route("POST", "/backup", machine.make_backup, ADMIN_WRITE),
     Route("GET", "/healthz", handlers.health, PUBLIC),
 )
 # fmt: on
@@ -112,7 +114,6 @@ SOCKETS = (Socket("/deployments/{id}/terminal", terminal.converse),)
 
 CONTROL_ROUTES = (
     *ROUTES,
-    Route("POST", "/backup", handlers.make_backup, ADMIN_WRITE),
     Route("POST", "/setup/link", accounts.make_setup_link, ADMIN_WRITE, fails=(404,)),
 )
 """Those of the control socket: what only somebody on the machine itself may do comes on top."""

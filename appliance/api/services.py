@@ -1,6 +1,6 @@
 """What the handlers work with; made by the supervisor."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -8,6 +8,7 @@ import anyio
 from appliance.auth.accounts import Accounts
 from appliance.auth.audit import Audit
 from appliance.auth.setup import Setup
+from appliance.config import SettingInForce
 from appliance.engine.catalogue import Catalogue
 from appliance.engine.deployments import Deployments
 from appliance.engine.feed import Feed
@@ -37,5 +38,6 @@ class Services:
     audit: Audit
     setup: Setup
     registries: Credentials
+    settings: Sequence[SettingInForce]
     backup: Callable[[], Awaitable[AsyncIterator[bytes]]]
     stopping: anyio.Event

@@ -115,6 +115,21 @@ class AuditVerdictAnswer(Answer):
     first_broken: int | None
 
 
+class SettingShape(Answer):
+    """A setting; ``source`` is where it stands: a flag, a variable, the file, or ``default``."""
+
+    name: str
+    value: str | None
+    source: str
+    help: str
+
+
+class SettingsAnswer(Answer):
+    """The settings in force."""
+
+    settings: list[SettingShape]
+
+
 class SetupAnswer(Answer):
     """Whether the first admin is still to be made."""
 

@@ -55,11 +55,14 @@ INSERT INTO audit (seq, at_us, {", ".join(FIELDS)}, sha256)
 VALUES (:seq, :at_us, {", ".join(f":{name}" for name in FIELDS)}, :sha256)
 """
 
-SELECT_LAST = "SELECT seq, sha256 FROM audit ORDER BY seq DESC LIMIT 1"
+SELECT_LAST = "SELECT seq, sha256 FROM audit WHERE seq = (SELECT max(seq) FROM audit)"
 
-SELECT_PAGE = "SELECT * FROM audit ORDER BY seq DESC LIMIT :limit OFFSET :offset"
+# No number is missing, so that the last one is the count, and a page is found by its numbers.
+COUNT = "SELECT coalesce(max(seq), 0) FROM audit"
 
-COUNT = "SELECT count(*) FROM audit"
+SELECT_PAGE = f"""
+SELECT * FROM audit WHERE seq <= ({COUNT}) - :offset ORDER BY seq DESC LIMIT :limit
+"""
 
 SELECT_AFTER = "SELECT * FROM audit WHERE seq > :after ORDER BY seq LIMIT :limit"
 
