@@ -27,9 +27,10 @@ from appliance.api import static
 from appliance.api.routes import CONTROL_ROUTES, ROUTES
 from appliance.api.services import Services
 from appliance.auth.accounts import Accounts
+from appliance.auth.audit import Audit
 from appliance.auth.setup import Setup
 from appliance.clock import Clock, SystemClock
-from appliance.config import Settings
+from appliance.config import Settings, in_force
 from appliance.domain.errors import ApplianceError, RuntimeFailure
 from appliance.domain.ids import new_id
 from appliance.engine.assembly import Engine, Materials, assemble
@@ -264,9 +265,11 @@ def _services(
         catalogue=plant.catalogue,
         pulse=engine.pulse,
         accounts=accounts,
+        audit=Audit(db, clock),
         setup=setup,
         backup=lambda: _backup(settings, db),
         registries=Credentials(settings.auth_file),
+        settings=in_force(settings, os.environ),
         stopping=stopping,
     )
 

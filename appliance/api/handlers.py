@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from appliance.api import render
 from appliance.api.call import Call
@@ -154,12 +154,6 @@ async def health(call: Call) -> Response:
     reachable = call.services.pulse.runtime_reachable()
     status, runtime = ("ok", "ok") if reachable else ("degraded", "unreachable")
     return answer({"status": status, "runtime": runtime})
-
-
-async def make_backup(call: Call) -> Response:
-    """Sends a consistent copy of the database."""
-    chunks = await call.services.backup()
-    return StreamingResponse(chunks, media_type="application/vnd.sqlite3")
 
 
 def _one(view: DeploymentView, status: int) -> Response:

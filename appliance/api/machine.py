@@ -1,8 +1,8 @@
-"""The handlers about the machine, for its admins: registries."""
+"""The handlers about the machine, for its admins: registries, settings, backup."""
 
 import re
 
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from appliance.api import render
 from appliance.api.call import Call
@@ -34,6 +34,19 @@ async def delete_registry(call: Call) -> Response:
     if not call.services.registries.remove(host):
         raise NotFound(f"no login at {host}")
     return answer({"success": True})
+
+
+async def list_settings(call: Call) -> Response:
+    """Lists the settings in force, what they mean and where they come from."""
+    call.query(NoQuery)
+    return answer({"settings": [render.setting(s) for s in call.services.settings]})
+
+
+async def make_backup(call: Call) -> Response:
+    """Sends a consistent copy of the database."""
+    chunks = await call.services.backup()
+    headers = {"Content-Disposition": 'attachment; filename="appliance.db"'}
+    return StreamingResponse(chunks, headers=headers, media_type="application/vnd.sqlite3")
 
 
 def _host(call: Call) -> str:

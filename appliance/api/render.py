@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from appliance.auth.accounts import Login
 from appliance.auth.tokens import IssuedToken
+from appliance.config import SettingInForce
 from appliance.domain.deployment import Deployment, Port, Resources, Update
 from appliance.domain.instant import rfc3339
 from appliance.domain.logline import LogLine
@@ -19,6 +20,7 @@ from appliance.engine.samples import Sample
 from appliance.engine.terminals import Ticket
 from appliance.engine.views import Created, DeploymentStats, DeploymentView, FeedItem, NodeView
 from appliance.runtime.credentials import RegistryLogin
+from appliance.store.audit import Entry
 from appliance.store.events import Event
 from appliance.store.tokens import Token
 from appliance.store.users import User
@@ -219,6 +221,28 @@ def user(u: User) -> Json:
         "disabled": u.disabled,
         "createdAt": rfc3339(u.created_at),
     }
+
+
+def audit_entry(e: Entry) -> Json:
+    """Who did what, from where, with which result."""
+    what = e.what
+    return {
+        "id": e.seq,
+        "at": rfc3339(e.at),
+        "action": what.action,
+        "object": what.object,
+        "result": what.result,
+        "code": what.code,
+        "actorId": what.actor_id,
+        "actor": what.actor,
+        "tokenId": what.token_id,
+        "address": what.address,
+    }
+
+
+def setting(s: SettingInForce) -> Json:
+    """A setting, its value as one would write it."""
+    return {"name": s.name, "value": s.value, "source": s.source, "help": s.help}
 
 
 def registry(r: RegistryLogin) -> Json:

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
-from appliance.api import accounts, handlers, machine, terminal
+from appliance.api import accounts, audit, handlers, machine, terminal
 from appliance.api.call import Call
 from appliance.api.changes import DeploymentChangeBody
 from appliance.api.models import DeploymentBody
@@ -17,6 +17,7 @@ from appliance.api.queries import (
     LoginBody,
     LogsQuery,
     NodesQuery,
+    PageQuery,
     PasswordBody,
     RegistryBody,
     SamplesQuery,
@@ -101,6 +102,10 @@ ROUTES = (
     Route("GET", "/registries", machine.list_registries, ADMIN_READ),
     Route("PUT", "/registries/{host}", machine.put_registry, ADMIN_WRITE, body=RegistryBody),
     Route("DELETE", "/registries/{host}", machine.delete_registry, ADMIN_WRITE),
+    Route("GET", "/audit", audit.list_audit, ADMIN_READ, query=PageQuery),
+    Route("GET", "/audit/verify", audit.verify_audit, ADMIN_READ),
+    Route("GET", "/settings", machine.list_settings, ADMIN_READ),
+    Route("POST", "/backup", machine.make_backup, ADMIN_WRITE),
     Route("GET", "/healthz", handlers.health, PUBLIC),
 )
 # fmt: on
@@ -109,7 +114,6 @@ SOCKETS = (Socket("/deployments/{id}/terminal", terminal.converse),)
 
 CONTROL_ROUTES = (
     *ROUTES,
-    Route("POST", "/backup", handlers.make_backup, ADMIN_WRITE),
     Route("POST", "/setup/link", accounts.make_setup_link, ADMIN_WRITE, fails=(404,)),
 )
 """Those of the control socket: what only somebody on the machine itself may do comes on top."""

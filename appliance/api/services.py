@@ -1,12 +1,14 @@
 """What the handlers work with; made by the supervisor."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import anyio
 
 from appliance.auth.accounts import Accounts
+from appliance.auth.audit import Audit
 from appliance.auth.setup import Setup
+from appliance.config import SettingInForce
 from appliance.engine.catalogue import Catalogue
 from appliance.engine.deployments import Deployments
 from appliance.engine.feed import Feed
@@ -33,7 +35,9 @@ class Services:
     catalogue: Catalogue
     pulse: Pulse
     accounts: Accounts
+    audit: Audit
     setup: Setup
     registries: Credentials
+    settings: Sequence[SettingInForce]
     backup: Callable[[], Awaitable[AsyncIterator[bytes]]]
     stopping: anyio.Event

@@ -1,6 +1,7 @@
 """The shapes of the answers about accounts and the machine, beside those of ``answers.py``."""
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -73,6 +74,60 @@ class RegistriesAnswer(Answer):
     """Every login, by host."""
 
     registries: list[RegistryShape]
+
+
+class Pagination(Answer):
+    """Which page of how many."""
+
+    page: int
+    limit: int
+    total: int
+    total_pages: int
+
+
+class AuditEntryShape(Answer):
+    """Who did what, from where, with which result."""
+
+    id: int
+    at: datetime
+    action: str
+    object: str | None
+    result: Literal["ok", "denied"]
+    code: str | None
+    actor_id: str | None
+    actor: str | None
+    token_id: str | None
+    address: str | None
+
+
+class AuditAnswer(Answer):
+    """A page of the audit log, newest first."""
+
+    entries: list[AuditEntryShape]
+    pagination: Pagination
+
+
+class AuditVerdictAnswer(Answer):
+    """Whether the log is as it was written; ``firstBroken`` is the first entry that is not."""
+
+    entries: int
+    intact: bool
+    first_broken: int | None
+
+
+class SettingShape(Answer):
+    """A setting; ``source`` is where it stands: a flag, a variable, the file, or ``default``."""
+
+    name: str
+    value: str | None
+    source: str
+    help: str
+
+
+class SettingsAnswer(Answer):
+    """The settings in force."""
+
+    settings: list[SettingShape]
 
 
 class SetupAnswer(Answer):

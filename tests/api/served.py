@@ -15,8 +15,10 @@ from appliance.api.app import bearer, create_app, owner_or_bearer
 from appliance.api.routes import CONTROL_ROUTES, ROUTES
 from appliance.api.services import Services
 from appliance.auth.accounts import Accounts
+from appliance.auth.audit import Audit
 from appliance.auth.setup import Setup
 from appliance.clock import SystemClock
+from appliance.config import Settings, in_force
 from appliance.domain.node import DiskType, NodeSpecs
 from appliance.domain.observed import ImageFacts
 from appliance.domain.permissions import Principal, Role, Scope
@@ -162,7 +164,9 @@ async def serving(path: Path) -> AsyncIterator[Served]:
                 feed=engine.feed,
                 nodes=Nodes(db, clock, _profile(owner.user_id), engine.pulse),
                 catalogue=catalogue, pulse=engine.pulse, accounts=accounts,
+                audit=Audit(db, clock),
                 setup=Setup(accounts, clock, path.parent / "setup-link", ADDRESS),
+                settings=in_force(Settings(data_dir=path.parent), {}),
                 registries=Credentials(path.parent / "auth.json"), backup=_backup,
                 stopping=stopping,
             )  # fmt: skip
