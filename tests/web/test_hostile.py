@@ -13,7 +13,7 @@ pytestmark = pytest.mark.podman
 CORPUS = (
     "<script>window.pwned = 1</script>",
     "<img src=x onerror='window.pwned = 1'>",
-    "\"><svg onload=window.pwned=1>",
+    '"><svg onload=window.pwned=1>',
     "javascript:window.pwned=1",
     "'-window.pwned=1-'",
     "{{constructor.constructor('window.pwned=1')()}}",
