@@ -17,6 +17,7 @@ from tests.web.browser import DESKTOP, OWNER, PHONE, TABLET, chromium, visit
 
 Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+DRAWN_MS = 400
 NOISE = (
     'i=0; while true; do i=$((i+1)); echo "request $i handled in $((i % 7)) ms";'
     ' [ $((i % 9)) = 0 ] && echo "warning: slow answer for request $i" >&2;'
@@ -69,6 +70,10 @@ def places(ids: Mapping[str, str]) -> dict[str, str]:
         "machine": "/ui/machine",
         "account": "/ui/account",
         "settings-users": "/ui/settings/users",
+        "settings-registries": "/ui/settings/registries",
+        "settings-audit": "/ui/settings/audit",
+        "settings-upkeep": "/ui/settings/upkeep",
+        "terminal": f"{welcome}/terminal",
         "missing": "/ui/nowhere",
     }
 
@@ -76,7 +81,6 @@ def places(ids: Mapping[str, str]) -> dict[str, str]:
 def settle(page: Page) -> None:
     """Until nothing is loading any more."""
     expect(page.locator(".loading")).to_have_count(0)
-    page.wait_for_timeout(5000 if page.url.endswith("/metrics") else 400)
 
 
 def shoot(box: Box, ids: Mapping[str, str], folder: Path, wanted: Callable[[str], bool]) -> None:
@@ -98,6 +102,7 @@ def shoot(box: Box, ids: Mapping[str, str], folder: Path, wanted: Callable[[str]
                     for name, path in places(ids).items():
                         if wanted(name):
                             settle(made.go(path))
+                            page.wait_for_timeout(DRAWN_MS)
                             page.screenshot(path=folder / f"{name}-{suffix}", full_page=True)
                     made.complaints.clear()  # some of these pages are there to show an error
 

@@ -5,6 +5,7 @@ import { EventParser } from "./sse.js";
 
 const SILENCE_MS = 45_000;
 const TIMEOUT_MS = 30_000;
+const AGAIN_MS = 300;
 
 /** What the API refused, in its own words (RFC 9457). */
 export class ApiError extends Error {
@@ -90,7 +91,8 @@ export class Api {
   }
 
   /**
-   * The JSON of a good answer.
+   * The JSON of a good answer. What only reads is tried twice: browsers break off what is under way
+   * when a network of the machine comes or goes, as it does with every container.
    * @param {string} method
    * @param {string} path
    * @param {Options} [options]
@@ -98,6 +100,23 @@ export class Api {
    * @throws {ApiError | Unreachable}
    */
   async json(method, path, options = {}) {
+    const once = () => this.#json(method, path, options);
+    if (method !== "GET") return once();
+    try {
+      return await once();
+    } catch (error) {
+      if (!(error instanceof Unreachable) || options.signal?.aborted) throw error;
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      return once();
+    }
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {Options} options
+   */
+  async #json(method, path, options) {
     const signal = options.signal ?? AbortSignal.timeout(TIMEOUT_MS);
     const response = await this.#fetch(method, path, { ...options, signal });
     return response.json();

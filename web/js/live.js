@@ -111,7 +111,8 @@ export class Live {
   /** @param {number} ms */
   async #pause(ms) {
     this.retryAt = Date.now() + ms;
-    this.#become("lost");
+    // A break that heals at the first try (a network that changes) is nobody's concern.
+    this.#become(ms > FIRST_WAIT_MS ? "lost" : "connecting");
     await new Promise((resolve) => {
       const timer = setTimeout(resolve, ms);
       this.#wake = () => {

@@ -2,7 +2,7 @@
 /** Where the page is put together: session, API, stream, router, frame. */
 
 import { Api } from "./api.js";
-import { loading, notice } from "./components/basics.js";
+import { button, loading, notice } from "./components/basics.js";
 import { Toasts } from "./components/toasts.js";
 import { fill, h } from "./dom.js";
 import { Frame } from "./frame.js";
@@ -55,11 +55,13 @@ async function show(route, params) {
   unmount = () => {};
   fill(body, shown);
   try {
-    const view = await (route ? route.load() : import("./views/missing.js").then((m) => m.view));
+    const load = route?.load ?? (() => import("./views/missing.js").then((m) => m.view));
+    const view = await load().catch(load);
     if (mine !== turn) return;
     open(view, fill(shown), params);
   } catch (error) {
-    if (mine === turn) fill(shown, notice("bad", "This page could not be loaded", h("p", {}, String(error))));
+    if (mine === turn)
+      fill(shown, notice("bad", "This page could not be loaded", h("p", {}, String(error)), again()));
   }
 }
 
@@ -78,6 +80,14 @@ function open(view, place, params) {
 /** Whether a place needs no session. @param {string} path */
 function isOpen(path) {
   return ROUTES.some((route) => route.open && route.pattern === path);
+}
+
+function again() {
+  return h(
+    "div",
+    { class: "notice-actions" },
+    button("Try again", { kind: "small", onclick: () => location.reload() }),
+  );
 }
 
 /** To log in, and back to the same place. */

@@ -5,6 +5,7 @@ import { button, copyable, failure, head, iconButton, loading } from "../compone
 import { ask, open } from "../components/dialog.js";
 import { field, onSubmit, tell } from "../components/field.js";
 import { formDialog } from "../components/form-dialog.js";
+import { table } from "../components/table.js";
 import { fill, h } from "../dom.js";
 import { ago, moment } from "../format.js";
 
@@ -88,42 +89,25 @@ class Tokens {
     const now = Date.now();
     fill(
       this.#list,
-      h(
-        "table",
-        { class: "table stacks" },
-        h(
-          "thead",
-          {},
+      table(
+        "tokens",
+        ["Name", "May", "Last used", "Ends"],
+        tokens.map((t) =>
           h(
             "tr",
             {},
-            ["Name", "May", "Last used", "Ends"].map((word) => h("th", { scope: "col" }, word)),
+            h("td", { class: "wrap" }, t.name, h("span", { class: "second mono" }, t.id)),
+            h("td", { "data-label": "May" }, t.scope === "write" ? "Read and write" : "Read"),
+            h("td", { "data-label": "Last used" }, t.lastUsedAt ? ago(t.lastUsedAt, now) : "Never"),
+            h("td", { "data-label": "Ends" }, moment(t.expiresAt).slice(0, 10)),
             h(
-              "th",
-              { class: "col-one-action", scope: "col" },
-              h("span", { class: "visually-hidden" }, "Actions"),
+              "td",
+              { class: "actions" },
+              iconButton("trash", `Revoke ${t.name}`, () => this.#revoke(t), "quiet warn"),
             ),
           ),
         ),
-        h(
-          "tbody",
-          {},
-          tokens.map((t) =>
-            h(
-              "tr",
-              {},
-              h("td", { class: "wrap" }, t.name, h("span", { class: "second mono" }, t.id)),
-              h("td", { "data-label": "May" }, t.scope === "write" ? "Read and write" : "Read"),
-              h("td", { "data-label": "Last used" }, t.lastUsedAt ? ago(t.lastUsedAt, now) : "Never"),
-              h("td", { "data-label": "Ends" }, moment(t.expiresAt).slice(0, 10)),
-              h(
-                "td",
-                { class: "actions" },
-                iconButton("trash", `Revoke ${t.name}`, () => this.#revoke(t), "quiet warn"),
-              ),
-            ),
-          ),
-        ),
+        true,
       ),
     );
   }

@@ -17,6 +17,7 @@ import {
 import { isOffered, pullText } from "../components/deployment-row.js";
 import { endpointText, isLink } from "../components/endpoint.js";
 import { ORDERS, carryOut } from "../components/orders.js";
+import { tabs } from "../components/tabs.js";
 import { fill, h, setProp, setText } from "../dom.js";
 import { ago, costNow, money, rate, shortImage, span } from "../format.js";
 import { icon } from "../icons.js";
@@ -88,7 +89,7 @@ class Page {
     this.#root = root;
     this.#app = app;
     this.#id = params.id;
-    this.#tabName = params.tab ?? "logs";
+    this.#tabName = params.tab ?? TABS[0].name;
     fill(root, loading());
     this.#unsubscribe = app.live.subscribe(
       (change) => this.#changed(change),
@@ -157,20 +158,13 @@ class Page {
 
   /** @param {Deployment} d */
   #frame(d) {
-    const links = TABS.map(({ name, label }) =>
-      h(
-        "a",
-        { href: `/ui/deployments/${d.id}/${name}`, "aria-current": name === this.#tabName ? "page" : null },
-        label,
-      ),
-    );
     fill(
       this.#root,
       crumb("Deployments", "/ui/"),
       this.#header,
       this.#notice,
       this.#facts,
-      h("nav", { class: "tabs", "aria-label": "Of this deployment" }, links),
+      tabs("Of this deployment", `/ui/deployments/${d.id}`, TABS, this.#tabName),
       this.#tabPlace,
     );
   }

@@ -4,6 +4,7 @@
 import { button, copyButton } from "../components/basics.js";
 import { open } from "../components/dialog.js";
 import { select } from "../components/field.js";
+import { save } from "../components/save.js";
 import { LogList } from "../components/log-list.js";
 import { fill, h } from "../dom.js";
 import { moment } from "../format.js";
@@ -190,12 +191,7 @@ export class Logs {
 
   #download() {
     const text = this.#store.all.map((line) => `${line.timestamp} ${line.stream} ${line.message}\n`).join("");
-    const url = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
-    const link = document.createElement("a");
-    link.href = url;
-    link.download = `${this.#d.name}.log`;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(url), 1000);
+    save(new Blob([text], { type: "text/plain" }), `${this.#d.name}.log`);
   }
 }
 

@@ -5,6 +5,7 @@ import { button, failure, iconButton, loading } from "../components/basics.js";
 import { ask } from "../components/dialog.js";
 import { field } from "../components/field.js";
 import { formDialog } from "../components/form-dialog.js";
+import { table } from "../components/table.js";
 import { fill, h } from "../dom.js";
 
 /** @typedef {{ host: string, username: string }} Registry */
@@ -57,41 +58,28 @@ export class Registries {
     }
     fill(
       this.#list,
-      h(
-        "table",
-        { class: "table stacks registries" },
-        h(
-          "thead",
-          {},
+      table(
+        "registries",
+        ["Registry", "User name"],
+        registries.map((r) =>
           h(
             "tr",
             {},
-            ["Registry", "User name"].map((word) => h("th", { scope: "col" }, word)),
-            h("th", { class: "actions", scope: "col" }, h("span", { class: "visually-hidden" }, "Actions")),
-          ),
-        ),
-        h(
-          "tbody",
-          {},
-          registries.map((r) =>
+            h("td", { class: "mono wrap" }, r.host),
+            h("td", { class: "wrap" }, r.username),
             h(
-              "tr",
-              {},
-              h("td", { class: "mono wrap" }, r.host),
-              h("td", { class: "wrap" }, r.username),
+              "td",
+              { class: "actions" },
               h(
-                "td",
-                { class: "actions" },
-                h(
-                  "span",
-                  { class: "row-actions" },
-                  iconButton("edit", `Change the login at ${r.host}`, () => this.#put(r)),
-                  iconButton("trash", `Forget ${r.host}`, () => this.#remove(r), "quiet warn"),
-                ),
+                "span",
+                { class: "row-actions" },
+                iconButton("edit", `Change the login at ${r.host}`, () => this.#put(r)),
+                iconButton("trash", `Forget ${r.host}`, () => this.#remove(r), "quiet warn"),
               ),
             ),
           ),
         ),
+        true,
       ),
     );
   }

@@ -2,6 +2,7 @@
 /** What the owners of the machine decide; each part at its own address. */
 
 import { empty, head } from "../components/basics.js";
+import { tabs } from "../components/tabs.js";
 import { fill, h } from "../dom.js";
 
 /** @typedef {{ element: HTMLElement, end: () => void }} Part */
@@ -15,6 +16,8 @@ const PARTS = [
     label: "Registries",
     load: async (app) => new (await import("./registries.js")).Registries(app),
   },
+  { name: "audit", label: "Audit log", load: async (app) => new (await import("./audit.js")).Audit(app) },
+  { name: "upkeep", label: "Upkeep", load: async (app) => new (await import("./upkeep.js")).Upkeep(app) },
 ];
 
 /** @type {import("../types.js").View} */
@@ -31,10 +34,7 @@ export const view = {
     }
     const kind = PARTS.find(({ name }) => name === params.part) ?? PARTS[0];
     const place = h("div", { class: "tab-body" });
-    const links = PARTS.map(({ name, label }) =>
-      h("a", { href: `/ui/settings/${name}`, "aria-current": name === kind.name ? "page" : null }, label),
-    );
-    fill(root, head("Settings"), h("nav", { class: "tabs", "aria-label": "Settings" }, links), place);
+    fill(root, head("Settings"), tabs("Settings", "/ui/settings", PARTS, kind.name), place);
     let hasEnded = false;
     /** @type {Part | null} */
     let part = null;

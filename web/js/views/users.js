@@ -5,6 +5,7 @@ import { button, failure, iconButton, loading } from "../components/basics.js";
 import { ask } from "../components/dialog.js";
 import { field, select } from "../components/field.js";
 import { formDialog } from "../components/form-dialog.js";
+import { table } from "../components/table.js";
 import { fill, h } from "../dom.js";
 import { moment } from "../format.js";
 
@@ -58,24 +59,11 @@ export class Users {
   #show(users) {
     fill(
       this.#list,
-      h(
-        "table",
-        { class: "table stacks users" },
-        h(
-          "thead",
-          {},
-          h(
-            "tr",
-            {},
-            ["E-mail", "Role", "Since"].map((word) => h("th", { scope: "col" }, word)),
-            h("th", { class: "actions", scope: "col" }, h("span", { class: "visually-hidden" }, "Actions")),
-          ),
-        ),
-        h(
-          "tbody",
-          {},
-          users.map((user) => this.#row(user)),
-        ),
+      table(
+        "users",
+        ["E-mail", "Role", "Since"],
+        users.map((user) => this.#row(user)),
+        true,
       ),
     );
   }
