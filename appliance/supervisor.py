@@ -26,6 +26,7 @@ from appliance.api import app as api
 from appliance.api.routes import CONTROL_ROUTES, ROUTES
 from appliance.api.services import Services
 from appliance.auth.accounts import Accounts
+from appliance.auth.setup import Setup
 from appliance.clock import Clock, SystemClock
 from appliance.config import Settings
 from appliance.domain.errors import ApplianceError, RuntimeFailure
@@ -194,12 +195,11 @@ async def _open(
     accounts = Accounts(db, clock)
     owner = await accounts.machine_owner()
     stopping = anyio.Event()
-    services = _services(settings, db, clock, plant, accounts, owner.user_id, stopping)
+    http = listeners.tcp(settings.listen_http)
+    setup = Setup(accounts, clock, settings.setup_link, _http_url(http))
+    services = _services(settings, db, clock, plant, accounts, setup, owner.user_id, stopping)
     apps = (
-        (
-            api.create_app(services, ROUTES, api.bearer(accounts)),
-            listeners.tcp(settings.listen_http),
-        ),
+        (api.create_app(services, ROUTES, api.bearer(accounts)), http),
         (
             api.create_app(services, CONTROL_ROUTES, api.owner_or_bearer(accounts, owner)),
             listeners.unix(settings.control_socket),
@@ -210,7 +210,8 @@ async def _open(
         tasks.start_soon(_watch_signals, stopping)
         for server, sock in servers:
             serving.start_soon(_serve_on, server, sock)
-        log.info("ready address=%s data=%s", _http_url(apps[0][1]), settings.data_dir)
+        log.info("ready address=%s data=%s", _http_url(http), settings.data_dir)
+        await setup.announce()
         await stopping.wait()
         for server, _ in servers:
             server.should_exit = True
@@ -236,6 +237,7 @@ def _services(
     clock: Clock,
     plant: _Plant,
     accounts: Accounts,
+    setup: Setup,
     operator_id: str,
     stopping: anyio.Event,
 ) -> Services:
@@ -251,12 +253,15 @@ def _services(
     engine = plant.engine
     return Services(
         deployments=engine.deployments,
+        updates=engine.updates,
+        terminals=engine.terminals,
         logs=engine.logs,
         feed=engine.feed,
         nodes=Nodes(db, clock, profile, engine.pulse),
         catalogue=plant.catalogue,
         pulse=engine.pulse,
         accounts=accounts,
+        setup=setup,
         backup=lambda: _backup(settings, db),
         stopping=stopping,
     )

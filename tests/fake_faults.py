@@ -23,6 +23,7 @@ Verb = Literal[
     "events",
     "check_health",
     "execute",
+    "open_terminal",
     "stats",
 ]
 Kind = Literal["fail", "hang", "lose_answer", "delay", "crash_before", "crash_after"]

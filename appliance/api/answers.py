@@ -3,16 +3,10 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
+from appliance.api.shapes import Answer, LinkAnswer, LoginAnswer, SetupAnswer, TicketAnswer
 from appliance.domain.deployment import Access, Health, RestartPolicy, Status
-
-
-class Answer(BaseModel):
-    """Field names are the wire's; nothing else is sent."""
-
-    model_config = ConfigDict(extra="forbid", alias_generator=to_camel)
 
 
 class FieldProblem(Answer):
@@ -31,7 +25,7 @@ class Problem(Answer):
     detail: str
     code: str
     error_id: str
-    errors: list[FieldProblem] = []
+    errors: list[FieldProblem] = Field(default_factory=list)
 
 
 class EndpointAnswer(Answer):
@@ -74,6 +68,13 @@ class PullAnswer(Answer):
     bytes_total: int | None
 
 
+class UpdateAnswer(Answer):
+    """An update under way: what serves meanwhile, and whether it was stopped for the new one."""
+
+    serving_image: str
+    interrupted: bool
+
+
 class DeploymentShape(Answer):
     """A deployment; money in cents."""
 
@@ -105,6 +106,7 @@ class DeploymentShape(Answer):
     actions: list[Literal["start", "stop", "restart", "delete"]]
     hourly_rate_cents: int
     pull: PullAnswer | None
+    update: UpdateAnswer | None
 
 
 class DeploymentAnswer(Answer):
@@ -207,6 +209,7 @@ ANSWERS: dict[str, tuple[str, type[Answer] | None]] = {
     "create_deployment": (JSON, CreatedAnswer),
     "list_deployments": (JSON, DeploymentsAnswer),
     "get_deployment": (JSON, DeploymentAnswer),
+    "update_deployment": (JSON, DeploymentAnswer),
     "start_deployment": (JSON, DeploymentAnswer),
     "stop_deployment": (JSON, DeploymentAnswer),
     "restart_deployment": (JSON, DeploymentAnswer),
@@ -214,11 +217,17 @@ ANSWERS: dict[str, tuple[str, type[Answer] | None]] = {
     "read_logs": (JSON, LogsAnswer),
     "read_history": (JSON, HistoryAnswer),
     "read_stats": (JSON, StatsAnswer),
+    "create_terminal": (JSON, TicketAnswer),
     "list_nodes": (JSON, NodesAnswer),
     "get_node": (JSON, NodeAnswer),
     "list_templates": (JSON, TemplatesAnswer),
     "get_template": (JSON, TemplateAnswer),
     "health": (JSON, HealthAnswer),
+    "login": (JSON, LoginAnswer),
+    "change_password": (JSON, SuccessAnswer),
+    "setup_state": (JSON, SetupAnswer),
+    "set_up": (JSON, LoginAnswer),
+    "make_setup_link": (JSON, LinkAnswer),
     "watch_events": ("text/event-stream", None),
     "make_backup": ("application/vnd.sqlite3", None),
 }

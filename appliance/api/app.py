@@ -7,14 +7,17 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from appliance.api import openapi, problems
 from appliance.api.call import Call
 from appliance.api.render import answer
-from appliance.api.routes import Route
+from appliance.api.routes import SOCKETS, Route, Socket
 from appliance.api.services import Services
+from appliance.api.terminal import DEFECT
 from appliance.auth.accounts import Accounts
 from appliance.domain.errors import ApplianceError, NotAuthenticated, NotPermitted
 from appliance.domain.permissions import Policy, Principal, Role, may
@@ -39,10 +42,11 @@ def create_app(services: Services, routes: Iterable[Route], authenticate: Authen
         if not isinstance(route.policy, Policy):
             raise TypeError(f"{route.method} {route.path} names no policy")
         by_path.setdefault(route.path, {})[route.method] = route
-    table = [
+    table: list[BaseRoute] = [
         StarletteRoute(path, _Resource(methods, services, authenticate))
         for path, methods in by_path.items()
     ]
+    table += [WebSocketRoute(socket.path, _Conversation(socket, services)) for socket in SOCKETS]
     document = openapi.document([r for methods in by_path.values() for r in methods.values()])
     table.append(StarletteRoute("/openapi.json", _openapi(document), methods=["GET"]))
     app = Starlette(routes=table, exception_handlers={HTTPException: _http_problem})
@@ -109,6 +113,31 @@ class _Resource:
             needs = route.policy.replace("_", " ")
             raise NotPermitted(f"needs the right to {needs}; you are {caller.role}, {caller.scope}")
         return Call(request, self._services, caller)
+
+
+class _Conversation:
+    """One WebSocket: the edge where every error becomes a refused upgrade, or a close."""
+
+    def __init__(self, socket: Socket, services: Services) -> None:
+        self._socket = socket
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        websocket = WebSocket(scope, receive, send)
+        try:
+            await self._socket.converse(websocket, self._services)
+        except WebSocketDisconnect:
+            return
+        except ApplianceError as error:
+            await self._refuse(websocket, problems.of_error(error))
+        except Exception as error:  # noqa: BLE001 - the edge of the house, as above
+            await self._refuse(websocket, problems.of_defect(error))
+
+    async def _refuse(self, websocket: WebSocket, problem: Response) -> None:
+        if websocket.application_state is WebSocketState.CONNECTING:
+            await websocket.send_denial_response(problem)
+        elif websocket.application_state is WebSocketState.CONNECTED:
+            await websocket.close(DEFECT)
 
 
 def _openapi(document: dict[str, Any]) -> Callable[[Request], Awaitable[Response]]:

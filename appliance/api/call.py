@@ -20,7 +20,9 @@ from appliance.domain.permissions import Principal
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_DEPTH = 20
-HIDDEN = frozenset({"secrets", "password"})
+HIDDEN = frozenset({"secrets", "password", "current", "new", "code"})
+"""Fields whose values no error repeats."""
+
 SHOWN_LENGTH = 60
 
 M = TypeVar("M", bound=BaseModel)

@@ -6,6 +6,7 @@ from starlette.responses import Response, StreamingResponse
 
 from appliance.api import render
 from appliance.api.call import Call
+from appliance.api.changes import DeploymentChangeBody
 from appliance.api.models import DeploymentBody
 from appliance.api.queries import (
     DeploymentsQuery,
@@ -47,6 +48,12 @@ async def get_deployment(call: Call) -> Response:
     """Shows a deployment."""
     call.query(NoQuery)
     return _one(await call.services.deployments.get(call.caller, call.path("id")), 200)
+
+
+async def update_deployment(call: Call) -> Response:
+    """Changes a deployment; the old container serves until a new one does."""
+    change = (await call.body(DeploymentChangeBody)).change()
+    return _one(await call.services.updates.update(call.caller, call.path("id"), change), 202)
 
 
 async def start_deployment(call: Call) -> Response:

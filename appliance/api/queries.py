@@ -92,6 +92,21 @@ class LoginBody(Strict):
     password: Annotated[str, StringConstraints(max_length=512)]
 
 
+class SetupBody(Strict):
+    """``POST /setup``: the code of the one-time link, and who the first admin is."""
+
+    code: Annotated[str, StringConstraints(max_length=64)]
+    email: Email
+    password: Password
+
+
+class PasswordBody(Strict):
+    """``POST /auth/password``."""
+
+    current: Annotated[str, StringConstraints(max_length=512)]
+    new: Password
+
+
 class TokenBody(Strict):
     """``POST /auth/tokens``."""
 

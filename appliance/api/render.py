@@ -11,10 +11,11 @@ from starlette.responses import Response
 
 from appliance.auth.accounts import Login
 from appliance.auth.tokens import IssuedToken
-from appliance.domain.deployment import Deployment, Port, Resources
+from appliance.domain.deployment import Deployment, Port, Resources, Update
 from appliance.domain.instant import rfc3339
 from appliance.domain.logline import LogLine
 from appliance.domain.template import Template
+from appliance.engine.terminals import Ticket
 from appliance.engine.views import Created, DeploymentStats, DeploymentView, FeedItem, NodeView
 from appliance.store.events import Event
 from appliance.store.tokens import Token
@@ -64,7 +65,7 @@ class _Same:
 def _fixed_part(same: _Same) -> str:
     """What only a new version of the row changes; most of a deployment, and asked for often."""
     view = same.view
-    d, spec = view.deployment, view.deployment.spec
+    d, spec = view.deployment, view.deployment.wanted_spec
     shown: Json = {
         "id": d.id,
         "userId": d.owner_id,
@@ -92,6 +93,7 @@ def _fixed_part(same: _Same) -> str:
         "actions": view.actions,
         "hourlyRateCents": d.rate_cents,
         "updatedAt": rfc3339(d.updated_at),
+        "update": None if d.update is None else _update(d, d.update),
     }
     return json_text(shown | _stamps(d))
 
@@ -223,6 +225,11 @@ def issued(made: IssuedToken) -> Json:
     return {"token": made.text, "apiToken": token(made.token)}
 
 
+def ticket(made: Ticket) -> Json:
+    """A new ticket, this once with its text."""
+    return {"ticket": made.text, "expiresAt": rfc3339(made.expires_at)}
+
+
 def login(made: Login) -> Json:
     """The answer to a login."""
     expires = rfc3339(made.expires_at)
@@ -236,6 +243,11 @@ def _pagination(*, number: int, limit: int, total: int) -> Json:
 
 def _resources(r: Resources) -> Json:
     return {"cpus": r.cpus, "memoryMb": r.memory_mb, "shmMb": r.shm_mb, "gpus": r.gpus}
+
+
+def _update(d: Deployment, u: Update) -> Json:
+    """What serves until the new container does."""
+    return {"servingImage": d.spec.image, "interrupted": u.handover}
 
 
 def _stamps(d: Deployment) -> Json:

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 import anyio
 
 from appliance.auth.accounts import Accounts
+from appliance.auth.setup import Setup
 from appliance.engine.catalogue import Catalogue
 from appliance.engine.deployments import Deployments
 from appliance.engine.feed import Feed
 from appliance.engine.logs import Logs
 from appliance.engine.nodes import Nodes
 from appliance.engine.pulse import Pulse
+from appliance.engine.terminals import Terminals
+from appliance.engine.updates import Updates
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +22,14 @@ class Services:
     """The rooms behind the API. ``stopping`` is set when streams have to end."""
 
     deployments: Deployments
+    updates: Updates
+    terminals: Terminals
     logs: Logs
     feed: Feed
     nodes: Nodes
     catalogue: Catalogue
     pulse: Pulse
     accounts: Accounts
+    setup: Setup
     backup: Callable[[], Awaitable[AsyncIterator[bytes]]]
     stopping: anyio.Event

@@ -24,6 +24,7 @@ REMOTE: tuple[Command, ...] = (
     machine.templates,
     machine.node,
     machine.backup,
+    accounts.setup,
 )
 USER: dict[str, Command] = {
     "add": accounts.user_add,

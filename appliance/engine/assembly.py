@@ -22,6 +22,8 @@ from appliance.engine.pulls import Pulls
 from appliance.engine.pulse import Pulse
 from appliance.engine.reconciler import Reconciler
 from appliance.engine.stats import StatsReader
+from appliance.engine.terminals import Terminals
+from appliance.engine.updates import Updates
 from appliance.engine.vault import Vault
 from appliance.runtime import process
 from appliance.runtime.port import ContainerRuntime
@@ -33,6 +35,8 @@ class Engine:
     """What the API uses, and ``run``, which makes it all happen."""
 
     deployments: Deployments
+    updates: Updates
+    terminals: Terminals
     logs: Logs
     feed: Feed
     pulse: Pulse
@@ -82,9 +86,14 @@ def assemble(m: Materials) -> Engine:
     )  # fmt: skip
     return Engine(
         deployments=deployments,
+        updates=Updates(
+            db=m.db, clock=m.clock, house=m.house, catalogue=m.catalogue, vault=m.vault,
+            broadcast=broadcast, deployments=deployments, ordered=reconciler.ordered,
+        ),
+        terminals=Terminals(m.db, m.clock, m.runtime, ledger, m.house.prefix),
         logs=Logs(m.db, m.clock, broadcast),
         feed=Feed(m.db, deployments, broadcast),
         pulse=pulse,
         reconciler=reconciler,
         heartbeat=Heartbeat(m.db, m.clock, reconciler, m.alive),
-    )
+    )  # fmt: skip

@@ -4,7 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from appliance.clock import Clock
-from appliance.domain.deployment import Deployment, Desired, Port, Protocol, Spec, Status
+from appliance.domain.deployment import (
+    Deployment,
+    Desired,
+    Port,
+    Protocol,
+    Resources,
+    Spec,
+    Status,
+)
 from appliance.domain.errors import (
     Conflict,
     FieldError,
@@ -51,6 +59,15 @@ class House:
     max_deployments: int
     cpus: int
     memory_mb: int
+
+    def too_large(self, asked: Resources | None) -> list[FieldError]:
+        """What of ``asked`` this machine does not have at all."""
+        wrong = []
+        if asked is not None and (asked.cpus or 0) > self.cpus:
+            wrong.append(FieldError("resources.cpus", f"this machine has {self.cpus}"))
+        if asked is not None and (asked.memory_mb or 0) > self.memory_mb:
+            wrong.append(FieldError("resources.memoryMb", f"this machine has {self.memory_mb}"))
+        return wrong
 
 
 class Deployments:
@@ -215,14 +232,9 @@ class Deployments:
         return spec_from_image(order, order.custom_image or "")
 
     def _wrong_for_this_machine(self, order: Order) -> list[FieldError]:
-        house, wrong = self._house, []
-        if order.node_id != house.node_id:
-            wrong.append(FieldError("nodeId", f"no such node; this machine is {house.node_id}"))
-        asked = order.resources
-        if asked is not None and (asked.cpus or 0) > house.cpus:
-            wrong.append(FieldError("resources.cpus", f"this machine has {house.cpus}"))
-        if asked is not None and (asked.memory_mb or 0) > house.memory_mb:
-            wrong.append(FieldError("resources.memoryMb", f"this machine has {house.memory_mb}"))
+        here, wrong = self._house.node_id, self._house.too_large(order.resources)
+        if order.node_id != here:
+            wrong.insert(0, FieldError("nodeId", f"no such node; this machine is {here}"))
         return wrong
 
     async def _check_limit(self, tx: Transaction) -> None:
@@ -279,13 +291,13 @@ class Deployments:
 
     def _view(self, row: Priced) -> DeploymentView:
         d = row.deployment
-        pulling = d.status is Status.PULLING
+        pulling = d.status is Status.PULLING or d.update is not None
         return DeploymentView(
             deployment=d,
             total_cost_cents=row.total_cost_cents,
             endpoints=endpoints(d),
             actions=actions(d.desired, d.shown),
-            pull=self._pulls.progress(d.spec.image) if pulling else None,
+            pull=self._pulls.progress(d.wanted_spec.image) if pulling else None,
         )
 
 

@@ -7,7 +7,7 @@ Whatever must be cancelled goes through ``streams.py`` instead.
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
@@ -39,6 +39,7 @@ from appliance.runtime.port import (
     PullProgress,
     RuntimeEvent,
     RuntimeInfo,
+    Terminal,
 )
 from appliance.runtime.pull import USUAL_DEADLINES, PullDeadlines
 from appliance.runtime.spec import MachineLimits, check, create_body, network_body, network_name
@@ -278,6 +279,12 @@ class PodmanRuntime:
     def execute(self, name: str, argv: Sequence[str]) -> AsyncIterator[bytes]:
         """Runs a command inside and yields its output."""
         return self._streams.execute(name, argv)
+
+    def open_terminal(
+        self, name: str, argv: Sequence[str]
+    ) -> AbstractAsyncContextManager[Terminal]:
+        """A program on a terminal inside."""
+        return self._streams.open_terminal(name, argv)
 
     async def stats(self, name: str) -> ContainerStats | None:
         """One reading."""
