@@ -26,9 +26,10 @@ from appliance.api import app as api
 from appliance.api.routes import CONTROL_ROUTES, ROUTES
 from appliance.api.services import Services
 from appliance.auth.accounts import Accounts
+from appliance.auth.audit import Audit
 from appliance.auth.setup import Setup
 from appliance.clock import Clock, SystemClock
-from appliance.config import Settings
+from appliance.config import Settings, in_force
 from appliance.domain.errors import ApplianceError, RuntimeFailure
 from appliance.domain.ids import new_id
 from appliance.engine.assembly import Engine, Materials, assemble
@@ -150,7 +151,7 @@ async def _podman(settings: Settings, prefix: str, clock: Clock, tasks: TaskGrou
     deadlines = PullDeadlines(stall_s=settings.pull_stall_s, total_s=settings.pull_total_s)
     runtime = connect(
         url, prefix=prefix, limits=trial.limits, clock=clock,
-        credentials=Credentials(settings.auth_file) if settings.auth_file.exists() else None,
+        credentials=Credentials(settings.auth_file),
         pull_deadlines=deadlines,
     )  # fmt: skip
     if not await _welcome(url, runtime):
@@ -255,14 +256,18 @@ def _services(
         deployments=engine.deployments,
         updates=engine.updates,
         terminals=engine.terminals,
+        samples=engine.samples,
         logs=engine.logs,
         feed=engine.feed,
         nodes=Nodes(db, clock, profile, engine.pulse),
         catalogue=plant.catalogue,
         pulse=engine.pulse,
         accounts=accounts,
+        audit=Audit(db, clock),
         setup=setup,
         backup=lambda: _backup(settings, db),
+        registries=Credentials(settings.auth_file),
+        settings=in_force(settings, os.environ),
         stopping=stopping,
     )
 

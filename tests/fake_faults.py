@@ -25,6 +25,7 @@ Verb = Literal[
     "execute",
     "open_terminal",
     "stats",
+    "all_stats",
 ]
 Kind = Literal["fail", "hang", "lose_answer", "delay", "crash_before", "crash_after"]
 T = TypeVar("T")

@@ -6,7 +6,7 @@ A test drives it from three sides: the port's verbs, the world (``finish``, ``lo
 
 import math
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -279,6 +279,9 @@ class FakeRuntime:
     async def stats(self, name: str) -> ContainerStats | None:
         return await self.faults.around("stats", name, lambda: self._read_stats(name))
 
+    async def all_stats(self) -> Mapping[str, ContainerStats]:
+        return await self.faults.around("all_stats", "", self._read_all_stats)
+
     # Effects.
 
     def _create(self, wanted: ContainerSpec) -> None:
@@ -398,6 +401,10 @@ class FakeRuntime:
         if kept is None or kept.shown.state is not ContainerState.RUNNING:
             return None
         return ContainerStats(10**9, 2**20, kept.spec.memory_bytes, 0, 0, 0, 0, 1)
+
+    def _read_all_stats(self) -> Mapping[str, ContainerStats]:
+        readings = {name: self._read_stats(name) for name in self._containers}
+        return {name: r for name, r in readings.items() if r and name.startswith(f"{self.prefix}-")}
 
     def _find_image(self, reference: str) -> ImageFacts | None:
         by_id = {facts.id: facts for facts in self.images.values()}

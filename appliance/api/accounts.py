@@ -25,6 +25,7 @@ async def setup_state(call: Call) -> Response:
 async def set_up(call: Call) -> Response:
     """Makes the first admin with the code of the one-time link, and logs them in."""
     body = await call.body(SetupBody)
+    call.tried_email = body.email
     made = await call.services.setup.complete(body.code, body.email, body.password)
     return answer(render.login(made), 201)
 
@@ -37,6 +38,7 @@ async def make_setup_link(call: Call) -> Response:
 async def login(call: Call) -> Response:
     """Exchanges e-mail and password for a token."""
     body = await call.body(LoginBody)
+    call.tried_email = body.email
     made = await call.services.accounts.login(body.email, body.password, call.address)
     return answer(render.login(made))
 

@@ -5,7 +5,20 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from appliance.api.shapes import Answer, LinkAnswer, LoginAnswer, SetupAnswer, TicketAnswer
+from appliance.api.shapes import (
+    Answer,
+    AuditAnswer,
+    AuditVerdictAnswer,
+    LinkAnswer,
+    LoginAnswer,
+    Pagination,
+    RegistriesAnswer,
+    RegistryAnswer,
+    SamplesAnswer,
+    SettingsAnswer,
+    SetupAnswer,
+    TicketAnswer,
+)
 from appliance.domain.deployment import Access, Health, RestartPolicy, Status
 
 
@@ -122,15 +135,6 @@ class CreatedAnswer(Answer):
     estimated_hourly_cost: int
 
 
-class Pagination(Answer):
-    """Which page of how many."""
-
-    page: int
-    limit: int
-    total: int
-    total_pages: int
-
-
 class DeploymentsAnswer(Answer):
     """A page of deployments, newest first."""
 
@@ -217,7 +221,14 @@ ANSWERS: dict[str, tuple[str, type[Answer] | None]] = {
     "read_logs": (JSON, LogsAnswer),
     "read_history": (JSON, HistoryAnswer),
     "read_stats": (JSON, StatsAnswer),
+    "read_samples": (JSON, SamplesAnswer),
     "create_terminal": (JSON, TicketAnswer),
+    "list_audit": (JSON, AuditAnswer),
+    "verify_audit": (JSON, AuditVerdictAnswer),
+    "list_settings": (JSON, SettingsAnswer),
+    "list_registries": (JSON, RegistriesAnswer),
+    "put_registry": (JSON, RegistryAnswer),
+    "delete_registry": (JSON, SuccessAnswer),
     "list_nodes": (JSON, NodesAnswer),
     "get_node": (JSON, NodeAnswer),
     "list_templates": (JSON, TemplatesAnswer),

@@ -12,7 +12,7 @@ from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from appliance.api import openapi, problems
+from appliance.api import audit, openapi, problems
 from appliance.api.call import Call
 from appliance.api.render import answer
 from appliance.api.routes import SOCKETS, Route, Socket
@@ -98,21 +98,27 @@ class _Resource:
         if route is None:
             detail = f"{request.url.path} takes {self._allow}"
             return problems.problem(405, "method_not_allowed", detail, {"Allow": self._allow})
+        call = Call(request, self._services, NOBODY)
+        response = await self._handled(call, route)
+        await audit.record(call, route.handler.__name__, route.policy, response)
+        return response
+
+    async def _handled(self, call: Call, route: Route) -> Response:
         try:
-            return await route.handler(await self._admitted(request, route))
+            await self._admit(call, route.policy)
+            return await route.handler(call)
         except ApplianceError as error:
             return problems.of_error(error)
         except Exception as error:  # noqa: BLE001 - the edge of the house: a defect becomes an errorId
             return problems.of_defect(error)
 
-    async def _admitted(self, request: Request, route: Route) -> Call:
-        if route.policy is Policy.PUBLIC:
-            return Call(request, self._services, NOBODY)
-        caller = await self._authenticate(request)
-        if not may(caller, route.policy):
-            needs = route.policy.replace("_", " ")
+    async def _admit(self, call: Call, policy: Policy) -> None:
+        if policy is Policy.PUBLIC:
+            return
+        caller = call.caller = await self._authenticate(call.request)
+        if not may(caller, policy):
+            needs = policy.replace("_", " ")
             raise NotPermitted(f"needs the right to {needs}; you are {caller.role}, {caller.scope}")
-        return Call(request, self._services, caller)
 
 
 class _Conversation:
@@ -135,6 +141,7 @@ class _Conversation:
 
     async def _refuse(self, websocket: WebSocket, problem: Response) -> None:
         if websocket.application_state is WebSocketState.CONNECTING:
+            await audit.record_refusal(websocket, self._services, problem)
             await websocket.send_denial_response(problem)
         elif websocket.application_state is WebSocketState.CONNECTED:
             await websocket.close(DEFECT)

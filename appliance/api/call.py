@@ -42,12 +42,16 @@ class UnsupportedMediaType(ApplianceError):
 
 @dataclass(slots=True)
 class Call:
-    """A request of a caller who passed the route's policy."""
+    """A request, and its caller once they have passed the route's policy.
+
+    ``tried_email`` is who somebody without a token says they are.
+    """
 
     request: Request
     services: Services
     caller: Principal
     raw_body: bytes = b""
+    tried_email: str = ""
 
     def path(self, name: str) -> str:
         """A parameter of the path."""

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from appliance.api import render
 from appliance.api.call import Call
@@ -14,6 +14,7 @@ from appliance.api.queries import (
     LogsQuery,
     NodesQuery,
     NoQuery,
+    SamplesQuery,
 )
 from appliance.api.render import answer, text_answer
 from appliance.api.sse import EventStream, Message
@@ -21,6 +22,7 @@ from appliance.domain.errors import FieldError, InvalidRequest, NotFound
 from appliance.domain.logline import LogGap, LogLine
 from appliance.engine.deployments import Idempotency
 from appliance.engine.logs import check_cursor
+from appliance.engine.samples import TICK_S
 from appliance.engine.views import DeploymentView, FeedItem, NodeView
 
 MAX_KEY_LENGTH = 255
@@ -101,6 +103,13 @@ async def read_stats(call: Call) -> Response:
     return answer({"stats": render.stats(found)})
 
 
+async def read_samples(call: Call) -> Response:
+    """Shows what a deployment used over the last hour, oldest first."""
+    q = call.query(SamplesQuery)
+    found = await call.services.samples.of(call.caller, call.path("id"), q.since)
+    return answer({"intervalS": TICK_S, "samples": [render.sample(s) for s in found]})
+
+
 async def watch_events(call: Call) -> Response:
     """Streams every change of a deployment the caller may see (server-sent events)."""
     after = call.header("last-event-id")
@@ -145,12 +154,6 @@ async def health(call: Call) -> Response:
     reachable = call.services.pulse.runtime_reachable()
     status, runtime = ("ok", "ok") if reachable else ("degraded", "unreachable")
     return answer({"status": status, "runtime": runtime})
-
-
-async def make_backup(call: Call) -> Response:
-    """Sends a consistent copy of the database."""
-    chunks = await call.services.backup()
-    return StreamingResponse(chunks, media_type="application/vnd.sqlite3")
 
 
 def _one(view: DeploymentView, status: int) -> Response:

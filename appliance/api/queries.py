@@ -78,6 +78,12 @@ class LogsQuery(Query):
     follow: bool = False
 
 
+class SamplesQuery(Query):
+    """``GET /deployments/:id/stats/history``."""
+
+    since: Moment | None = None
+
+
 class HistoryQuery(Query):
     """``GET /deployments/:id/events``: after that event, so many."""
 
@@ -105,6 +111,15 @@ class PasswordBody(Strict):
 
     current: Annotated[str, StringConstraints(max_length=512)]
     new: Password
+
+
+class RegistryBody(Strict):
+    """``PUT /registries/:host``."""
+
+    username: Annotated[
+        str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^:\x00-\x1f]+$")
+    ]
+    password: Annotated[str, StringConstraints(min_length=1, max_length=8192)]
 
 
 class TokenBody(Strict):

@@ -11,12 +11,16 @@ from starlette.responses import Response
 
 from appliance.auth.accounts import Login
 from appliance.auth.tokens import IssuedToken
+from appliance.config import SettingInForce
 from appliance.domain.deployment import Deployment, Port, Resources, Update
 from appliance.domain.instant import rfc3339
 from appliance.domain.logline import LogLine
 from appliance.domain.template import Template
+from appliance.engine.samples import Sample
 from appliance.engine.terminals import Ticket
 from appliance.engine.views import Created, DeploymentStats, DeploymentView, FeedItem, NodeView
+from appliance.runtime.credentials import RegistryLogin
+from appliance.store.audit import Entry
 from appliance.store.events import Event
 from appliance.store.tokens import Token
 from appliance.store.users import User
@@ -151,6 +155,17 @@ def stats(s: DeploymentStats) -> Json:
     return shown
 
 
+def sample(s: Sample) -> Json:
+    """One moment of the last hour; memory in MiB."""
+    return {
+        "at": rfc3339(s.at),
+        "cpuPercent": s.cpu_percent,
+        "memoryMb": round(s.memory_bytes / MIB, 1),
+        "networkRxBytesPerS": s.network_rx_bytes_per_s,
+        "networkTxBytesPerS": s.network_tx_bytes_per_s,
+    }
+
+
 def node(n: NodeView) -> Json:
     """This machine."""
     specs = _camel(asdict(n.specs))
@@ -206,6 +221,33 @@ def user(u: User) -> Json:
         "disabled": u.disabled,
         "createdAt": rfc3339(u.created_at),
     }
+
+
+def audit_entry(e: Entry) -> Json:
+    """Who did what, from where, with which result."""
+    what = e.what
+    return {
+        "id": e.seq,
+        "at": rfc3339(e.at),
+        "action": what.action,
+        "object": what.object,
+        "result": what.result,
+        "code": what.code,
+        "actorId": what.actor_id,
+        "actor": what.actor,
+        "tokenId": what.token_id,
+        "address": what.address,
+    }
+
+
+def setting(s: SettingInForce) -> Json:
+    """A setting, its value as one would write it."""
+    return {"name": s.name, "value": s.value, "source": s.source, "help": s.help}
+
+
+def registry(r: RegistryLogin) -> Json:
+    """A login at a registry, without its password."""
+    return {"host": r.host, "username": r.username}
 
 
 def token(t: Token) -> Json:

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
-from appliance.api import accounts, handlers, terminal
+from appliance.api import accounts, audit, handlers, machine, terminal
 from appliance.api.call import Call
 from appliance.api.changes import DeploymentChangeBody
 from appliance.api.models import DeploymentBody
@@ -17,7 +17,10 @@ from appliance.api.queries import (
     LoginBody,
     LogsQuery,
     NodesQuery,
+    PageQuery,
     PasswordBody,
+    RegistryBody,
+    SamplesQuery,
     SetupBody,
     TokenBody,
     UserBody,
@@ -74,6 +77,8 @@ ROUTES = (
     Route("GET", "/deployments/{id}/logs", handlers.read_logs, READ, query=LogsQuery),
     Route("GET", "/deployments/{id}/events", handlers.read_history, READ, query=HistoryQuery),
     Route("GET", "/deployments/{id}/stats", handlers.read_stats, READ, fails=(502,)),
+    Route("GET", "/deployments/{id}/stats/history", handlers.read_samples, READ,
+          query=SamplesQuery),
     Route("POST", "/deployments/{id}/terminal", terminal.create_terminal, WRITE, 201),
     Route("GET", "/events", handlers.watch_events, READ),
     Route("GET", "/nodes", handlers.list_nodes, READ, query=NodesQuery),
@@ -94,6 +99,13 @@ ROUTES = (
     Route("GET", "/users/{id}", accounts.get_user, ADMIN_READ),
     Route("PATCH", "/users/{id}", accounts.change_user, ADMIN_WRITE, body=UserChangeBody),
     Route("DELETE", "/users/{id}", accounts.delete_user, ADMIN_WRITE),
+    Route("GET", "/registries", machine.list_registries, ADMIN_READ),
+    Route("PUT", "/registries/{host}", machine.put_registry, ADMIN_WRITE, body=RegistryBody),
+    Route("DELETE", "/registries/{host}", machine.delete_registry, ADMIN_WRITE),
+    Route("GET", "/audit", audit.list_audit, ADMIN_READ, query=PageQuery),
+    Route("GET", "/audit/verify", audit.verify_audit, ADMIN_READ),
+    Route("GET", "/settings", machine.list_settings, ADMIN_READ),
+    Route("POST", "/backup", machine.make_backup, ADMIN_WRITE),
     Route("GET", "/healthz", handlers.health, PUBLIC),
 )
 # fmt: on
@@ -102,7 +114,6 @@ SOCKETS = (Socket("/deployments/{id}/terminal", terminal.converse),)
 
 CONTROL_ROUTES = (
     *ROUTES,
-    Route("POST", "/backup", handlers.make_backup, ADMIN_WRITE),
     Route("POST", "/setup/link", accounts.make_setup_link, ADMIN_WRITE, fails=(404,)),
 )
 """Those of the control socket: what only somebody on the machine itself may do comes on top."""

@@ -1,20 +1,24 @@
 """What the handlers work with; made by the supervisor."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import anyio
 
 from appliance.auth.accounts import Accounts
+from appliance.auth.audit import Audit
 from appliance.auth.setup import Setup
+from appliance.config import SettingInForce
 from appliance.engine.catalogue import Catalogue
 from appliance.engine.deployments import Deployments
 from appliance.engine.feed import Feed
 from appliance.engine.logs import Logs
 from appliance.engine.nodes import Nodes
 from appliance.engine.pulse import Pulse
+from appliance.engine.samples import Samples
 from appliance.engine.terminals import Terminals
 from appliance.engine.updates import Updates
+from appliance.runtime.credentials import Credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +28,16 @@ class Services:
     deployments: Deployments
     updates: Updates
     terminals: Terminals
+    samples: Samples
     logs: Logs
     feed: Feed
     nodes: Nodes
     catalogue: Catalogue
     pulse: Pulse
     accounts: Accounts
+    audit: Audit
     setup: Setup
+    registries: Credentials
+    settings: Sequence[SettingInForce]
     backup: Callable[[], Awaitable[AsyncIterator[bytes]]]
     stopping: anyio.Event

@@ -21,6 +21,7 @@ from appliance.engine.probes import Probes
 from appliance.engine.pulls import Pulls
 from appliance.engine.pulse import Pulse
 from appliance.engine.reconciler import Reconciler
+from appliance.engine.samples import Samples
 from appliance.engine.stats import StatsReader
 from appliance.engine.terminals import Terminals
 from appliance.engine.updates import Updates
@@ -42,12 +43,14 @@ class Engine:
     pulse: Pulse
     reconciler: Reconciler
     heartbeat: Heartbeat
+    samples: Samples
 
     async def run(self) -> None:
         """Reconciles and keeps the books, until cancelled."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.reconciler.run)
             tasks.start_soon(self.heartbeat.run)
+            tasks.start_soon(self.samples.run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,4 +99,5 @@ def assemble(m: Materials) -> Engine:
         pulse=pulse,
         reconciler=reconciler,
         heartbeat=Heartbeat(m.db, m.clock, reconciler, m.alive),
+        samples=Samples(m.db, m.clock, m.runtime, m.house.prefix),
     )  # fmt: skip

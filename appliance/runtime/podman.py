@@ -290,6 +290,10 @@ class PodmanRuntime:
         """One reading."""
         return await self._streams.stats(name)
 
+    async def all_stats(self) -> Mapping[str, ContainerStats]:
+        """One reading of each."""
+        return await self._streams.all_stats()
+
     async def _post(self, path: str, body: Mapping[str, Any] | None = None) -> None:
         await self._session.ask(Request("POST", path, CHANGE_S, body=body or {}))
 

@@ -182,3 +182,6 @@ class ContainerRuntime(Protocol):
 
     async def stats(self, name: str) -> ContainerStats | None:
         """One reading of a running container, None if it does not run. Deadline 10 s."""
+
+    async def all_stats(self) -> Mapping[str, ContainerStats]:
+        """One reading of every running container of this instance, by name. Deadline 10 s."""

@@ -157,6 +157,13 @@ class PodmanStreams:
             return None
         return shapes.stats(answer.json(), server=answer.headers.get("server", ""))
 
+    async def all_stats(self) -> Mapping[str, ContainerStats]:
+        """One reading of every running container of this instance, by name."""
+        with deadline(READ_S, "read statistics"):
+            answer = await self._ask("GET", "/containers/stats", params={"stream": "false"})
+        server = answer.headers.get("server", "")
+        return shapes.all_stats(answer.json(), server=server, prefix=self._prefix)
+
     async def _pull(self, reference: str, on_progress: Callable[[PullProgress], None]) -> None:
         login = self._credentials.header(reference) if self._credentials else {}
         watch = StallWatch(self._deadlines.stall_s, self._bytes_written)

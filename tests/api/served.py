@@ -17,8 +17,10 @@ from appliance.api.app import bearer, create_app, owner_or_bearer
 from appliance.api.routes import CONTROL_ROUTES, ROUTES
 from appliance.api.services import Services
 from appliance.auth.accounts import Accounts
+from appliance.auth.audit import Audit
 from appliance.auth.setup import Setup
 from appliance.clock import SystemClock
+from appliance.config import Settings, in_force
 from appliance.domain.node import DiskType, NodeSpecs
 from appliance.domain.observed import ImageFacts
 from appliance.domain.permissions import Principal, Role, Scope
@@ -27,6 +29,7 @@ from appliance.engine.catalogue import PACKAGED_TEMPLATES, Catalogue
 from appliance.engine.deployments import House
 from appliance.engine.nodes import NodeProfile, Nodes
 from appliance.engine.vault import Vault
+from appliance.runtime.credentials import Credentials
 from appliance.store import nodes
 from appliance.store.database import Database, open_database
 from tests.fake_runtime import FakeRuntime
@@ -186,12 +189,15 @@ async def serving(path: Path) -> AsyncIterator[Served]:
             )
             services = Services(
                 deployments=engine.deployments, updates=engine.updates,
-                terminals=engine.terminals, logs=engine.logs,
+                terminals=engine.terminals, samples=engine.samples, logs=engine.logs,
                 feed=engine.feed,
                 nodes=Nodes(db, clock, _profile(owner.user_id), engine.pulse),
                 catalogue=catalogue, pulse=engine.pulse, accounts=accounts,
+                audit=Audit(db, clock),
                 setup=Setup(accounts, clock, path.parent / "setup-link", ADDRESS),
-                backup=_backup, stopping=stopping,
+                settings=in_force(Settings(data_dir=path.parent), {}),
+                registries=Credentials(path.parent / "auth.json"), backup=_backup,
+                stopping=stopping,
             )  # fmt: skip
             tasks.start_soon(engine.run)
             await engine.pulse.first_round()

@@ -112,6 +112,19 @@ async def test_tickets_are_for_those_who_may_write_it(
     await a_ticket(ada, made)
 
 
+async def test_who_bought_a_ticket_and_who_showed_a_wrong_one_is_on_record(
+    served: Served, ada: Caller, bob: Caller, made: str
+) -> None:
+    await a_ticket(bob, made)
+    async with opened(served, made, "made-up") as wire:
+        await wire.refused()
+    denied, bought, *_ = (await ada.get("/audit"))["entries"]
+    assert (bought["action"], bought["actorId"]) == ("create_terminal", bob.user_id)
+    assert (denied["action"], denied["result"], denied["object"]) == (
+        "open_terminal", "denied", made,
+    )  # fmt: skip
+
+
 async def test_only_what_runs_has_a_terminal(served: Served, bob: Caller, made: str) -> None:
     ticket = await a_ticket(bob, made)
     await bob.http.post(f"/deployments/{made}/stop")

@@ -373,3 +373,15 @@ async def test_what_does_not_run_has_no_terminal(subject: Subject, wanted: Conta
     with pytest.raises(RuntimeFailure):
         async with subject.runtime.open_terminal(wanted.name, ["sh"]):
             pytest.fail("it was opened")
+
+
+async def test_one_reading_of_all_names_those_of_this_instance_that_run(
+    subject: Subject, wanted: ContainerSpec
+) -> None:
+    assert await subject.runtime.all_stats() == {}
+    await running(subject, wanted)
+    other = a_spec(subject.prefix, new_deployment())
+    await subject.runtime.create(other)
+    found = await subject.runtime.all_stats()
+    assert found.keys() == {wanted.name}
+    assert found[wanted.name].cpu_ns > 0
