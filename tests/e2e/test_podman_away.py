@@ -1,4 +1,4 @@
-"""Podman's service killed, or stopped dead, under load: reads answer, writes wait, nobody stalls."""
+"""Podman's service killed, or stopped dead, under load: reads answer, writes wait."""
 
 import os
 import signal
