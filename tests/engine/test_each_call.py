@@ -5,8 +5,16 @@ from collections.abc import Iterator
 import pytest
 
 from appliance.domain.deployment import Status
-from appliance.domain.errors import NotFound, RuntimeFailure, RuntimeTimeout, RuntimeUnavailable
+from appliance.domain.errors import (
+    ContainerWedged,
+    NotFound,
+    PortTaken,
+    RuntimeFailure,
+    RuntimeTimeout,
+    RuntimeUnavailable,
+)
 from appliance.domain.observed import ImageFacts
+from appliance.domain.setbacks import LOOK_AGAIN_US
 from appliance.engine.deployments import Deployments
 from tests.engine.conftest import ADA, IMAGE, an_order
 from tests.engine.virtual_world import VirtualWorld
@@ -17,6 +25,8 @@ ERRORS = {
     "fails": RuntimeFailure("it did not work (test)"),
     "hangs past its deadline": RuntimeTimeout("no answer (test)"),
     "is not reachable": RuntimeUnavailable("away (test)"),
+    "finds its port taken": PortTaken("taken (test)"),
+    "finds it wedged": ContainerWedged("wedged (test)"),
 }
 WAYS = [*ERRORS, "loses its answer", "lands late", "meets a crash before", "meets a crash after"]
 STORIES = ("create", "stop", "start", "restart", "delete")
@@ -108,6 +118,18 @@ def test_whichever_call_goes_wrong_the_order_is_carried_out(
         world.settle(LONGEST_S)
         ended_well(world, story, deployment_id)
         world.runtime.faults.clear()
+
+
+def test_a_create_that_lands_after_the_delete_leaves_no_ghost(world: VirtualWorld) -> None:
+    world.runtime.faults.delay("create")
+    deployment_id = world.run(world.world.deploy())
+    world.settle()
+    tell(world, "delete", deployment_id)
+    world.settle(LOOK_AGAIN_US / 1_000_000)
+    world.runtime.faults.land()
+    assert len(world.runtime.names()) == 1
+    world.settle(LONGEST_S)
+    ended_well(world, "delete", deployment_id)
 
 
 def test_an_idle_round_asks_podman_the_same_whatever_the_number(world: VirtualWorld) -> None:
