@@ -1,10 +1,12 @@
 """Each single call of Podman goes wrong once, in each way, in each verb's story; and is counted."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
-from appliance.domain.deployment import Status
+from appliance.domain.change import Change
+from appliance.domain.deployment import Status, Volume
 from appliance.domain.errors import (
     ContainerWedged,
     NotFound,
@@ -29,11 +31,18 @@ ERRORS = {
     "finds it wedged": ContainerWedged("wedged (test)"),
 }
 WAYS = [*ERRORS, "loses its answer", "lands late", "meets a crash before", "meets a crash after"]
-STORIES = ("create", "stop", "start", "restart", "delete")
+STORIES = ("create", "stop", "start", "restart", "delete", "update", "handover")
+UPDATES: dict[str, dict[str, object]] = {
+    "update": {"env": {"A": "1"}},
+    "handover": {"volumes": (Volume("data", "/data"),)},
+}
+LONG_ENOUGH_S = 3
+"""For an update: the new container has to stay up for two seconds."""
 STATUS = {"stop": Status.STOPPED}
 LONGEST_S = 200
-IDLE_S = 20.0
-MOST_IDLE_STATEMENTS = 25  # four beats of five statements, and a round of three
+IDLE_S = 60.0
+"""Whole numbers of beats, rounds and samples."""
+MOST_IDLE_STATEMENTS = 100  # twelve beats of five statements, three rounds, four samples
 
 
 @pytest.fixture
@@ -61,6 +70,10 @@ def begin(world: VirtualWorld, story: str) -> str:
 def tell(world: VirtualWorld, story: str, deployment_id: str) -> str:
     if story == "create":
         return world.run(world.world.deploy(an_order(PULLED)))
+    if story in UPDATES:
+        change = Change(fields=UPDATES[story])
+        world.run(world.world.engine.updates.update(ADA, deployment_id, change))
+        return deployment_id
     order = getattr(Deployments, story)
     world.run(order(world.world.engine.deployments, ADA, deployment_id))
     return deployment_id
@@ -82,7 +95,7 @@ def calls_of(world: VirtualWorld, story: str) -> list[Call]:
     deployment_id = begin(world, story)
     world.runtime.faults.calls.clear()
     tell(world, story, deployment_id)
-    world.settle()
+    world.settle(LONG_ENOUGH_S)
     return list(world.runtime.faults.calls)
 
 
@@ -95,7 +108,12 @@ def ended_well(world: VirtualWorld, story: str, deployment_id: str) -> None:
         with pytest.raises(NotFound):
             world.run(world.world.view(deployment_id))
         return
-    shown = world.run(world.world.view(deployment_id)).deployment.shown
+    d = world.run(world.world.view(deployment_id)).deployment
+    shown = d.shown
+    if story in UPDATES:
+        code = None if d.reason is None else d.reason.code
+        assert (d.update, code) in ((None, None), (None, "update_failed"))
+        assert d.generation == (1 if code else d.last_generation)
     assert shown is STATUS.get(story, Status.RUNNING)
     assert len(runtime.running(deployment_id)) == (shown is Status.RUNNING)
     assert len([n for n in runtime.names() if hyphened in n]) == 1
@@ -141,7 +159,8 @@ def test_an_idle_round_asks_podman_the_same_whatever_the_number(world: VirtualWo
         world.runtime.faults.calls.clear()
         world.settle(IDLE_S)
         counts.append([call.verb for call in world.runtime.faults.calls])
-    assert counts == [["all_stats", "ping", "list_containers"]] * 2
+    idle = Counter(ping=3, list_containers=3, all_stats=4)
+    assert [Counter(c) for c in counts] == [idle] * 2
 
 
 def test_a_page_is_one_statement_and_an_idle_round_the_same_whatever_the_number(
