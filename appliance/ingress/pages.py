@@ -63,6 +63,10 @@ BY_CODE: Mapping[str, Words] = {
         "Open it from the console of this machine. Programs send its access token, or an API "
         "token, as Authorization: Bearer.",
     ),
+    "ticket_used": Words(
+        "This link has been used",
+        "It opens the door once, for half a minute. Open {name} from the console again.",
+    ),
     "unreachable": Words(
         "{name} does not answer",
         "It runs, but takes no connections. It may still be getting ready.",
@@ -109,7 +113,11 @@ class FriendlyPages:
         if address is not None and trouble.code == "not_running":
             parts += self._circumstances(address)
         if words.aside:
-            parts.append(page.fill('<p class="soft">{text}</p>', text=words.aside))
+            parts.append(
+                page.fill(
+                    '<p class="soft">{text}</p>', text=words.aside.format(name=_name(trouble))
+                )
+            )
         if words.again_s is not None:
             parts.append('<p class="soft">This page looks again by itself.</p>')
         return parts
