@@ -40,6 +40,10 @@ from appliance.host.doctor import Check, examine
 from appliance.host.firewall import Firewall
 from appliance.host.instance import held, prepare_data_dir
 from appliance.host.node import read_specs
+from appliance.ingress.assembly import Doorway
+from appliance.ingress.assembly import assemble as assemble_door
+from appliance.ingress.door import Caps, Door
+from appliance.ingress.seams import NoWaker, OpenGate, PlainPages
 from appliance.runtime.credentials import Credentials
 from appliance.runtime.home import PodmanHome
 from appliance.runtime.imports import import_image
@@ -58,6 +62,9 @@ SERVICE_WAIT_S = 5.0
 WELCOME_AGAIN_S = 10.0
 BACKUP_CHUNK_BYTES = 256 * 1024
 MIB = 1024 * 1024
+
+Sockets = tuple[list[socket.socket], list[socket.socket]]
+"""The front door's, plain and TLS."""
 
 log = logging.getLogger(__name__)
 
@@ -96,11 +103,12 @@ def restore(settings: Settings, file: Path) -> Path | None:
 async def serve(settings: Settings) -> None:
     """The appliance, from start to stop. The data directory is ours."""
     clock = SystemClock()
+    sockets = listeners.door_sockets(settings.listen_http, settings.listen_https, os.environ)
     db = await open_database(settings.database)
     try:
         async with anyio.create_task_group() as tasks:
-            plant = await _power_up(settings, clock, db, tasks)
-            await _open(settings, db, clock, plant, tasks)
+            plant = await _power_up(settings, clock, db, sockets, tasks)
+            await _open(settings, db, clock, plant, sockets, tasks)
             tasks.cancel_scope.cancel()
     finally:
         with anyio.CancelScope(shield=True):
@@ -118,17 +126,20 @@ class _Plant:
     node_id: str
 
 
-async def _power_up(settings: Settings, clock: Clock, db: Database, tasks: TaskGroup) -> _Plant:
+async def _power_up(
+    settings: Settings, clock: Clock, db: Database, sockets: Sockets, tasks: TaskGroup
+) -> _Plant:
     """Podman and the engine, at work."""
     prefix = await meta.instance_prefix(db)
     node = await nodes.register(db, clock.now())
     runtime = await _podman(settings, prefix, clock, tasks)
     catalogue = _catalogue(settings)
-    house = _house(settings, prefix, node.id)
+    house = _house(settings, prefix, node.id, sockets)
     vault = Vault(load_key(settings.secret_key))
     engine = assemble(
         Materials(db, runtime, clock, catalogue, vault, house, tasks, settings.stop_grace_s)
     )
+    await engine.addresses.load(db)
     tasks.start_soon(engine.run)
     tasks.start_soon(_keep_out, settings, prefix)
     return _Plant(runtime, engine, catalogue, node.id)
@@ -188,33 +199,63 @@ async def _keep_out(settings: Settings, prefix: str) -> None:
 
 
 async def _open(
-    settings: Settings, db: Database, clock: Clock, plant: _Plant, tasks: TaskGroup
+    settings: Settings,
+    db: Database,
+    clock: Clock,
+    plant: _Plant,
+    sockets: Sockets,
+    tasks: TaskGroup,
 ) -> None:
     """Listens until a signal comes, then closes in good order."""
     accounts = Accounts(db, clock)
     owner = await accounts.machine_owner()
     stopping = anyio.Event()
     services = _services(settings, db, clock, plant, accounts, owner.user_id, stopping)
-    apps = (
+    public = api.create_app(services, ROUTES, api.bearer(accounts))
+    control = api.create_app(services, CONTROL_ROUTES, api.owner_or_bearer(accounts, owner))
+    servers = (
         (
-            api.create_app(services, ROUTES, api.bearer(accounts)),
-            listeners.tcp(settings.listen_http),
+            listeners.server(public, grace_s=GRACE_S, behind_door=True),
+            listeners.unix(settings.api_socket),
         ),
-        (
-            api.create_app(services, CONTROL_ROUTES, api.owner_or_bearer(accounts, owner)),
-            listeners.unix(settings.control_socket),
-        ),
+        (listeners.server(control, grace_s=GRACE_S), listeners.unix(settings.control_socket)),
     )
-    servers = [(listeners.server(app, grace_s=GRACE_S), sock) for app, sock in apps]
     async with anyio.create_task_group() as serving:
         tasks.start_soon(_watch_signals, stopping)
         for server, sock in servers:
             serving.start_soon(_serve_on, server, sock)
-        log.info("ready address=%s data=%s", _http_url(apps[0][1]), settings.data_dir)
+        door = _door(settings, clock, plant.engine, sockets, tasks)
+        serving.start_soon(door.run, stopping, GRACE_S)
+        log.info("ready address=%s data=%s", _http_url(sockets[0][0]), settings.data_dir)
         await stopping.wait()
         for server, _ in servers:
             server.should_exit = True
     settings.control_socket.unlink(missing_ok=True)
+    settings.api_socket.unlink(missing_ok=True)
+
+
+def _door(
+    settings: Settings, clock: Clock, engine: Engine, sockets: Sockets, tasks: TaskGroup
+) -> Door:
+    plain, tls = sockets
+    return assemble_door(
+        Doorway(
+            domain=settings.domain,
+            https_port=_port(tls[0]),
+            api_socket=settings.api_socket,
+            addresses=engine.addresses,
+            activity=engine.activity,
+            clock=clock,
+            gate=OpenGate(),
+            pages=PlainPages(),
+            waker=NoWaker(),
+            certificates=None,
+            caps=Caps(settings.max_connections, settings.max_connections_per_address),
+            plain=plain,
+            tls=tls,
+            tasks=tasks,
+        )
+    )
 
 
 async def _serve_on(server: listeners.Server, sock: socket.socket) -> None:
@@ -298,7 +339,7 @@ def _catalogue(settings: Settings) -> Catalogue:
     return catalogue
 
 
-def _house(settings: Settings, prefix: str, node_id: str) -> House:
+def _house(settings: Settings, prefix: str, node_id: str, sockets: Sockets) -> House:
     return House(
         node_id=node_id,
         prefix=prefix,
@@ -306,7 +347,13 @@ def _house(settings: Settings, prefix: str, node_id: str) -> House:
         max_deployments=settings.max_deployments,
         cpus=psutil.cpu_count() or 1,
         memory_mb=psutil.virtual_memory().total // MIB,
+        domain=settings.domain,
+        https_port=_port(sockets[1][0]),
     )
+
+
+def _port(sock: socket.socket) -> int:
+    return int(sock.getsockname()[1])
 
 
 def _http_url(sock: socket.socket) -> str:

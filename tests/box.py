@@ -31,10 +31,11 @@ class Box:
 
     top: Path
     port: int = field(init=False)
+    https_port: int = field(init=False)
     process: "subprocess.Popen[bytes] | None" = None
 
     def __post_init__(self) -> None:
-        [self.port] = free_ports(1)
+        self.port, self.https_port = free_ports(2)
         self.pool = random_pool()
         self.home = PodmanHome(self.data / "podman", self.top / "root", self.pool)
 
@@ -50,6 +51,7 @@ class Box:
             "APPLIANCE_DATA_DIR": str(self.data),
             "APPLIANCE_PODMAN_ROOT": str(self.top / "root"),
             "APPLIANCE_LISTEN_HTTP": f"127.0.0.1:{self.port}",
+            "APPLIANCE_LISTEN_HTTPS": f"127.0.0.1:{self.https_port}",
             "APPLIANCE_NETWORK_POOL": str(self.pool),
             "APPLIANCE_HOURLY_RATE_CENTS": "3600",
         }

@@ -12,6 +12,8 @@ RIGHT = {
     "data_dir": "/srv/a",
     "listen_http": "[::1]:9000",
     "listen_https": "0.0.0.0:443",
+    "max_connections": "5000",
+    "max_connections_per_address": "50",
     "domain": "Box.Example.org",
     "tls_cert": "/srv/cert.pem",
     "tls_key": "/srv/key.pem",
@@ -35,8 +37,10 @@ COMPANIONS = {"tls_key": {"tls_cert": "/srv/cert.pem"}}
 """What a setting means nothing without."""
 
 WRONG = {
-    "listen_http": ["0.0.0.0:8080", "8080", "localhost:8080", "127.0.0.1:99999", "127.0.0.1:x"],
+    "listen_http": ["8080", "localhost:8080", "127.0.0.1:99999", "127.0.0.1:x"],
     "listen_https": ["0.0.0.0", "example.org:443", "0.0.0.0:-1"],
+    "max_connections": ["9"],
+    "max_connections_per_address": ["0"],
     "domain": ["-a.org", "a..b", "x" * 300, "a_b"],
     "listen_tcp": ["localhost", "0.0.0.0:5432", "*"],
     "tcp_ports": ["20000", "20001-20000", "0-100", "20000-99999", "a-b"],
@@ -107,14 +111,14 @@ def test_a_wrong_value_is_refused_with_its_key_what_it_was_and_what_it_may_be(
 
 def test_all_errors_of_all_sources_are_reported_at_once(tmp_path: Path) -> None:
     write_toml(tmp_path, "stop_grace = 3\nmax_deployments = true\npull_total_s = -1\n")
-    environ = {"APPLIANCE_LISTEN_HTTP": "0.0.0.0:1", "APPLIANCE_COUNTY": "DE"}
+    environ = {"APPLIANCE_LISTEN_HTTP": "box:1", "APPLIANCE_COUNTY": "DE"}
     told = "\n".join(problems_of({"data_dir": str(tmp_path), "log_level": "loud"}, environ))
     for part in (
         "APPLIANCE_COUNTY: 'DE' is not a setting; did you mean APPLIANCE_COUNTRY?",
         "stop_grace in ",
         "is not a setting; did you mean stop_grace_s?",
         "max_deployments in ",
-        "APPLIANCE_LISTEN_HTTP: '0.0.0.0:1' must be a loopback address",
+        "APPLIANCE_LISTEN_HTTP: 'box:1' must be an IP address",
         "pull_total_s in ",
         "--log-level: 'loud' must be one of debug, info, warning, error",
     ):

@@ -39,14 +39,6 @@ def address(text: str) -> Address:
     return Address(str(parsed), number)
 
 
-def loopback_address(text: str) -> Address:
-    """An ``address`` that only this machine can reach."""
-    parsed = address(text)
-    if not ip_address(parsed.host).is_loopback:
-        raise ValueError("must be a loopback address, such as 127.0.0.1:8080 or [::1]:8080")
-    return parsed
-
-
 def ip(text: str) -> str:
     """An IP address, as a listener is bound to."""
     try:

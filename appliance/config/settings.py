@@ -28,12 +28,26 @@ class Settings:
     listen_http: Address = field(
         default=Address("127.0.0.1", 8080),
         metadata=_about(
-            parse.loopback_address, "Plain HTTP, on loopback only; port 0 takes a free one."
+            parse.address,
+            "Plain HTTP for this machine itself; who comes from elsewhere is sent to HTTPS. "
+            "Port 0 takes a free one.",
         ),
     )
     listen_https: Address = field(
         default=Address("0.0.0.0", 8443),  # noqa: S104 - the front door is for the network
-        metadata=_about(parse.address, "HTTPS, in use once the front door is there."),
+        metadata=_about(parse.address, "HTTPS, for everybody."),
+    )
+    max_connections: int = field(
+        default=1000,
+        metadata=_about(
+            parse.integer(10, 100_000), "How many connections the front door takes at once."
+        ),
+    )
+    max_connections_per_address: int = field(
+        default=100,
+        metadata=_about(
+            parse.integer(1, 100_000), "How many of them may come from one IP address."
+        ),
     )
     domain: str = field(
         default="localhost",
@@ -145,6 +159,11 @@ class Settings:
     def control_socket(self) -> Path:
         """Mode 0600; being able to open it is the right to everything."""
         return control_socket(self.data_dir)
+
+    @property
+    def api_socket(self) -> Path:
+        """Mode 0600; where the front door finds the API. Opening it gives no rights."""
+        return self.data_dir / "api.sock"
 
     @property
     def secret_key(self) -> Path:

@@ -27,9 +27,10 @@ class Traffic:
 
 
 class Activity:
-    """The counters of every deployment that was asked for at least once."""
+    """The counters of every deployment that was asked for at least once, and of the API."""
 
     def __init__(self) -> None:
+        self.console = Traffic()
         self._traffic: dict[str, Traffic] = {}
 
     def of(self, deployment_id: str) -> Traffic:

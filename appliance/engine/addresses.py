@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from appliance.domain.deployment import Access, Deployment, Desired, Port, Protocol, Reason, Status
+from appliance.store import deployments
+from appliance.store.database import Database
 
 Listener = Callable[["Address"], None]
 
@@ -79,7 +81,13 @@ class Addresses:
     def __init__(self) -> None:
         self._by_id: dict[str, Address] = {}
         self._by_label: dict[str, Address] = {}
+        self._versions: dict[str, int] = {}
         self._listeners: list[Listener] = []
+
+    async def load(self, db: Database) -> None:
+        """Reads every row there is; once, before anything is written."""
+        for d in await deployments.live(db):
+            self.written(d)
 
     def listen(self, listener: Listener) -> None:
         """``listener`` hears of every change from now on, deletions included."""
@@ -98,7 +106,10 @@ class Addresses:
         return self._by_label.get(label)
 
     def written(self, d: Deployment) -> None:
-        """A row was written."""
+        """A row was written; news of an earlier write that comes late changes nothing."""
+        if self._versions.get(d.id, 0) >= d.version:
+            return
+        self._versions[d.id] = d.version
         after = address_of(d)
         if self._by_id.get(d.id) == after:
             return
@@ -108,6 +119,10 @@ class Addresses:
             self._keep(after)
         for listener in self._listeners:
             listener(after)
+
+    def buried(self, deployment_id: str) -> None:
+        """A deleted deployment's row is closed: nothing of it will be written again."""
+        self._versions.pop(deployment_id, None)
 
     def _keep(self, address: Address) -> None:
         self._by_id[address.deployment_id] = address

@@ -6,6 +6,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from appliance.clock import Clock
+from appliance.engine.activity import Activity
+from appliance.engine.addresses import Addresses
 from appliance.engine.broadcast import Broadcast
 from appliance.engine.catalogue import Catalogue
 from appliance.engine.companions import Companions
@@ -35,6 +37,8 @@ class Engine:
     pulse: Pulse
     reconciler: Reconciler
     heartbeat: Heartbeat
+    addresses: Addresses
+    activity: Activity
 
     async def run(self) -> None:
         """Reconciles and keeps the books, until cancelled."""
@@ -59,8 +63,8 @@ class Materials:
 
 def assemble(m: Materials) -> Engine:
     """An engine at rest; nothing happens before ``run``."""
-    broadcast, pulse = Broadcast(), Pulse(m.clock)
-    ledger = Ledger(m.db, m.clock, broadcast)
+    broadcast, pulse, addresses = Broadcast(), Pulse(m.clock), Addresses()
+    ledger = Ledger(m.db, m.clock, broadcast, addresses)
     pulls = Pulls(m.runtime, m.tasks)
     probes = Probes(m.runtime, m.clock, m.tasks, lambda i: reconciler.nudge(i))  # noqa: PLW0108 - made below, with these
     companions = Companions(m.db, ledger, m.runtime, m.clock, m.tasks, probes)
@@ -71,7 +75,8 @@ def assemble(m: Materials) -> Engine:
     reconciler = Reconciler(shop, m.tasks)
     deployments = Deployments(
         db=m.db, clock=m.clock, house=m.house, catalogue=m.catalogue, vault=m.vault, pulls=pulls,
-        stats=StatsReader(m.runtime, m.clock), broadcast=broadcast, ordered=reconciler.ordered,
+        stats=StatsReader(m.runtime, m.clock), broadcast=broadcast,
+        addresses=addresses, ordered=reconciler.ordered,
     )  # fmt: skip
     return Engine(
         deployments=deployments,
@@ -80,4 +85,6 @@ def assemble(m: Materials) -> Engine:
         pulse=pulse,
         reconciler=reconciler,
         heartbeat=Heartbeat(m.db, m.clock, reconciler),
+        addresses=addresses,
+        activity=Activity(),
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from appliance.clock import Clock
-from appliance.domain.deployment import Deployment, Desired, Port, Protocol, Spec, Status
+from appliance.domain.deployment import Deployment, Desired, Spec, Status
 from appliance.domain.errors import (
     Conflict,
     FieldError,
@@ -20,12 +20,14 @@ from appliance.domain.observed import ContainerName
 from appliance.domain.order import Order
 from appliance.domain.permissions import Principal
 from appliance.domain.transitions import actions
+from appliance.engine.addresses import Addresses
 from appliance.engine.broadcast import Broadcast
 from appliance.engine.catalogue import Catalogue
+from appliance.engine.endpoints import endpoints
 from appliance.engine.pulls import Pulls
 from appliance.engine.stats import StatsReader
 from appliance.engine.vault import Vault
-from appliance.engine.views import Created, DeploymentStats, DeploymentView, Endpoint
+from appliance.engine.views import Created, DeploymentStats, DeploymentView
 from appliance.store import deployments, events, idempotency
 from appliance.store.database import Database, Transaction
 from appliance.store.deployments import NewDeployment, Priced
@@ -43,7 +45,7 @@ class Idempotency:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What is the same for every deployment of this machine."""
+    """What is the same for every deployment of this machine; ``https_port`` is the front door's."""
 
     node_id: str
     prefix: str
@@ -51,6 +53,8 @@ class House:
     max_deployments: int
     cpus: int
     memory_mb: int
+    domain: str = "localhost"
+    https_port: int = 8443
 
 
 class Deployments:
@@ -67,6 +71,7 @@ class Deployments:
         pulls: Pulls,
         stats: StatsReader,
         broadcast: Broadcast,
+        addresses: Addresses,
         ordered: Callable[[str], None],
     ) -> None:
         self._db = db
@@ -77,6 +82,7 @@ class Deployments:
         self._pulls = pulls
         self._stats = stats
         self._broadcast = broadcast
+        self._addresses = addresses
         self._ordered = ordered
 
     async def create(
@@ -102,7 +108,7 @@ class Deployments:
             await self._record(tx, d, caller, "created", f"Created from {d.spec.image}", now)
             if idempotency_key is not None:
                 await self._remember(tx, caller, idempotency_key, created, now)
-        self._tell(d.id)
+        self._tell(d)
         return created
 
     async def page(
@@ -264,7 +270,7 @@ class Deployments:
             if d is None:
                 raise NotFound(f"no deployment {found.deployment.id}")
             await self._record(tx, d, caller, verb, f"{verb.capitalize()} requested", now)
-        self._tell(d.id)
+        self._tell(d)
         return self._view(Priced(d, found.total_cost_cents))
 
     async def _record(
@@ -273,9 +279,10 @@ class Deployments:
         event = NewEvent(verb, text, status=d.shown, actor_id=caller.user_id)
         await events.record(tx, d.id, d.owner_id, event, now)
 
-    def _tell(self, deployment_id: str) -> None:
+    def _tell(self, d: Deployment) -> None:
+        self._addresses.written(d)
         self._broadcast.notify()
-        self._ordered(deployment_id)
+        self._ordered(d.id)
 
     def _view(self, row: Priced) -> DeploymentView:
         d = row.deployment
@@ -283,23 +290,7 @@ class Deployments:
         return DeploymentView(
             deployment=d,
             total_cost_cents=row.total_cost_cents,
-            endpoints=endpoints(d),
+            endpoints=endpoints(d, self._house.domain, self._house.https_port),
             actions=actions(d.desired, d.shown),
             pull=self._pulls.progress(d.spec.image) if pulling else None,
         )
-
-
-def endpoints(d: Deployment) -> tuple[Endpoint, ...]:
-    """Where a running deployment answers: until there is a front door, on loopback itself."""
-    if d.shown is not Status.RUNNING:
-        return ()
-    ports = d.spec.ports if d.spec.ports is not None else tuple(map(Port, sorted(d.published)))
-    return tuple(
-        Endpoint(p.protocol, f"{_scheme(p.protocol)}://127.0.0.1:{d.published[p.port]}", p.port)
-        for p in ports
-        if p.port in d.published
-    )
-
-
-def _scheme(protocol: Protocol) -> str:
-    return "http" if protocol is Protocol.HTTP else "tcp"

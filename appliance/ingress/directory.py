@@ -1,8 +1,11 @@
 """What a host name leads to."""
 
+import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
 
-from appliance.engine.addresses import Address
+from appliance.engine.addresses import Address, Addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +33,63 @@ class Unknown:
 
 
 Place = Console | Deployed | Unknown
+
+CONSOLE = Console()
+
+
+class Directory:
+    """Names to places.
+
+    Exact: no wildcard leads to the console, so that a name which somebody else points at this
+    machine (DNS rebinding) opens nothing.
+    """
+
+    def __init__(self, domain: str, console_names: Iterable[str], addresses: Addresses) -> None:
+        self._below = f".{domain}"
+        self._console = frozenset(name.lower() for name in (domain, "localhost", *console_names))
+        self._addresses = addresses
+
+    def find(self, host: str, own_ip: str) -> Place:
+        """What ``host`` (lower case, no port) leads to; ``own_ip`` is where the client came in."""
+        if host in self._console or _is_ip(host, own_ip):
+            return CONSOLE
+        if not host.endswith(self._below):
+            return Unknown(below_domain=False)
+        return self._deployed(host[: -len(self._below)]) or Unknown(below_domain=True)
+
+    def _deployed(self, label: str) -> Deployed | None:
+        address = self._addresses.named(label)
+        if address is not None:
+            return Deployed(address, next(iter(address.http), None))
+        stem, _, port = label.rpartition("-")
+        address = self._addresses.named(stem)
+        if address is None or stem != address.label or not _is_port(port):
+            return None
+        return Deployed(address, int(port) if int(port) in address.http else None)
+
+
+def machine_names() -> frozenset[str]:
+    """What this machine is called in its own network."""
+    name = socket.gethostname().lower().rstrip(".")
+    short = name.partition(".")[0]
+    return frozenset({name, short, f"{short}.local"}) - {""}
+
+
+def plain_ip(text: str) -> str:
+    """An address as one text, also where IPv4 comes as IPv6 (``::ffff:127.0.0.1``)."""
+    parsed = ip_address(text.partition("%")[0])
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return str(mapped or parsed)
+
+
+def _is_ip(host: str, own_ip: str) -> bool:
+    if not (host[0] == "[" or host[-1].isdigit()):
+        return False
+    try:
+        return plain_ip(host.strip("[]")) == own_ip
+    except ValueError:
+        return False
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and text[0] != "0" and len(text) <= 5  # noqa: PLR2004 - 65535

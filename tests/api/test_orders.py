@@ -57,7 +57,8 @@ async def test_a_running_one_has_endpoints_in_the_seeds_shape(bob: Caller) -> No
     made = (await bob.create())["id"]
     [endpoint] = (await bob.until(made, "running"))["endpoints"]
     assert endpoint.keys() == {"type", "url", "internalPort"}
-    assert endpoint["url"].startswith("http://127.0.0.1:")
+    assert endpoint["type"] == "https"
+    assert endpoint["url"] == f"https://{made.replace('_', '-')}.localhost:8443"
     assert endpoint["internalPort"] == 8080
 
 

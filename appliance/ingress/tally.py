@@ -1,0 +1,56 @@
+"""One connection's entries in the books of the deployment it talks to."""
+
+from appliance.clock import Clock
+from appliance.engine.activity import Activity, Traffic
+from appliance.ingress.directory import Console, Deployed, Place
+
+
+class Tally:
+    """Counts a connection, its requests one at a time, and its bytes.
+
+    Until the first request has named its host, bytes are counted apart; those of a connection
+    that leads nowhere stay there. ``traffic`` may be added to directly.
+    """
+
+    __slots__ = ("_activity", "_clock", "_open", "_placed", "traffic")
+
+    def __init__(self, activity: Activity, clock: Clock) -> None:
+        self._activity = activity
+        self._clock = clock
+        self._placed = False
+        self._open = False
+        self.traffic = Traffic()
+
+    def begin(self, place: Place) -> None:
+        """A request was read."""
+        if not self._placed:
+            self._settle(place)
+        self._open = True
+        self.traffic.requests += 1
+        self.traffic.open_requests += 1
+        self._stamp()
+
+    def end(self, status: int) -> None:
+        """It was answered; again means nothing."""
+        if self._open:
+            self._open = False
+            self.traffic.open_requests -= 1
+            self.traffic.answers[status // 100] += 1
+            self._stamp()
+
+    def gone(self, status: int) -> None:
+        """The connection ended; a request still open counts as ``status``."""
+        self.end(status)
+        self.traffic.open_connections -= 1
+
+    def _settle(self, place: Place) -> None:
+        before, self._placed = self.traffic, True
+        if isinstance(place, Deployed):
+            self.traffic = self._activity.of(place.address.deployment_id)
+        elif isinstance(place, Console):
+            self.traffic = self._activity.console
+        self.traffic.bytes_in += before.bytes_in
+        self.traffic.open_connections += 1
+
+    def _stamp(self) -> None:
+        self.traffic.last_activity_boot_us = self._clock.now().boot_us
