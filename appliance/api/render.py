@@ -13,7 +13,7 @@ from appliance.domain.deployment import Deployment, Port, Resources
 from appliance.domain.instant import rfc3339
 from appliance.domain.logline import LogLine
 from appliance.domain.template import Template
-from appliance.engine.views import Created, DeploymentStats, DeploymentView, NodeView
+from appliance.engine.views import AccessView, Created, DeploymentStats, DeploymentView, NodeView
 from appliance.store.events import Event
 from appliance.store.tokens import Token
 from appliance.store.users import User
@@ -66,6 +66,12 @@ def deployment(view: DeploymentView) -> Json:
         "pull": None if view.pull is None else _camel(asdict(view.pull)),
     }
     return shown | _stamps(d)
+
+
+def access(view: AccessView) -> Json:
+    """Who may reach a deployment; for those who may write it, for it holds the token."""
+    made_at = None if view.created_at is None else rfc3339(view.created_at)
+    return {"mode": view.access.value, "token": view.token, "createdAt": made_at}
 
 
 def created(made: Created) -> str:

@@ -6,12 +6,22 @@ from dataclasses import dataclass
 import anyio
 
 from appliance.auth.accounts import Accounts
+from appliance.auth.tickets import Tickets
 from appliance.engine.catalogue import Catalogue
 from appliance.engine.deployments import Deployments
 from appliance.engine.feed import Feed
 from appliance.engine.logs import Logs
 from appliance.engine.nodes import Nodes
 from appliance.engine.pulse import Pulse
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """The authority's certificate (PEM), its SHA-256, and the host names it may speak for."""
+
+    pem: bytes
+    fingerprint: str
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,5 +35,7 @@ class Services:
     catalogue: Catalogue
     pulse: Pulse
     accounts: Accounts
+    tickets: Tickets
+    trust: Trust
     backup: Callable[[], Awaitable[AsyncIterator[bytes]]]
     stopping: anyio.Event

@@ -7,12 +7,15 @@ from appliance.clock import Clock
 from appliance.domain.deployment import Access, Deployment
 from appliance.domain.errors import Conflict, StartRefused
 from appliance.domain.instant import Instant
+from appliance.domain.permissions import Principal
 from appliance.domain.token_text import is_access_token, new_access_token
 from appliance.engine.vault import Vault
 from appliance.engine.views import AccessView
 from appliance.store import access_tokens as store
+from appliance.store import events
 from appliance.store.access_tokens import AccessToken
 from appliance.store.database import Database, Transaction
+from appliance.store.events import NewEvent
 
 
 class AccessTokens:
@@ -44,7 +47,7 @@ class AccessTokens:
         kept = await store.find(self._db, d.id)
         return AccessView(d.spec.access, None, None) if kept is None else self._view(d, kept)
 
-    async def rotate(self, d: Deployment) -> AccessView:
+    async def rotate(self, d: Deployment, caller: Principal) -> AccessView:
         """Makes a new token; the one before opens nothing from now on.
 
         Raises:
@@ -52,8 +55,11 @@ class AccessTokens:
         """
         if d.spec.access is not Access.PRIVATE:
             raise Conflict(f"{d.id} is public: it has no access token")
+        now = self._clock.now()
+        rotated = NewEvent("access", "The access token was replaced", actor_id=caller.user_id)
         async with self._db.transaction() as tx:
-            kept = await self._write(tx, d.id, self._clock.now())
+            kept = await self._write(tx, d.id, now)
+            await events.record(tx, d.id, d.owner_id, rotated, now)
         self._changed(d.id)
         return self._view(d, kept)
 

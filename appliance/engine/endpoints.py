@@ -1,5 +1,8 @@
 """The addresses a caller is shown for a running deployment."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from appliance.domain.deployment import Deployment
 from appliance.engine.addresses import Address, address_of
 from appliance.engine.views import Endpoint
@@ -7,20 +10,39 @@ from appliance.engine.views import Endpoint
 HTTPS_PORT = 443
 
 
-def endpoints(d: Deployment, domain: str, https_port: int) -> tuple[Endpoint, ...]:
+@dataclass(frozen=True, slots=True)
+class Front:
+    """How the front door is reached: below ``domain`` by HTTPS, at ``host`` on raw ports."""
+
+    domain: str = "localhost"
+    host: str = "localhost"
+    https_port: int = 8443
+
+    @property
+    def port_suffix(self) -> str:
+        """What follows a host name in a URL; the usual port is not written down."""
+        return "" if self.https_port == HTTPS_PORT else f":{self.https_port}"
+
+    @property
+    def console(self) -> str:
+        """Where the console is."""
+        return f"https://{self.host}{self.port_suffix}/"
+
+
+def endpoints(d: Deployment, front: Front, raw_ports: Mapping[int, int]) -> tuple[Endpoint, ...]:
     """Where it answers, the primary port first; nothing while it does not run.
 
-    ``https_port`` is the front door's; the usual one is not written down.
+    ``raw_ports`` are those of this machine by the container's.
     """
     address = address_of(d)
-    port = "" if https_port == HTTPS_PORT else f":{https_port}"
     web = [
-        Endpoint("https", f"https://{label}.{domain}{port}", internal)
+        Endpoint("https", f"https://{label}.{front.domain}{front.port_suffix}", internal)
         for internal, label in zip(address.http, _labels(address), strict=True)
     ]
     raw = [
-        Endpoint("tcp", f"tcp://127.0.0.1:{outside}", internal)
-        for internal, outside in address.tcp.items()
+        Endpoint("tcp", f"tcp://{front.host}:{raw_ports[internal]}", internal)
+        for internal in address.tcp
+        if internal in raw_ports
     ]
     return (*web, *raw)
 

@@ -17,10 +17,10 @@ from appliance.runtime.port import PullProgress
 log = logging.getLogger(__name__)
 
 Progress = Callable[[str], PullProgress | None]
-"""How far the download for a deployment is, by its id."""
+"""How far the download of an image is."""
 
 SECURITY = ((b"X-Content-Type-Options", b"nosniff"), (b"Cache-Control", b"no-store"))
-PAGE = tuple((name.encode(), value.encode()) for name, value in page.HEADERS.items())
+PAGE = (*((name.encode(), value.encode()) for name, value in page.HEADERS.items()), *SECURITY)
 PROBLEM = ((b"Content-Type", b"application/problem+json"), *SECURITY)
 MIB = 1024 * 1024
 
@@ -126,7 +126,7 @@ class FriendlyPages:
         parts = []
         if address.reason is not None:
             parts.append(page.fill("<blockquote>{text}</blockquote>", text=address.reason.message))
-        pull = self._progress(address.deployment_id)
+        pull = self._progress(address.image)
         if address.status is Status.PULLING and pull is not None:
             parts.append(_progress_bar(pull))
         return parts

@@ -13,8 +13,9 @@ from starlette.types import ASGIApp
 
 from appliance.api.app import bearer, create_app, owner_or_bearer
 from appliance.api.routes import CONTROL_ROUTES, ROUTES
-from appliance.api.services import Services
+from appliance.api.services import Services, Trust
 from appliance.auth.accounts import Accounts
+from appliance.auth.tickets import Tickets
 from appliance.clock import SystemClock
 from appliance.domain.node import DiskType, NodeSpecs
 from appliance.domain.observed import ImageFacts
@@ -34,6 +35,7 @@ IMAGE = "docker.io/library/app:latest"
 PASSWORD = "correct horse battery"
 RATE_CENTS = 150
 CATALOGUE = Catalogue.load(PACKAGED_TEMPLATES, None)
+TRUST = Trust(b"-----BEGIN CERTIFICATE-----\n", "AB:CD", ("box.local", "localhost"))
 Json = dict[str, Any]
 
 
@@ -156,8 +158,8 @@ async def serving(path: Path) -> AsyncIterator[Served]:
             services = Services(
                 deployments=engine.deployments, logs=engine.logs, feed=engine.feed,
                 nodes=Nodes(db, clock, _profile(owner.user_id), engine.pulse),
-                catalogue=catalogue, pulse=engine.pulse, accounts=accounts, backup=_backup,
-                stopping=stopping,
+                catalogue=catalogue, pulse=engine.pulse, accounts=accounts,
+                tickets=Tickets(clock), trust=TRUST, backup=_backup, stopping=stopping,
             )  # fmt: skip
             tasks.start_soon(engine.run)
             await engine.pulse.first_round()
