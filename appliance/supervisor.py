@@ -40,10 +40,7 @@ from appliance.host.doctor import Check, examine
 from appliance.host.firewall import Firewall
 from appliance.host.instance import held, prepare_data_dir
 from appliance.host.node import read_specs
-from appliance.ingress.assembly import Doorway
-from appliance.ingress.assembly import assemble as assemble_door
-from appliance.ingress.door import Caps, Door
-from appliance.ingress.seams import NoWaker, OpenGate, PlainPages
+from appliance.ingress.assembly import Site, front_door
 from appliance.runtime.credentials import Credentials
 from appliance.runtime.home import PodmanHome
 from appliance.runtime.imports import import_image
@@ -224,7 +221,7 @@ async def _open(
         tasks.start_soon(_watch_signals, stopping)
         for server, sock in servers:
             serving.start_soon(_serve_on, server, sock)
-        door = _door(settings, clock, plant.engine, sockets, tasks)
+        door = front_door(Site(settings, plant.engine, clock, *sockets, serving))
         serving.start_soon(door.run, stopping, GRACE_S)
         log.info("ready address=%s data=%s", _http_url(sockets[0][0]), settings.data_dir)
         await stopping.wait()
@@ -232,30 +229,6 @@ async def _open(
             server.should_exit = True
     settings.control_socket.unlink(missing_ok=True)
     settings.api_socket.unlink(missing_ok=True)
-
-
-def _door(
-    settings: Settings, clock: Clock, engine: Engine, sockets: Sockets, tasks: TaskGroup
-) -> Door:
-    plain, tls = sockets
-    return assemble_door(
-        Doorway(
-            domain=settings.domain,
-            https_port=_port(tls[0]),
-            api_socket=settings.api_socket,
-            addresses=engine.addresses,
-            activity=engine.activity,
-            clock=clock,
-            gate=OpenGate(),
-            pages=PlainPages(),
-            waker=NoWaker(),
-            certificates=None,
-            caps=Caps(settings.max_connections, settings.max_connections_per_address),
-            plain=plain,
-            tls=tls,
-            tasks=tasks,
-        )
-    )
 
 
 async def _serve_on(server: listeners.Server, sock: socket.socket) -> None:

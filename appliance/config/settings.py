@@ -53,6 +53,28 @@ class Settings:
         default="localhost",
         metadata=_about(parse.domain, "Deployments get their host names under this one."),
     )
+    tls_cert: Path | None = field(
+        default=None,
+        metadata=_about(
+            parse.path,
+            "Your own certificate with its chain, PEM, followed when it changes. "
+            "Default: this machine's own authority makes them.",
+        ),
+    )
+    tls_key: Path | None = field(
+        default=None,
+        metadata=_about(
+            parse.path, "The key of that certificate, PEM. Default: it is in the same file."
+        ),
+    )
+    listen_tcp: str = field(
+        default="0.0.0.0",  # noqa: S104 - a raw port is asked for to be reached
+        metadata=_about(parse.ip, "Where the raw ports of deployments are bound."),
+    )
+    tcp_ports: range = field(
+        default=range(20_000, 20_100),
+        metadata=_about(parse.port_range, "What raw ports are taken from, both included."),
+    )
     node_name: str | None = field(
         default=None,
         metadata=_about(parse.label, "What this machine is called. Default: its host name."),
@@ -152,6 +174,11 @@ class Settings:
     def auth_file(self) -> Path:
         """Where registry credentials are read from, if it exists (containers-auth.json(5))."""
         return self.registry_auth_file or self.data_dir / "auth.json"
+
+    @property
+    def tls_dir(self) -> Path:
+        """Our certificate authority and the certificates it has made."""
+        return self.data_dir / "tls"
 
     @property
     def podman_dir(self) -> Path:

@@ -26,6 +26,7 @@ class Address:
     deployment_id: str
     owner_id: str
     name: str
+    image: str
     hostname: str | None
     access: Access
     status: Status
@@ -65,6 +66,7 @@ def address_of(d: Deployment) -> Address:
         deployment_id=d.id,
         owner_id=d.owner_id,
         name=d.name,
+        image=d.spec.image,
         hostname=d.spec.hostname,
         access=d.spec.access,
         status=d.shown,

@@ -39,6 +39,7 @@ class Engine:
     heartbeat: Heartbeat
     addresses: Addresses
     activity: Activity
+    pulls: Pulls
 
     async def run(self) -> None:
         """Reconciles and keeps the books, until cancelled."""
@@ -87,4 +88,5 @@ def assemble(m: Materials) -> Engine:
         heartbeat=Heartbeat(m.db, m.clock, reconciler),
         addresses=addresses,
         activity=Activity(),
+        pulls=pulls,
     )

@@ -2,20 +2,17 @@
 
 from appliance.domain.deployment import Deployment
 from appliance.engine.addresses import Address, address_of
-from appliance.engine.views import Endpoint
-
-HTTPS_PORT = 443
+from appliance.engine.views import Endpoint, web_url
 
 
 def endpoints(d: Deployment, domain: str, https_port: int) -> tuple[Endpoint, ...]:
     """Where it answers, the primary port first; nothing while it does not run.
 
-    ``https_port`` is the front door's; the usual one is not written down.
+    ``https_port`` is the front door's.
     """
     address = address_of(d)
-    port = "" if https_port == HTTPS_PORT else f":{https_port}"
     web = [
-        Endpoint("https", f"https://{label}.{domain}{port}", internal)
+        Endpoint("https", web_url(f"{label}.{domain}", https_port), internal)
         for internal, label in zip(address.http, _labels(address), strict=True)
     ]
     raw = [

@@ -13,6 +13,7 @@ from appliance.clock import Clock
 from appliance.domain.deployment import Status
 from appliance.engine.activity import Activity
 from appliance.engine.addresses import Address
+from appliance.engine.views import web_url
 from appliance.ingress.directory import Console, Deployed, Directory, Place, Unknown
 from appliance.ingress.head import Head
 from appliance.ingress.seams import Certificates, Gate, Pages, Reply, Trouble, Waker
@@ -20,7 +21,6 @@ from appliance.ingress.upstream import Target
 
 NOT_RUNNING_RETRY_S = 2
 ON_THE_WAY = frozenset({Status.PENDING, Status.PULLING, Status.STARTING})
-HTTPS_PORT = 443
 
 
 class Guest(Protocol):
@@ -71,8 +71,7 @@ class Hall:
 
     def redirect(self, head: Head) -> Reply:
         """Plain HTTP from elsewhere goes no further: the same over HTTPS (RFC 9110, 15.4.9)."""
-        port = "" if self.https_port == HTTPS_PORT else f":{self.https_port}"
-        location = f"https://{head.host}{port}".encode() + head.target
+        location = web_url(head.host, self.https_port).encode() + head.target
         return Reply(308, ((b"Location", location),))
 
     def asked_name(self, transport: asyncio.Transport) -> str | None:
