@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import cast
 
 import anyio
 from anyio.abc import TaskGroup
@@ -65,8 +66,7 @@ class _Answering(asyncio.Protocol):
         self._certificates = certificates
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)
         connection = transport.get_extra_info("ssl_object")
         self._asked.append(self._certificates.asked_name(connection))
 
