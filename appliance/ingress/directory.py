@@ -48,6 +48,11 @@ class Directory:
         self._console = frozenset(console_names)
         self._addresses = addresses
 
+    @property
+    def edition(self) -> int:
+        """Another number whenever names may lead elsewhere than before."""
+        return self._addresses.edition
+
     def find(self, host: str, own_ip: str) -> Place:
         """What ``host`` (lower case, no port) leads to; ``own_ip`` is where the client came in."""
         if host in self._console or _is_ip(host, own_ip):

@@ -41,7 +41,11 @@ class Guest(Protocol):
 
 @dataclass(slots=True)
 class Hall:
-    """The parts, and who is in. ``https_port`` is the one that the world sees."""
+    """The parts, and who is in.
+
+    ``https_port`` is the one that the world sees. ``now_s`` is the loop's time as of the last
+    round of deadlines: near enough for them, and free.
+    """
 
     directory: Directory
     activity: Activity
@@ -55,6 +59,7 @@ class Hall:
     tasks: TaskGroup
     guests: set[Guest] = field(default_factory=set)
     by_ip: Counter[str] = field(default_factory=Counter)
+    now_s: float = 0.0
     emptied: anyio.Event = field(default_factory=anyio.Event)
 
     def aim(self, place: Place) -> Target | Trouble:

@@ -5,7 +5,6 @@ read the same by whatever server stands behind the door.
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import httptools
@@ -28,6 +27,7 @@ HOST = re.compile(
 ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)(/?[^#]*)")
 SINGLE = frozenset({b"host", b"content-length", b"transfer-encoding", b"upgrade", b"expect"})
 WATCHED = SINGLE | {b"connection"}
+NO_OPTIONS: frozenset[bytes] = frozenset()
 NOT_DONE = frozenset({b"CONNECT", b"TRACE"})
 
 
@@ -45,9 +45,10 @@ class Head:
     """A request's head as it came, checked: every later look finds the same.
 
     ``target`` is in origin form (``/path?query``) or ``*``. ``host`` is the Host field's name in
-    lower case without the port. ``fields`` keep their order and spelling. ``length`` counts the
-    body's bytes, None: it is chunked. ``options`` are Connection's, in lower case; ``websocket``
-    that it asks to switch to that protocol, the only one the door switches to.
+    lower case without the port, ``authority`` the whole of it as it stood. ``fields`` keep their
+    order and spelling. ``length`` counts the body's bytes, None: it is chunked. ``options`` are
+    Connection's, in lower case; ``websocket`` that it asks to switch to that protocol, the only
+    one the door switches to.
     """
 
     method: bytes
@@ -56,8 +57,9 @@ class Head:
     host: str
     fields: Fields = field(default_factory=list)
     length: int | None = 0
-    options: frozenset[bytes] = frozenset()
+    options: frozenset[bytes] = NO_OPTIONS
     websocket: bool = False
+    authority: bytes = b""
 
     def get(self, name: bytes) -> bytes | None:
         """The first field of that name (lower case)."""
@@ -152,7 +154,7 @@ def _checked(method: bytes, version: bytes, parts: _Parts) -> Head:
     authority, host = _host(told)
     _check_expectation(told)
     length = _length(told, version)
-    options = frozenset(_tokens(told.get(b"connection", ())))
+    options = NO_OPTIONS if b"connection" not in told else _options(told[b"connection"])
     return Head(
         method=method,
         target=_origin_form(method, parts.target, authority),
@@ -161,19 +163,24 @@ def _checked(method: bytes, version: bytes, parts: _Parts) -> Head:
         fields=parts.fields,
         length=length,
         options=options,
+        authority=authority,
         websocket=length == 0 and _is_websocket(method, version, told, options),
     )
 
 
 def _watched(fields: Fields) -> dict[bytes, list[bytes]]:
+    """The fields that decide, by name in lower case."""
     told: dict[bytes, list[bytes]] = {}
     for name, value in fields:
         lower = name.lower()
-        if lower in WATCHED:
-            told.setdefault(lower, []).append(value)
-    for name, values in told.items():
-        if len(values) > 1 and name in SINGLE:
-            raise Refused(400, "bad_request", f"{name.decode()} may stand once")
+        if lower not in WATCHED:
+            continue
+        if lower not in told:
+            told[lower] = [value]
+        elif lower in SINGLE:
+            raise Refused(400, "bad_request", f"{lower.decode()} may stand once")
+        else:
+            told[lower].append(value)
     return told
 
 
@@ -187,8 +194,8 @@ def _host(told: dict[bytes, list[bytes]]) -> tuple[bytes, str]:
 
 
 def _check_expectation(told: dict[bytes, list[bytes]]) -> None:
-    [expected] = told.get(b"expect", [b"100-continue"])
-    if expected.lower() != b"100-continue":
+    expected = told.get(b"expect")
+    if expected is not None and expected[0].lower() != b"100-continue":
         raise Refused(417, "expectation_failed", "only 100-continue can be expected")
 
 
@@ -231,5 +238,5 @@ def _is_websocket(
     )
 
 
-def _tokens(values: Iterable[bytes]) -> Iterable[bytes]:
-    return (t for value in values for part in value.split(b",") if (t := part.strip().lower()))
+def _options(values: list[bytes]) -> frozenset[bytes]:
+    return frozenset(part.strip().lower() for part in b",".join(values).split(b",")) - {b""}

@@ -53,4 +53,4 @@ class Tally:
         self.traffic.open_connections += 1
 
     def _stamp(self) -> None:
-        self.traffic.last_activity_boot_us = self._clock.now().boot_us
+        self.traffic.last_activity_boot_us = self._clock.boot_us()
