@@ -18,9 +18,6 @@ class Clock(Protocol):
     def now(self) -> Instant:
         """This moment by both clocks."""
 
-    def boot_us(self) -> int:
-        """This moment by CLOCK_BOOTTIME alone: cheap enough for every request."""
-
     async def sleep(self, seconds: float) -> None:
         """Returns after ``seconds``; cancelled at once with its scope."""
 
@@ -33,11 +30,8 @@ class SystemClock:
 
     def now(self) -> Instant:
         """This moment by both clocks."""
-        return Instant(wall=datetime.now(UTC), boot_us=self.boot_us(), boot_id=self._boot_id)
-
-    def boot_us(self) -> int:
-        """This moment by CLOCK_BOOTTIME alone."""
-        return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
+        boot_us = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
+        return Instant(wall=datetime.now(UTC), boot_us=boot_us, boot_id=self._boot_id)
 
     async def sleep(self, seconds: float) -> None:
         """Returns after ``seconds``; cancelled at once with its scope."""

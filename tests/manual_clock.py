@@ -18,12 +18,9 @@ class ManualClock:
     def now(self) -> Instant:
         return Instant(
             wall=START + self._passed,
-            boot_us=self.boot_us(),
+            boot_us=self._passed // timedelta(microseconds=1),
             boot_id="b",
         )
-
-    def boot_us(self) -> int:
-        return self._passed // timedelta(microseconds=1)
 
     async def sleep(self, seconds: float) -> None:
         self.pass_time(seconds=seconds)

@@ -67,12 +67,10 @@ def read_answer(raw: bytes, method: bytes) -> Answer:
         raise BadAnswer("it does not begin with a status line")
     status = int(line[2])
     lower = raw.lower()
-    options = _value(lower, b"\r\nconnection:")
     framing = _framing(lower, status, method)
-    closes = isinstance(framing, UntilClose) or b"close" in options
-    if line[1] == b"0" and b"keep-alive" not in options:
-        closes = True
-    return Answer(status, framing, closes)
+    options = _value(lower, b"\r\nconnection:")
+    kept = b"keep-alive" in options or (line[1] == b"1" and b"close" not in options)
+    return Answer(status, framing, not kept or isinstance(framing, UntilClose))
 
 
 def _framing(lower: bytes, status: int, method: bytes) -> Framing:

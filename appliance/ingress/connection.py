@@ -65,7 +65,7 @@ class Connection(asyncio.Protocol):
         self._since = 0.0  # when this phase began
         self._limit_s = HEAD_S  # what it may take while READING
         self._host: str | None = None
-        self._tally = Tally(hall.activity, hall.clock)
+        self._tally = Tally(hall)
         self._head: Head | None = None
         self._edition = -1  # of the directory, when these were looked up
         self._place: Place = CONSOLE
@@ -97,7 +97,8 @@ class Connection(asyncio.Protocol):
         """It is gone, whoever ended it."""
         del exc
         self._opening.cancel()
-        self._tally.gone(GONE)
+        begun = GONE if self._answer is None else self._answer.status
+        self._tally.gone(SWITCHING if self._phase is Phase.TUNNEL else begun)
         if self._upstream is not None:
             self._upstream.leave()
             self._upstream = None
@@ -248,8 +249,9 @@ class Connection(asyncio.Protocol):
                     break
             if self._phase is Phase.RELAYING and self._body is not None and self._buffer:
                 self._relay_body(self._body)
-            reads_on = self._phase in (Phase.READING, Phase.ENDING) and not self._client_full
-            self._hold(bool(self._buffer) and not reads_on)
+            if self._buffer or self._held:
+                reads_on = self._phase in (Phase.READING, Phase.ENDING) and not self._client_full
+                self._hold(bool(self._buffer) and not reads_on)
         except Refused as refused:
             self._refuse(refused)
         except BadFraming as error:
@@ -281,7 +283,7 @@ class Connection(asyncio.Protocol):
         if self._edition != self._hall.directory.edition:
             self._look_up(head.host)
         self._head = head
-        self._body = _framing(head) if head.has_body else None
+        self._body = None if head.length == 0 else _framing(head)
         self._answer, self._answered = None, False
         self._tally.begin(self._place)
         upstream, aim = self._upstream, self._aim
@@ -371,7 +373,7 @@ class Connection(asyncio.Protocol):
 
     def _can_ask_again(self, upstream: Upstream, head: Head) -> bool:
         """A kept-alive connection may close as a request is sent on it (RFC 9112, 9.3.1)."""
-        return upstream.used and upstream.silent and not head.has_body and head.method in SAFE
+        return upstream.used and upstream.silent and head.length == 0 and head.method in SAFE
 
     # Ends of requests.
 

@@ -121,6 +121,7 @@ class Door:
     async def _check(self) -> None:
         while True:
             self._hall.now_s = asyncio.get_running_loop().time()
+            self._hall.boot_us = self._hall.clock.now().boot_us
             for guest in tuple(self._hall.guests):
                 guest.check(self._hall.now_s)
             await self._hall.clock.sleep(CHECK_S)

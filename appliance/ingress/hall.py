@@ -43,8 +43,8 @@ class Guest(Protocol):
 class Hall:
     """The parts, and who is in.
 
-    ``https_port`` is the one that the world sees. ``now_s`` is the loop's time as of the last
-    round of deadlines: near enough for them, and free.
+    ``https_port`` is the one that the world sees. ``now_s`` (the loop's time) and ``boot_us``
+    are of the last round of deadlines: near enough for them, and free for every request.
     """
 
     directory: Directory
@@ -60,6 +60,7 @@ class Hall:
     guests: set[Guest] = field(default_factory=set)
     by_ip: Counter[str] = field(default_factory=Counter)
     now_s: float = 0.0
+    boot_us: int = 0
     emptied: anyio.Event = field(default_factory=anyio.Event)
 
     def aim(self, place: Place) -> Target | Trouble:

@@ -17,7 +17,8 @@ Fields = list[tuple[bytes, bytes]]
 
 TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 GRAMMAR = re.compile(
-    TOKEN + rb" [!-~]++ HTTP/1\.[01]\r\n(?:" + TOKEN + rb":[\t -~\x80-\xff]*+\r\n)*+\r\n"
+    rb"(" + TOKEN + rb") ([!-~]++) HTTP/(1\.[01])\r\n"
+    rb"(?:" + TOKEN + rb":[\t -~\x80-\xff]*+\r\n)*+\r\n"
 )
 REQUEST_LINE = re.compile(TOKEN + rb" [!-~]++ HTTP/([0-9])\.[0-9]\r\n")
 BROKEN_LINE = re.compile(rb"(?<!\r)\n|\x00")
@@ -48,7 +49,7 @@ class Head:
     lower case without the port, ``authority`` the whole of it as it stood. ``fields`` keep their
     order and spelling. ``length`` counts the body's bytes, None: it is chunked. ``options`` are
     Connection's, in lower case; ``websocket`` that it asks to switch to that protocol, the only
-    one the door switches to.
+    one the door switches to; ``keeps_alive`` that the client may send more on its connection.
     """
 
     method: bytes
@@ -59,6 +60,7 @@ class Head:
     length: int | None = 0
     options: frozenset[bytes] = NO_OPTIONS
     websocket: bool = False
+    keeps_alive: bool = True
     authority: bytes = b""
 
     def get(self, name: bytes) -> bytes | None:
@@ -69,30 +71,14 @@ class Head:
         """Every field of that name (lower case), in order."""
         return [v for n, v in self.fields if n.lower() == name]
 
-    @property
-    def has_body(self) -> bool:
-        """Whether bytes of a body follow."""
-        return self.length != 0
-
-    @property
-    def keeps_alive(self) -> bool:
-        """Whether the client wants to send more on this connection (RFC 9112, 9.3)."""
-        if self.version == b"1.1":
-            return b"close" not in self.options
-        return b"keep-alive" in self.options and b"close" not in self.options
-
 
 class _Parts:
     """What llhttp finds."""
 
-    __slots__ = ("fields", "target")
+    __slots__ = ("fields",)
 
     def __init__(self) -> None:
-        self.target = b""
         self.fields: Fields = []
-
-    def on_url(self, url: bytes) -> None:
-        self.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.fields.append((name, value))
@@ -121,8 +107,26 @@ def parse_head(raw: bytes) -> Head:
     """
     if len(raw) > MAX_HEAD_BYTES:
         raise Refused(431, "head_too_large", f"a head may have {MAX_HEAD_BYTES} bytes")
-    if GRAMMAR.fullmatch(raw) is None:
+    line = GRAMMAR.fullmatch(raw)
+    if line is None:
         raise _malformed(raw)
+    method, target, version = line.groups()
+    fields = _fields(raw)
+    if method in NOT_DONE:
+        raise Refused(501, "not_implemented", f"the door does not do {method.decode()}")
+    if len(target) > MAX_TARGET_BYTES:
+        raise Refused(414, "target_too_long", f"a target may have {MAX_TARGET_BYTES} bytes")
+    told = _watched(fields)
+    authority, host = _host(told)
+    if not (target.startswith(b"/") and b"#" not in target):
+        target = _origin_form(method, target, authority)
+    head = Head(method, target, version, host, fields, authority=authority)
+    if len(told) > 1 or version != b"1.1":
+        _take_in(head, told)
+    return head
+
+
+def _fields(raw: bytes) -> Fields:
     parts = _Parts()
     parser = httptools.HttpRequestParser(parts)
     try:
@@ -133,7 +137,9 @@ def parse_head(raw: bytes) -> Head:
         raise Refused(501, "not_implemented", "the door does not know this method") from None
     except httptools.HttpParserError as error:
         raise Refused(400, "bad_request", str(error)) from None
-    return _checked(parser.get_method(), parser.get_http_version().encode(), parts)
+    if len(parts.fields) > MAX_FIELDS:
+        raise Refused(431, "head_too_large", f"a head may have {MAX_FIELDS} fields")
+    return parts.fields
 
 
 def _malformed(raw: bytes) -> Refused:
@@ -141,31 +147,6 @@ def _malformed(raw: bytes) -> Refused:
     if line is not None and line[1] != b"1":
         return Refused(505, "version_not_supported", "the door speaks HTTP/1.1 and HTTP/1.0")
     return Refused(400, "bad_request", "this is no HTTP request")
-
-
-def _checked(method: bytes, version: bytes, parts: _Parts) -> Head:
-    if method in NOT_DONE:
-        raise Refused(501, "not_implemented", f"the door does not do {method.decode()}")
-    if len(parts.target) > MAX_TARGET_BYTES:
-        raise Refused(414, "target_too_long", f"a target may have {MAX_TARGET_BYTES} bytes")
-    if len(parts.fields) > MAX_FIELDS:
-        raise Refused(431, "head_too_large", f"a head may have {MAX_FIELDS} fields")
-    told = _watched(parts.fields)
-    authority, host = _host(told)
-    _check_expectation(told)
-    length = _length(told, version)
-    options = NO_OPTIONS if b"connection" not in told else _options(told[b"connection"])
-    return Head(
-        method=method,
-        target=_origin_form(method, parts.target, authority),
-        version=version,
-        host=host,
-        fields=parts.fields,
-        length=length,
-        options=options,
-        authority=authority,
-        websocket=length == 0 and _is_websocket(method, version, told, options),
-    )
 
 
 def _watched(fields: Fields) -> dict[bytes, list[bytes]]:
@@ -193,10 +174,23 @@ def _host(told: dict[bytes, list[bytes]]) -> tuple[bytes, str]:
     return authority, match[1].decode().lower()
 
 
-def _check_expectation(told: dict[bytes, list[bytes]]) -> None:
+def _take_in(head: Head, told: dict[bytes, list[bytes]]) -> None:
+    """What more than a host is told of the request and its connection."""
     expected = told.get(b"expect")
     if expected is not None and expected[0].lower() != b"100-continue":
         raise Refused(417, "expectation_failed", "only 100-continue can be expected")
+    head.length = _length(told, head.version)
+    if b"connection" in told:
+        head.options = _options(told[b"connection"])
+    latest = head.version == b"1.1"  # RFC 9112, 9.3
+    head.keeps_alive = b"close" not in head.options and (latest or b"keep-alive" in head.options)
+    upgrade = told.get(b"upgrade")
+    head.websocket = (
+        upgrade is not None
+        and upgrade[0].lower() == b"websocket"
+        and b"upgrade" in head.options
+        and (head.method, head.version, head.length) == (b"GET", b"1.1", 0)
+    )
 
 
 def _length(told: dict[bytes, list[bytes]], version: bytes) -> int | None:
@@ -212,8 +206,6 @@ def _length(told: dict[bytes, list[bytes]], version: bytes) -> int | None:
 
 
 def _origin_form(method: bytes, target: bytes, authority: bytes) -> bytes:
-    if target.startswith(b"/") and b"#" not in target:
-        return target
     if target == b"*" and method == b"OPTIONS":
         return target
     match = ABSOLUTE.fullmatch(target)
@@ -223,19 +215,6 @@ def _origin_form(method: bytes, target: bytes, authority: bytes) -> bytes:
         raise Refused(400, "bad_request", "the target names another host than Host does")
     path = match[2]
     return path if path.startswith(b"/") else b"/" + path
-
-
-def _is_websocket(
-    method: bytes, version: bytes, told: dict[bytes, list[bytes]], options: frozenset[bytes]
-) -> bool:
-    asked = told.get(b"upgrade")
-    return (
-        asked is not None
-        and asked[0].lower() == b"websocket"
-        and b"upgrade" in options
-        and method == b"GET"
-        and version == b"1.1"
-    )
 
 
 def _options(values: list[bytes]) -> frozenset[bytes]:
