@@ -42,12 +42,8 @@ from appliance.host.firewall import Firewall
 from appliance.host.instance import held, prepare_data_dir
 from appliance.host.names import console_host
 from appliance.host.node import read_specs
-from appliance.ingress.assembly import Doorway
-from appliance.ingress.assembly import assemble as assemble_door
-from appliance.ingress.door import Caps, Door
-from appliance.ingress.outfit import Materials as OutfitMaterials
-from appliance.ingress.outfit import Outfit, fit_out
-from appliance.ingress.seams import NoWaker
+from appliance.ingress.assembly import front_door
+from appliance.ingress.outfit import Outfit, Site
 from appliance.runtime.credentials import Credentials
 from appliance.runtime.home import PodmanHome
 from appliance.runtime.imports import import_image
@@ -215,8 +211,8 @@ async def _open(
     owner = await accounts.machine_owner()
     stopping = anyio.Event()
     front, secret = _front(settings, sockets), load_key(settings.secret_key)
-    outfit = fit_out(OutfitMaterials(settings, clock, plant.engine, accounts, front, secret))
-    services = _services(settings, db, clock, plant, accounts, owner.user_id, outfit, stopping)
+    door = front_door(Site(settings, clock, plant.engine, accounts, front, secret, *sockets, tasks))
+    services = _services(settings, db, clock, plant, accounts, owner.user_id, door.outfit, stopping)
     public = api.create_app(services, ROUTES, api.bearer(accounts))
     control = api.create_app(services, CONTROL_ROUTES, api.owner_or_bearer(accounts, owner))
     servers = (
@@ -230,8 +226,6 @@ async def _open(
         tasks.start_soon(_watch_signals, stopping)
         for server, sock in servers:
             serving.start_soon(_serve_on, server, sock)
-        door = _door(settings, clock, plant.engine, outfit, sockets, tasks)
-        tasks.start_soon(outfit.run)
         serving.start_soon(door.run, stopping, GRACE_S)
         log.info("ready address=%s data=%s", _http_url(sockets[0][0]), settings.data_dir)
         await stopping.wait()
@@ -239,35 +233,6 @@ async def _open(
             server.should_exit = True
     settings.control_socket.unlink(missing_ok=True)
     settings.api_socket.unlink(missing_ok=True)
-
-
-def _door(
-    settings: Settings,
-    clock: Clock,
-    engine: Engine,
-    outfit: Outfit,
-    sockets: Sockets,
-    tasks: TaskGroup,
-) -> Door:
-    plain, tls = sockets
-    return assemble_door(
-        Doorway(
-            domain=settings.domain,
-            https_port=_port(tls[0]),
-            api_socket=settings.api_socket,
-            addresses=engine.addresses,
-            activity=engine.activity,
-            clock=clock,
-            gate=outfit.gate,
-            pages=outfit.pages,
-            waker=NoWaker(),
-            certificates=outfit.certificates,
-            caps=Caps(settings.max_connections, settings.max_connections_per_address),
-            plain=plain,
-            tls=tls,
-            tasks=tasks,
-        )
-    )
 
 
 async def _serve_on(server: listeners.Server, sock: socket.socket) -> None:

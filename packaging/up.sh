@@ -133,10 +133,19 @@ ensure_welcome() {
     [ "$status" = running ] || { "$VENV/bin/appliance" show "$id" >&2; die "welcome is $status"; }
     say "welcome: $id is running"
   fi
-  url=$("$VENV/bin/appliance" ps --json | grep -o 'http://127[^"]*' | head -n 1)
+  url=$("$VENV/bin/appliance" ps --json | grep -o 'https://[^"]*' | head -n 1)
   [ -n "$url" ] || die "welcome has no endpoint; see: appliance ps"
-  curl -fsS -m 5 "$url/" >/dev/null || die "$url does not answer"
+  visit "$url/" || die "$url does not answer"
   say "endpoint: $url answers"
+}
+
+# As a browser on this machine that trusts the appliance's authority, or the owner's certificate.
+visit() {
+  local host=${1#https://}
+  host=${host%%/*}
+  case $host in *:*) ;; *) host=$host:443 ;; esac
+  curl -fsS -m 5 --resolve "$host:127.0.0.1" --cacert "$DATA_DIR/tls/ca.crt" "$1" >/dev/null 2>&1 ||
+    curl -fsS -m 5 --resolve "$host:127.0.0.1" "$1" >/dev/null
 }
 
 api() {

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -105,6 +106,23 @@ class Box:
     def client(self, token: str) -> httpx.Client:
         headers = {"Authorization": f"Bearer {token}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=20)
+
+    def visit(self, url: str) -> httpx.Response:
+        """GETs a deployment's address as a browser on this machine would, over the local CA."""
+        asked = httpx.URL(url)
+        trust = ssl.create_default_context(cafile=self.data / "tls" / "ca.crt")
+        with httpx.Client(verify=trust, timeout=10) as http:
+            return http.get(
+                asked.copy_with(host="127.0.0.1"),
+                headers={"Host": asked.netloc.decode()},
+                extensions={"sni_hostname": asked.host},
+            )
+
+    def loopback_port(self, deployment_id: str) -> int:
+        """Where its container's port is published."""
+        name = f"name={deployment_id.replace('_', '-')}"
+        ports = self.podman("ps", "--filter", name, "--format", "{{.Ports}}")
+        return int(ports.partition("->")[0].rpartition(":")[2])
 
     def token(self) -> str:
         made = self.cli("token", "create", f"t{time.monotonic_ns()}")

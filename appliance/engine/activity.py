@@ -13,8 +13,8 @@ class Traffic:
 
     ``bytes_in`` came from clients and ``bytes_out`` went to them, heads included. ``answers`` are
     counted by status class: ``answers[2]`` are the 2xx. ``last_activity_boot_us`` is the last
-    moment a request began or ended, None before the first; while ``open_requests`` is not 0 the
-    deployment is in use whatever that moment says.
+    moment a request began or ended, to the second, None before the first; while
+    ``open_requests`` is not 0 the deployment is in use whatever that moment says.
     """
 
     open_connections: int = 0

@@ -78,9 +78,13 @@ def address_of(d: Deployment) -> Address:
 
 
 class Addresses:
-    """The live table. Listeners are told of every change, at once and on the loop."""
+    """The live table. Listeners are told of every change, at once and on the loop.
+
+    ``edition`` is another number after every change: what was found stays true until then.
+    """
 
     def __init__(self) -> None:
+        self.edition = 0
         self._by_id: dict[str, Address] = {}
         self._by_label: dict[str, Address] = {}
         self._versions: dict[str, int] = {}
@@ -119,6 +123,7 @@ class Addresses:
             self._forget(after)
         else:
             self._keep(after)
+        self.edition += 1
         for listener in self._listeners:
             listener(after)
 

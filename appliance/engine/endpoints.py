@@ -5,9 +5,7 @@ from dataclasses import dataclass
 
 from appliance.domain.deployment import Deployment
 from appliance.engine.addresses import Address, address_of
-from appliance.engine.views import Endpoint
-
-HTTPS_PORT = 443
+from appliance.engine.views import Endpoint, web_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +17,9 @@ class Front:
     https_port: int = 8443
 
     @property
-    def port_suffix(self) -> str:
-        """What follows a host name in a URL; the usual port is not written down."""
-        return "" if self.https_port == HTTPS_PORT else f":{self.https_port}"
-
-    @property
     def console(self) -> str:
         """Where the console is."""
-        return f"https://{self.host}{self.port_suffix}/"
+        return web_url(self.host, self.https_port)
 
 
 def endpoints(d: Deployment, front: Front, raw_ports: Mapping[int, int]) -> tuple[Endpoint, ...]:
@@ -36,7 +29,7 @@ def endpoints(d: Deployment, front: Front, raw_ports: Mapping[int, int]) -> tupl
     """
     address = address_of(d)
     web = [
-        Endpoint("https", f"https://{label}.{front.domain}{front.port_suffix}", internal)
+        Endpoint("https", web_url(f"{label}.{front.domain}", front.https_port), internal)
         for internal, label in zip(address.http, _labels(address), strict=True)
     ]
     raw = [

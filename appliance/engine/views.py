@@ -18,6 +18,14 @@ class Endpoint:
     internal_port: int
 
 
+HTTPS_PORT = 443
+
+
+def web_url(host: str, port: int) -> str:
+    """An HTTPS URL; the usual port is not written down."""
+    return f"https://{host}" if port == HTTPS_PORT else f"https://{host}:{port}"
+
+
 @dataclass(frozen=True, slots=True)
 class DeploymentView:
     """A deployment as a caller sees it. ``actions`` are the verbs that are legal now."""

@@ -17,13 +17,14 @@ HEAD_END = re.compile(rb"\r?\n\r?\n")
 SWITCHING = 101
 NO_CONTENT, NOT_MODIFIED = 204, 304
 FINAL = 200
+EMPTY_LINE = 4
 
 
 class BadAnswer(ValueError):
     """The upstream does not speak HTTP/1."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """What has to be known of an answer. ``closes``: the connection ends with it."""
 
@@ -37,28 +38,22 @@ class Answer:
         return self.status < FINAL and self.status != SWITCHING
 
 
-def head_end(data: bytes) -> int:
-    """Where the head ends, -1 while it has not.
+def take_head(data: bytes) -> tuple[bytes, int] | None:
+    """The head ``data`` begins with, its lines put right, and where it ended; None: not yet.
 
     Raises:
         BadAnswer: it is longer than any head.
     """
-    stop = data.find(b"\r\n\r\n")
-    if stop >= 0:
-        return stop + 4
+    stop = data.find(b"\r\n\r\n") + 4
+    if stop >= EMPTY_LINE and data.count(b"\n", 0, stop) == data.count(b"\r\n", 0, stop):
+        return data[:stop], stop
     match = HEAD_END.search(data)
     if match is not None:
-        return match.end()
+        lines = data[: match.end()].split(b"\n")
+        return b"\r\n".join(line.rstrip(b"\r") for line in lines), match.end()
     if len(data) > MAX_HEAD_BYTES:
         raise BadAnswer("its head does not end")
-    return -1
-
-
-def tidy(raw: bytes) -> bytes:
-    """A head whose lines end in CRLF."""
-    if raw.count(b"\n") == raw.count(b"\r\n"):
-        return raw
-    return b"\r\n".join(line.rstrip(b"\r") for line in raw.split(b"\n"))
+    return None
 
 
 def read_answer(raw: bytes, method: bytes) -> Answer:
@@ -72,22 +67,20 @@ def read_answer(raw: bytes, method: bytes) -> Answer:
         raise BadAnswer("it does not begin with a status line")
     status = int(line[2])
     lower = raw.lower()
-    options = _value(lower, b"connection")
     framing = _framing(lower, status, method)
-    closes = isinstance(framing, UntilClose) or b"close" in options
-    if line[1] == b"0" and b"keep-alive" not in options:
-        closes = True
-    return Answer(status, framing, closes)
+    options = _value(lower, b"\r\nconnection:")
+    kept = b"keep-alive" in options or (line[1] == b"1" and b"close" not in options)
+    return Answer(status, framing, not kept or isinstance(framing, UntilClose))
 
 
 def _framing(lower: bytes, status: int, method: bytes) -> Framing:
     """RFC 9112, 6.3."""
     if status < FINAL or status in (NO_CONTENT, NOT_MODIFIED) or method == b"HEAD":
         return Counted(0)
-    coding = _value(lower, b"transfer-encoding")
+    coding = _value(lower, b"\r\ntransfer-encoding:")
     if coding:
         return Chunked() if coding.endswith(b"chunked") else UntilClose()
-    length = _value(lower, b"content-length")
+    length = _value(lower, b"\r\ncontent-length:")
     if not length:
         return UntilClose()
     if LENGTH.fullmatch(length) is None:
@@ -95,10 +88,10 @@ def _framing(lower: bytes, status: int, method: bytes) -> Framing:
     return Counted(int(length))
 
 
-def _value(lower: bytes, name: bytes) -> bytes:
-    """The first field of that name in a head in lower case; empty: there is none."""
-    start = lower.find(b"\r\n%b:" % name)
+def _value(lower: bytes, mark: bytes) -> bytes:
+    """What follows ``mark`` on its line of a head in lower case; empty: nothing does."""
+    start = lower.find(mark)
     if start < 0:
         return b""
-    start += len(name) + 3
+    start += len(mark)
     return lower[start : lower.find(b"\r\n", start)].strip()

@@ -17,10 +17,11 @@ from appliance.domain.deployment import Access, Status
 from appliance.domain.ids import new_id
 from appliance.engine.addresses import Address
 from appliance.ingress.answer import SWITCHING, Answer
-from appliance.ingress.directory import Console, Deployed, Place, Unknown
+from appliance.ingress.directory import CONSOLE, Console, Deployed, Place, Unknown
 from appliance.ingress.framing import BadFraming, Chunked, Counted, Framing
 from appliance.ingress.hall import Hall
 from appliance.ingress.head import Head, Refused, check_beginning, parse_head
+from appliance.ingress.opening import Way, find_way
 from appliance.ingress.rewrite import Sender, upstream_head
 from appliance.ingress.seams import Reply, Trouble
 from appliance.ingress.tally import Tally
@@ -31,6 +32,7 @@ HEAD_S = 10.0
 IDLE_S = 60.0
 ENDING_S = 2.0
 RETRY_S = 2
+NOWHERE = Target()
 GONE = 499  # nginx's number for a client that did not wait
 SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 OVER = frozenset({Status.STOPPED, Status.FAILED, Status.PENDING, Status.PULLING})
@@ -63,9 +65,12 @@ class Connection(asyncio.Protocol):
         self._since = 0.0  # when this phase began
         self._limit_s = HEAD_S  # what it may take while READING
         self._host: str | None = None
-        self._tally = Tally(hall.activity, hall.clock)
+        self._tally = Tally(hall)
         self._head: Head | None = None
-        self._place: Place | None = None
+        self._edition = -1  # of the directory, when these were looked up
+        self._place: Place = CONSOLE
+        self._aim: Target | Trouble = NOWHERE
+        self._straight = False  # nobody has to be asked first
         self._body: Framing | None = None
         self._answer: Answer | None = None
         self._answered = False
@@ -85,14 +90,15 @@ class Connection(asyncio.Protocol):
         """The socket is ours."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=BUFFER_BYTES)
-        self._since = _now_s()
+        self._since = self._hall.now_s
         self._hall.entered(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone, whoever ended it."""
         del exc
         self._opening.cancel()
-        self._tally.gone(GONE)
+        begun = GONE if self._answer is None else self._answer.status
+        self._tally.gone(SWITCHING if self._phase is Phase.TUNNEL else begun)
         if self._upstream is not None:
             self._upstream.leave()
             self._upstream = None
@@ -190,7 +196,8 @@ class Connection(asyncio.Protocol):
             self._end()
         elif self._body is None:
             self._next()
-            self._go_on()
+            if self._buffer:
+                self._go_on()
         elif not reusable:
             self._end()
 
@@ -208,14 +215,14 @@ class Connection(asyncio.Protocol):
         if self._phase is Phase.TUNNEL:
             self._tally.end(SWITCHING)
             self._transport.close()
-        elif self._phase is not Phase.RELAYING or self._head is None or self._place is None:
+        elif self._phase is not Phase.RELAYING or self._head is None:
             return
         elif self._answered:
             self._end()
         elif self._answer is not None:
             self._cut_short()
         elif upstream is not None and self._can_ask_again(upstream, self._head):
-            self._open(self._head, self._place)
+            self._open(self._head)
         else:
             self._tell(502, code, message, retry_after_s=RETRY_S)
             self._go_on()
@@ -242,8 +249,9 @@ class Connection(asyncio.Protocol):
                     break
             if self._phase is Phase.RELAYING and self._body is not None and self._buffer:
                 self._relay_body(self._body)
-            reads_on = self._phase in (Phase.READING, Phase.ENDING) and not self._client_full
-            self._hold(bool(self._buffer) and not reads_on)
+            if self._buffer or self._held:
+                reads_on = self._phase in (Phase.READING, Phase.ENDING) and not self._client_full
+                self._hold(bool(self._buffer) and not reads_on)
         except Refused as refused:
             self._refuse(refused)
         except BadFraming as error:
@@ -260,7 +268,7 @@ class Connection(asyncio.Protocol):
         stop = self._buffer.find(b"\r\n\r\n")
         if stop < 0:
             if self._limit_s != HEAD_S:  # these are the first bytes after a rest
-                self._since, self._limit_s = _now_s(), HEAD_S
+                self._since, self._limit_s = self._hall.now_s, HEAD_S
             check_beginning(self._buffer)
             return False
         head = parse_head(self._buffer[: stop + 4])
@@ -270,82 +278,78 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, head: Head) -> None:
         """One request: where to, and how."""
-        if self._host is None:
-            self._host = self._checked_name(head.host)
         if head.host != self._host:
-            raise Refused(421, "misdirected", f"this connection is for {self._host}")
+            self._settle(head.host)
+        if self._edition != self._hall.directory.edition:
+            self._look_up(head.host)
         self._head = head
-        self._body = _framing(head)
+        self._body = None if head.length == 0 else _framing(head)
         self._answer, self._answered = None, False
-        self._place = place = self._hall.directory.find(head.host, self._own_ip)
-        self._tally.begin(place)
-        if self._redirects and not isinstance(place, Unknown):
-            self._reply(self._hall.redirect(head))
-            return
-        aim = self._hall.aim(place)
-        upstream = self._upstream
-        if upstream is not None and upstream.alive and aim == upstream.target and _is_open(place):
+        self._tally.begin(self._place)
+        upstream, aim = self._upstream, self._aim
+        if upstream is None or not upstream.alive or not self._straight:
+            self._begin_slowly(head, aim)
+        elif aim is upstream.target or aim == upstream.target:
             self._ask(head, upstream)
-        elif isinstance(aim, Trouble) and not isinstance(place, Deployed):
+        else:
+            self._open(head)
+
+    def _settle(self, host: str) -> None:
+        """The first request names the host of all.
+
+        Raises:
+            Refused: a later one names another, or TLS has named another.
+        """
+        asked = self._hall.asked_name(self._transport)
+        if self._host is not None or asked not in (None, host):
+            raise Refused(421, "misdirected", f"this connection is for {self._host or asked}")
+        self._host = host
+
+    def _look_up(self, host: str) -> None:
+        self._edition = self._hall.directory.edition
+        self._place = place = self._hall.directory.find(host, self._own_ip)
+        self._aim = self._hall.aim(place)
+        self._straight = not self._redirects and _is_open(place)
+
+    def _begin_slowly(self, head: Head, aim: Target | Trouble) -> None:
+        if self._redirects and not isinstance(self._place, Unknown):
+            self._reply(self._hall.redirect(head))
+        elif isinstance(aim, Trouble) and not isinstance(self._place, Deployed):
             self._reply(self._hall.pages.tell(aim, head))
         else:
-            self._open(head, place)
+            self._open(head)
 
-    def _checked_name(self, host: str) -> str:
-        asked = self._hall.asked_name(self._transport)
-        if asked is not None and asked != host:
-            raise Refused(421, "misdirected", f"the TLS connection is for {asked}")
-        return host
-
-    def _open(self, head: Head, place: Place) -> None:
+    def _open(self, head: Head) -> None:
         self._phase = Phase.OPENING
         self._opening = anyio.CancelScope()
-        self._hall.tasks.start_soon(self._opened, head, place, self._opening)
+        self._hall.tasks.start_soon(self._opened, head, self._place, self._opening)
 
     async def _opened(self, head: Head, place: Place, scope: anyio.CancelScope) -> None:
         """The bulkhead: a defect met with one request must not stop the door."""
         try:
             with scope:
-                await self._admit(head, place)
+                way = await find_way(self._hall, head, place, self._sender, self._own_ip)
+                if isinstance(way, Reply):
+                    self._reply(way)
+                else:
+                    await self._go(way)
                 self._go_on()
         except Exception:
             log.exception("request failed errorId=%s", new_id("err"))
             self.abort()
 
-    async def _admit(self, head: Head, place: Place) -> None:
-        """Past the gate, until it runs, to an upstream connection of its own."""
-        hall = self._hall
-        if isinstance(place, Deployed):
-            if place.address.access is Access.PRIVATE:
-                verdict = await hall.gate.admit(
-                    head, place.address, self._sender.address, secure=self._sender.secure
-                )
-                if isinstance(verdict, Reply):
-                    self._reply(verdict)
-                    return
-                head = verdict.head
-            if not place.address.http:
-                await hall.waker.wake(place.address)
-                place = hall.directory.find(head.host, self._own_ip)
-        aim = hall.aim(place)
-        if isinstance(aim, Trouble):
-            self._reply(hall.pages.tell(aim, head))
-            return
-        upstream = await self._connected(aim)
+    async def _go(self, way: Way) -> None:
+        """To the upstream that is there already, or a new one."""
+        upstream = self._upstream
+        if upstream is None or not upstream.alive or upstream.target != way.target:
+            if upstream is not None:
+                upstream.leave()
+            upstream = self._upstream = await connect(self, way.target)
         if upstream is None:
             message = "it runs, but does not take connections"
             self._tell(502, "unreachable", message, retry_after_s=RETRY_S)
-            return
-        self._ask(head, upstream)
-
-    async def _connected(self, target: Target) -> Upstream | None:
-        upstream = self._upstream
-        if upstream is not None and upstream.alive and upstream.target == target:
-            return upstream
-        if upstream is not None:
-            upstream.leave()
-        self._upstream = await connect(self, target)
-        return self._upstream
+        else:
+            self._ask(way.head, upstream)
 
     def _ask(self, head: Head, upstream: Upstream) -> None:
         self._phase = Phase.RELAYING
@@ -369,21 +373,21 @@ class Connection(asyncio.Protocol):
 
     def _can_ask_again(self, upstream: Upstream, head: Head) -> bool:
         """A kept-alive connection may close as a request is sent on it (RFC 9112, 9.3.1)."""
-        return upstream.used and upstream.silent and not head.has_body and head.method in SAFE
+        return upstream.used and upstream.silent and head.length == 0 and head.method in SAFE
 
     # Ends of requests.
 
     def _next(self) -> None:
         self._phase = Phase.READING
-        self._head = self._place = None
-        self._since, self._limit_s = _now_s(), IDLE_S
+        self._head = None
+        self._since, self._limit_s = self._hall.now_s, IDLE_S
         if self._leaving and not self._buffer:
             self._transport.close()
 
     def _end(self) -> None:
         """No further request: the answer leaves, what still comes is thrown away."""
         self._phase = Phase.ENDING
-        self._since = _now_s()
+        self._since = self._hall.now_s
         if self._upstream is not None:
             self._upstream.leave()
             self._upstream = None
@@ -407,7 +411,7 @@ class Connection(asyncio.Protocol):
         """The rest of an answer won't come; only a broken connection can say so."""
         self._tally.end(502)
         self._phase = Phase.ENDING
-        self._since = _now_s()
+        self._since = self._hall.now_s
         self._transport.close()
 
     def _break_off(self, refused: Refused) -> None:
@@ -466,14 +470,8 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
 
-def _now_s() -> float:
-    return asyncio.get_running_loop().time()
-
-
-def _framing(head: Head) -> Framing | None:
-    if head.length is None:
-        return Chunked()
-    return Counted(head.length) if head.length else None
+def _framing(head: Head) -> Framing:
+    return Chunked() if head.length is None else Counted(head.length)
 
 
 def _is_open(place: Place) -> bool:

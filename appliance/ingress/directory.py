@@ -1,6 +1,5 @@
 """What a host name leads to."""
 
-import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
@@ -46,8 +45,13 @@ class Directory:
 
     def __init__(self, domain: str, console_names: Iterable[str], addresses: Addresses) -> None:
         self._below = f".{domain}"
-        self._console = frozenset(name.lower() for name in (domain, "localhost", *console_names))
+        self._console = frozenset(console_names)
         self._addresses = addresses
+
+    @property
+    def edition(self) -> int:
+        """Another number whenever names may lead elsewhere than before."""
+        return self._addresses.edition
 
     def find(self, host: str, own_ip: str) -> Place:
         """What ``host`` (lower case, no port) leads to; ``own_ip`` is where the client came in."""
@@ -66,13 +70,6 @@ class Directory:
         if address is None or stem != address.label or not _is_port(port):
             return None
         return Deployed(address, int(port) if int(port) in address.http else None)
-
-
-def machine_names() -> frozenset[str]:
-    """What this machine is called in its own network."""
-    name = socket.gethostname().lower().rstrip(".")
-    short = name.partition(".")[0]
-    return frozenset({name, short, f"{short}.local"}) - {""}
 
 
 def plain_ip(text: str) -> str:

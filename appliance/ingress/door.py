@@ -120,10 +120,11 @@ class Door:
 
     async def _check(self) -> None:
         while True:
-            await self._hall.clock.sleep(CHECK_S)
-            now_s = asyncio.get_running_loop().time()
+            self._hall.now_s = asyncio.get_running_loop().time()
+            self._hall.boot_us = self._hall.clock.now().boot_us
             for guest in tuple(self._hall.guests):
-                guest.check(now_s)
+                guest.check(self._hall.now_s)
+            await self._hall.clock.sleep(CHECK_S)
 
     async def _see_off(self, grace_s: float) -> None:
         guests = self._hall.guests

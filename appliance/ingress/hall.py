@@ -13,6 +13,7 @@ from appliance.clock import Clock
 from appliance.domain.deployment import Status
 from appliance.engine.activity import Activity
 from appliance.engine.addresses import Address
+from appliance.engine.views import web_url
 from appliance.ingress.directory import Console, Deployed, Directory, Place, Unknown
 from appliance.ingress.head import Head
 from appliance.ingress.seams import Certificates, Gate, Pages, Reply, Trouble, Waker
@@ -20,7 +21,6 @@ from appliance.ingress.upstream import Target
 
 NOT_RUNNING_RETRY_S = 2
 ON_THE_WAY = frozenset({Status.PENDING, Status.PULLING, Status.STARTING})
-HTTPS_PORT = 443
 
 
 class Guest(Protocol):
@@ -41,7 +41,11 @@ class Guest(Protocol):
 
 @dataclass(slots=True)
 class Hall:
-    """The parts, and who is in. ``https_port`` is the one that the world sees."""
+    """The parts, and who is in.
+
+    ``https_port`` is the one that the world sees. ``now_s`` (the loop's time) and ``boot_us``
+    are of the last round of deadlines: near enough for them, and free for every request.
+    """
 
     directory: Directory
     activity: Activity
@@ -55,6 +59,8 @@ class Hall:
     tasks: TaskGroup
     guests: set[Guest] = field(default_factory=set)
     by_ip: Counter[str] = field(default_factory=Counter)
+    now_s: float = 0.0
+    boot_us: int = 0
     emptied: anyio.Event = field(default_factory=anyio.Event)
 
     def aim(self, place: Place) -> Target | Trouble:
@@ -71,8 +77,7 @@ class Hall:
 
     def redirect(self, head: Head) -> Reply:
         """Plain HTTP from elsewhere goes no further: the same over HTTPS (RFC 9110, 15.4.9)."""
-        port = "" if self.https_port == HTTPS_PORT else f":{self.https_port}"
-        location = f"https://{head.host}{port}".encode() + head.target
+        location = web_url(head.host, self.https_port).encode() + head.target
         return Reply(308, ((b"Location", location),))
 
     def asked_name(self, transport: asyncio.Transport) -> str | None:

@@ -5,7 +5,6 @@ read the same by whatever server stands behind the door.
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import httptools
@@ -18,7 +17,8 @@ Fields = list[tuple[bytes, bytes]]
 
 TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 GRAMMAR = re.compile(
-    TOKEN + rb" [!-~]++ HTTP/1\.[01]\r\n(?:" + TOKEN + rb":[\t -~\x80-\xff]*+\r\n)*+\r\n"
+    rb"(" + TOKEN + rb") ([!-~]++) HTTP/(1\.[01])\r\n"
+    rb"(?:" + TOKEN + rb":[\t -~\x80-\xff]*+\r\n)*+\r\n"
 )
 REQUEST_LINE = re.compile(TOKEN + rb" [!-~]++ HTTP/([0-9])\.[0-9]\r\n")
 BROKEN_LINE = re.compile(rb"(?<!\r)\n|\x00")
@@ -28,6 +28,7 @@ HOST = re.compile(
 ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)(/?[^#]*)")
 SINGLE = frozenset({b"host", b"content-length", b"transfer-encoding", b"upgrade", b"expect"})
 WATCHED = SINGLE | {b"connection"}
+NO_OPTIONS: frozenset[bytes] = frozenset()
 NOT_DONE = frozenset({b"CONNECT", b"TRACE"})
 
 
@@ -45,9 +46,10 @@ class Head:
     """A request's head as it came, checked: every later look finds the same.
 
     ``target`` is in origin form (``/path?query``) or ``*``. ``host`` is the Host field's name in
-    lower case without the port. ``fields`` keep their order and spelling. ``length`` counts the
-    body's bytes, None: it is chunked. ``options`` are Connection's, in lower case; ``websocket``
-    that it asks to switch to that protocol, the only one the door switches to.
+    lower case without the port, ``authority`` the whole of it as it stood. ``fields`` keep their
+    order and spelling. ``length`` counts the body's bytes, None: it is chunked. ``options`` are
+    Connection's, in lower case; ``websocket`` that it asks to switch to that protocol, the only
+    one the door switches to; ``keeps_alive`` that the client may send more on its connection.
     """
 
     method: bytes
@@ -56,8 +58,10 @@ class Head:
     host: str
     fields: Fields = field(default_factory=list)
     length: int | None = 0
-    options: frozenset[bytes] = frozenset()
+    options: frozenset[bytes] = NO_OPTIONS
     websocket: bool = False
+    keeps_alive: bool = True
+    authority: bytes = b""
 
     def get(self, name: bytes) -> bytes | None:
         """The first field of that name (lower case)."""
@@ -67,30 +71,14 @@ class Head:
         """Every field of that name (lower case), in order."""
         return [v for n, v in self.fields if n.lower() == name]
 
-    @property
-    def has_body(self) -> bool:
-        """Whether bytes of a body follow."""
-        return self.length != 0
-
-    @property
-    def keeps_alive(self) -> bool:
-        """Whether the client wants to send more on this connection (RFC 9112, 9.3)."""
-        if self.version == b"1.1":
-            return b"close" not in self.options
-        return b"keep-alive" in self.options and b"close" not in self.options
-
 
 class _Parts:
     """What llhttp finds."""
 
-    __slots__ = ("fields", "target")
+    __slots__ = ("fields",)
 
     def __init__(self) -> None:
-        self.target = b""
         self.fields: Fields = []
-
-    def on_url(self, url: bytes) -> None:
-        self.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.fields.append((name, value))
@@ -119,8 +107,26 @@ def parse_head(raw: bytes) -> Head:
     """
     if len(raw) > MAX_HEAD_BYTES:
         raise Refused(431, "head_too_large", f"a head may have {MAX_HEAD_BYTES} bytes")
-    if GRAMMAR.fullmatch(raw) is None:
+    line = GRAMMAR.fullmatch(raw)
+    if line is None:
         raise _malformed(raw)
+    method, target, version = line.groups()
+    fields = _fields(raw)
+    if method in NOT_DONE:
+        raise Refused(501, "not_implemented", f"the door does not do {method.decode()}")
+    if len(target) > MAX_TARGET_BYTES:
+        raise Refused(414, "target_too_long", f"a target may have {MAX_TARGET_BYTES} bytes")
+    told = _watched(fields)
+    authority, host = _host(told)
+    if not (target.startswith(b"/") and b"#" not in target):
+        target = _origin_form(method, target, authority)
+    head = Head(method, target, version, host, fields, authority=authority)
+    if len(told) > 1 or version != b"1.1":
+        _take_in(head, told)
+    return head
+
+
+def _fields(raw: bytes) -> Fields:
     parts = _Parts()
     parser = httptools.HttpRequestParser(parts)
     try:
@@ -131,7 +137,9 @@ def parse_head(raw: bytes) -> Head:
         raise Refused(501, "not_implemented", "the door does not know this method") from None
     except httptools.HttpParserError as error:
         raise Refused(400, "bad_request", str(error)) from None
-    return _checked(parser.get_method(), parser.get_http_version().encode(), parts)
+    if len(parts.fields) > MAX_FIELDS:
+        raise Refused(431, "head_too_large", f"a head may have {MAX_FIELDS} fields")
+    return parts.fields
 
 
 def _malformed(raw: bytes) -> Refused:
@@ -141,39 +149,19 @@ def _malformed(raw: bytes) -> Refused:
     return Refused(400, "bad_request", "this is no HTTP request")
 
 
-def _checked(method: bytes, version: bytes, parts: _Parts) -> Head:
-    if method in NOT_DONE:
-        raise Refused(501, "not_implemented", f"the door does not do {method.decode()}")
-    if len(parts.target) > MAX_TARGET_BYTES:
-        raise Refused(414, "target_too_long", f"a target may have {MAX_TARGET_BYTES} bytes")
-    if len(parts.fields) > MAX_FIELDS:
-        raise Refused(431, "head_too_large", f"a head may have {MAX_FIELDS} fields")
-    told = _watched(parts.fields)
-    authority, host = _host(told)
-    _check_expectation(told)
-    length = _length(told, version)
-    options = frozenset(_tokens(told.get(b"connection", ())))
-    return Head(
-        method=method,
-        target=_origin_form(method, parts.target, authority),
-        version=version,
-        host=host,
-        fields=parts.fields,
-        length=length,
-        options=options,
-        websocket=length == 0 and _is_websocket(method, version, told, options),
-    )
-
-
 def _watched(fields: Fields) -> dict[bytes, list[bytes]]:
+    """The fields that decide, by name in lower case."""
     told: dict[bytes, list[bytes]] = {}
     for name, value in fields:
         lower = name.lower()
-        if lower in WATCHED:
-            told.setdefault(lower, []).append(value)
-    for name, values in told.items():
-        if len(values) > 1 and name in SINGLE:
-            raise Refused(400, "bad_request", f"{name.decode()} may stand once")
+        if lower not in WATCHED:
+            continue
+        if lower not in told:
+            told[lower] = [value]
+        elif lower in SINGLE:
+            raise Refused(400, "bad_request", f"{lower.decode()} may stand once")
+        else:
+            told[lower].append(value)
     return told
 
 
@@ -186,10 +174,23 @@ def _host(told: dict[bytes, list[bytes]]) -> tuple[bytes, str]:
     return authority, match[1].decode().lower()
 
 
-def _check_expectation(told: dict[bytes, list[bytes]]) -> None:
-    [expected] = told.get(b"expect", [b"100-continue"])
-    if expected.lower() != b"100-continue":
+def _take_in(head: Head, told: dict[bytes, list[bytes]]) -> None:
+    """What more than a host is told of the request and its connection."""
+    expected = told.get(b"expect")
+    if expected is not None and expected[0].lower() != b"100-continue":
         raise Refused(417, "expectation_failed", "only 100-continue can be expected")
+    head.length = _length(told, head.version)
+    if b"connection" in told:
+        head.options = _options(told[b"connection"])
+    latest = head.version == b"1.1"  # RFC 9112, 9.3
+    head.keeps_alive = b"close" not in head.options and (latest or b"keep-alive" in head.options)
+    upgrade = told.get(b"upgrade")
+    head.websocket = (
+        upgrade is not None
+        and upgrade[0].lower() == b"websocket"
+        and b"upgrade" in head.options
+        and (head.method, head.version, head.length) == (b"GET", b"1.1", 0)
+    )
 
 
 def _length(told: dict[bytes, list[bytes]], version: bytes) -> int | None:
@@ -205,8 +206,6 @@ def _length(told: dict[bytes, list[bytes]], version: bytes) -> int | None:
 
 
 def _origin_form(method: bytes, target: bytes, authority: bytes) -> bytes:
-    if target.startswith(b"/") and b"#" not in target:
-        return target
     if target == b"*" and method == b"OPTIONS":
         return target
     match = ABSOLUTE.fullmatch(target)
@@ -218,18 +217,5 @@ def _origin_form(method: bytes, target: bytes, authority: bytes) -> bytes:
     return path if path.startswith(b"/") else b"/" + path
 
 
-def _is_websocket(
-    method: bytes, version: bytes, told: dict[bytes, list[bytes]], options: frozenset[bytes]
-) -> bool:
-    asked = told.get(b"upgrade")
-    return (
-        asked is not None
-        and asked[0].lower() == b"websocket"
-        and b"upgrade" in options
-        and method == b"GET"
-        and version == b"1.1"
-    )
-
-
-def _tokens(values: Iterable[bytes]) -> Iterable[bytes]:
-    return (t for value in values for part in value.split(b",") if (t := part.strip().lower()))
+def _options(values: list[bytes]) -> frozenset[bytes]:
+    return frozenset(part.strip().lower() for part in b",".join(values).split(b",")) - {b""}

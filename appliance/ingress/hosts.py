@@ -2,13 +2,13 @@
 
 from appliance.config.parse import DNS_NAME
 from appliance.engine.addresses import Address
-from appliance.host.names import console_host, own_addresses
-from appliance.ingress.directory import machine_names
+from appliance.host.names import LOCAL, console_host, machine_name, own_addresses
 
 
 def console_names(domain: str) -> frozenset[str]:
     """Every name the console answers to: domain, ``localhost``, machine, and its addresses."""
-    names = {console_host(domain), "localhost", *machine_names()}
+    machine = machine_name()
+    names = {console_host(domain), "localhost", machine, f"{machine}.{LOCAL}"}
     return frozenset({n for n in names if DNS_NAME.fullmatch(n)} | own_addresses())
 
 

@@ -1,9 +1,12 @@
 """What the door is fitted with, put together: who passes, what is said, certificates, names."""
 
+import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import anyio
+from anyio.abc import TaskGroup
 
 from appliance.auth.accounts import Accounts
 from appliance.auth.tickets import Tickets
@@ -25,8 +28,11 @@ from appliance.ingress.visits import Visits
 
 
 @dataclass(frozen=True, slots=True)
-class Materials:
-    """What an outfit is made from. ``secret`` is the installation's key."""
+class Site:
+    """Where the front door stands. ``plain`` and ``tls`` are its listening sockets.
+
+    ``secret`` is the installation's key; ``tasks`` outlives every request.
+    """
 
     settings: Settings
     clock: Clock
@@ -34,6 +40,9 @@ class Materials:
     accounts: Accounts
     front: Front
     secret: bytes
+    plain: Sequence[socket.socket]
+    tls: Sequence[socket.socket]
+    tasks: TaskGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,30 +65,30 @@ class Outfit:
             tasks.start_soon(self.lan_names.run)
 
 
-def fit_out(m: Materials) -> Outfit:
+def fit_out(site: Site) -> Outfit:
     """Everything that stands beside the relay; the certificates are ready, nothing listens yet.
 
     Raises:
         OSError: the folder of the certificates can't be used.
         ValueError: the authority's files are not what we wrote.
     """
-    engine, settings, front = m.engine, m.settings, m.front
+    engine, settings, front = site.engine, site.settings, site.front
     deployed = partial(_hosts, engine.addresses, front.domain)
     certificates, authority = open_certificates(
         Sources(
             settings.tls_dir, _owner_files(settings), partial(console_names, front.domain), deployed
         ),
         machine_name(),
-        m.clock,
+        site.clock,
     )
-    lan_names = LanNames(lambda: deployed() | {front.host}, front.https_port, m.clock)
+    lan_names = LanNames(lambda: deployed() | {front.host}, front.https_port, site.clock)
     pages = FriendlyPages(front.console, engine.pulls.progress)
     raw = RawDoor(
-        engine.addresses, engine.raw_ports, engine.activity, m.clock,
+        engine.addresses, engine.raw_ports, engine.activity, site.clock,
         host=settings.listen_tcp, most=settings.max_connections,
     )  # fmt: skip
-    tickets, visits = Tickets(m.clock), Visits(m.secret, m.clock)
-    gate = AccessGate(m.accounts, engine.access_tokens, tickets, visits, pages)
+    tickets, visits = Tickets(site.clock), Visits(site.secret, site.clock)
+    gate = AccessGate(site.accounts, engine.access_tokens, tickets, visits, pages)
     engine.addresses.listen(partial(_heard, certificates, lan_names))
     return Outfit(gate, tickets, pages, certificates, authority, raw, lan_names)
 

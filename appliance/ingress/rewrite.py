@@ -10,13 +10,12 @@ from functools import lru_cache
 
 from appliance.ingress.head import Head
 
-HOP_BY_HOP = frozenset(
+ENDS_HERE = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"upgrade", b"http2-settings",
-     b"proxy"}
+     b"proxy", b"forwarded", b"x-real-ip"}
 )  # fmt: skip
-"""``Proxy`` is none, but CGI makes HTTP_PROXY of it (CVE-2016-5385)."""
+"""``Proxy`` is no field of HTTP, but CGI makes HTTP_PROXY of it (CVE-2016-5385)."""
 
-SENDER = frozenset({b"forwarded", b"x-real-ip"})
 NEEDED = frozenset({b"host", b"content-length", b"transfer-encoding"})
 """What Connection may not name: without them the request would be another."""
 
@@ -31,32 +30,38 @@ class Sender:
 
 def upstream_head(head: Head, sender: Sender) -> bytes:
     """The bytes of the head for the upstream."""
-    dropped = head.options - NEEDED
     lines = [b"%b %b HTTP/%b" % (head.method, head.target, head.version)]
+    dropped = head.options - NEEDED if head.options else head.options
     for name, value in head.fields:
-        plain = name.lower().replace(b"_", b"-")
-        if plain in HOP_BY_HOP or plain in SENDER or plain.startswith(b"x-forwarded-"):
-            continue
-        if dropped and plain in dropped:
-            continue
-        lines.append(b"%b: %b" % (name, value))
-    lines.append(_told(sender, head.get(b"host") or b""))
+        if _goes_on(name) and not (dropped and _plain(name) in dropped):
+            lines.append(b"%b: %b" % (name, value))
+    lines.append(_told(sender.address, sender.secure, head.authority))
     lines.append(_connection(head))
     return b"\r\n".join(lines)
 
 
+def _plain(name: bytes) -> bytes:
+    """A field's name as CGI, and who learnt from it, tells names apart."""
+    return name.lower().replace(b"_", b"-")
+
+
 @lru_cache(maxsize=1024)
-def _told(sender: Sender, authority: bytes) -> bytes:
+def _goes_on(name: bytes) -> bool:
+    plain = _plain(name)
+    return plain not in ENDS_HERE and not plain.startswith(b"x-forwarded-")
+
+
+@lru_cache(maxsize=1024)
+def _told(address: str, secure: bool, authority: bytes) -> bytes:
     """Who sent it, as everybody's convention has it and as RFC 7239 has it."""
-    address = sender.address.encode()
-    proto = b"https" if sender.secure else b"http"
-    node = b'"[%b]"' % address if b":" in address else address
+    ip, proto = address.encode(), b"https" if secure else b"http"
+    node = b'"[%b]"' % ip if b":" in ip else ip
     return b"\r\n".join(
         (
-            b"X-Forwarded-For: %b" % address,
+            b"X-Forwarded-For: %b" % ip,
             b"X-Forwarded-Proto: %b" % proto,
             b"X-Forwarded-Host: %b" % authority,
-            b"X-Real-IP: %b" % address,
+            b"X-Real-IP: %b" % ip,
             b'Forwarded: for=%b;host="%b";proto=%b' % (node, authority, proto),
         )
     )
@@ -64,6 +69,8 @@ def _told(sender: Sender, authority: bytes) -> bytes:
 
 def _connection(head: Head) -> bytes:
     """The last fields and the end of the head."""
+    if not head.options:
+        return b"\r\n"
     if head.websocket:
         return b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     if b"close" in head.options:

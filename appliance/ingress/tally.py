@@ -1,8 +1,8 @@
 """One connection's entries in the books of the deployment it talks to."""
 
-from appliance.clock import Clock
-from appliance.engine.activity import Activity, Traffic
+from appliance.engine.activity import Traffic
 from appliance.ingress.directory import Console, Deployed, Place
+from appliance.ingress.hall import Hall
 
 
 class Tally:
@@ -12,11 +12,10 @@ class Tally:
     that leads nowhere stay there. ``traffic`` may be added to directly.
     """
 
-    __slots__ = ("_activity", "_clock", "_open", "_placed", "traffic")
+    __slots__ = ("_hall", "_open", "_placed", "traffic")
 
-    def __init__(self, activity: Activity, clock: Clock) -> None:
-        self._activity = activity
-        self._clock = clock
+    def __init__(self, hall: Hall) -> None:
+        self._hall = hall
         self._placed = False
         self._open = False
         self.traffic = Traffic()
@@ -26,17 +25,19 @@ class Tally:
         if not self._placed:
             self._settle(place)
         self._open = True
-        self.traffic.requests += 1
-        self.traffic.open_requests += 1
-        self._stamp()
+        traffic = self.traffic
+        traffic.requests += 1
+        traffic.open_requests += 1
+        traffic.last_activity_boot_us = self._hall.boot_us
 
     def end(self, status: int) -> None:
         """It was answered; again means nothing."""
         if self._open:
             self._open = False
-            self.traffic.open_requests -= 1
-            self.traffic.answers[status // 100] += 1
-            self._stamp()
+            traffic = self.traffic
+            traffic.open_requests -= 1
+            traffic.answers[status // 100] += 1
+            traffic.last_activity_boot_us = self._hall.boot_us
 
     def gone(self, status: int) -> None:
         """The connection ended; a request still open counts as ``status``."""
@@ -46,11 +47,8 @@ class Tally:
     def _settle(self, place: Place) -> None:
         before, self._placed = self.traffic, True
         if isinstance(place, Deployed):
-            self.traffic = self._activity.of(place.address.deployment_id)
+            self.traffic = self._hall.activity.of(place.address.deployment_id)
         elif isinstance(place, Console):
-            self.traffic = self._activity.console
+            self.traffic = self._hall.activity.console
         self.traffic.bytes_in += before.bytes_in
         self.traffic.open_connections += 1
-
-    def _stamp(self) -> None:
-        self.traffic.last_activity_boot_us = self._clock.now().boot_us

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 
-from appliance.ingress.answer import SWITCHING, Answer, BadAnswer, head_end, read_answer, tidy
+from appliance.ingress.answer import SWITCHING, Answer, BadAnswer, read_answer, take_head
 from appliance.ingress.framing import BadFraming, UntilClose
 
 BUFFER_BYTES = 256 * 1024
@@ -151,31 +151,27 @@ class Upstream(asyncio.Protocol):
     def _read_heads(self, data: bytes) -> None:
         """Interim answers and the final one's head; ``data`` begins with a head."""
         while data:
-            stop = head_end(data)
-            if stop < 0:
+            found = take_head(data)
+            if found is None:
                 self._buffer = data
                 return
             if self._asked is None:
                 raise BadAnswer("nobody asked")
+            raw, stop = found
+            if len(raw) != stop:
+                data, stop = raw + data[stop:], len(raw)
             method, websocket = self._asked
-            raw = data[:stop]
-            answer = read_answer(tidy(raw), method)
+            answer = read_answer(raw, method)
             if answer.status == SWITCHING:
                 self._switch(data, wanted=websocket)
                 return
             if not answer.interim:
-                self._begin(answer, data, stop)
+                self._answer = answer
+                self._asker.answering(answer)
+                self._pass_body(answer, data, stop)
                 return
-            self._asker.answer(tidy(raw))
+            self._asker.answer(raw)
             data = data[stop:]
-
-    def _begin(self, answer: Answer, data: bytes, stop: int) -> None:
-        self._answer = answer
-        self._asker.answering(answer)
-        tidied = tidy(data[:stop])
-        if len(tidied) != stop:
-            data, stop = tidied + data[stop:], len(tidied)
-        self._pass_body(answer, data, stop)
 
     def _pass_body(self, answer: Answer, data: bytes, start: int) -> None:
         """Passes ``data`` on, of which the body begins or goes on at ``start``."""

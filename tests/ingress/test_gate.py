@@ -186,7 +186,9 @@ async def test_an_expired_token_opens_nothing(scene: Scene) -> None:
 async def test_a_disabled_user_gets_in_by_nothing_of_theirs(scene: Scene) -> None:
     text, principal = await scene.bobs()
     value = await scene.entered(principal)
-    await scene.served.accounts.update_user(scene.bob.user_id, role=None, disabled=True, password=None)
+    await scene.served.accounts.update_user(
+        scene.bob.user_id, role=None, disabled=True, password=None
+    )
     assert not await scene.passes(bearer(text))
     assert not await scene.passes(cookie(value))
 
@@ -271,7 +273,9 @@ async def test_who_may_not_see_it_any_more_is_not_let_in_by_an_old_cookie(scene:
     await scene.token("second@example.org", Role.ADMIN)
     value = await scene.entered(admin)
     assert await scene.passes(cookie(value))
-    await scene.served.accounts.update_user(admin.user_id, role=Role.USER, disabled=None, password=None)
+    await scene.served.accounts.update_user(
+        admin.user_id, role=Role.USER, disabled=None, password=None
+    )
     assert not await scene.passes(cookie(value))
 
 
