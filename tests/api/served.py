@@ -141,7 +141,7 @@ async def _backup() -> AsyncIterator[bytes]:
 
 
 @asynccontextmanager
-async def serving(path: Path) -> AsyncIterator[Served]:
+async def serving(path: Path, tcp_ports: range = range(20_000, 20_100)) -> AsyncIterator[Served]:
     """Runs until the block ends."""
     runtime = FakeRuntime(prefix=PREFIX)
     runtime.images[IMAGE] = ImageFacts(id="sha256:app", exposed_ports=(8080,))
@@ -149,7 +149,7 @@ async def serving(path: Path) -> AsyncIterator[Served]:
     accounts, catalogue = Accounts(db, clock), CATALOGUE
     owner = await accounts.machine_owner()
     node = await nodes.register(db, clock.now())
-    house = House(node.id, PREFIX, RATE_CENTS, 100, cpus=8, memory_mb=16_000)
+    house = House(node.id, PREFIX, RATE_CENTS, 100, cpus=8, memory_mb=16_000, tcp_ports=tcp_ports)
     try:
         async with anyio.create_task_group() as tasks:
             engine = assemble(
@@ -161,6 +161,7 @@ async def serving(path: Path) -> AsyncIterator[Served]:
                 catalogue=catalogue, pulse=engine.pulse, accounts=accounts,
                 tickets=Tickets(clock), trust=TRUST, backup=_backup, stopping=stopping,
             )  # fmt: skip
+            await engine.load(db)
             tasks.start_soon(engine.run)
             await engine.pulse.first_round()
             made = Served(services, engine, runtime, db, accounts, node.id, stopping)
