@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from appliance.domain.deployment import Deployment
+from appliance.domain.deployment import Access, Deployment
 from appliance.engine.addresses import Address, address_of
+from appliance.engine.raw_ports import LOOPBACK
 from appliance.engine.views import Endpoint, web_url
 
 
@@ -33,11 +34,15 @@ def endpoints(d: Deployment, front: Front, raw_ports: Mapping[int, int]) -> tupl
         for internal, label in zip(address.http, _labels(address), strict=True)
     ]
     raw = [
-        Endpoint("tcp", f"tcp://{front.host}:{raw_ports[internal]}", internal)
+        Endpoint("tcp", f"tcp://{_raw_host(address, front)}:{raw_ports[internal]}", internal)
         for internal in address.tcp
         if internal in raw_ports
     ]
     return (*web, *raw)
+
+
+def _raw_host(address: Address, front: Front) -> str:
+    return front.host if address.access is Access.PUBLIC else LOOPBACK
 
 
 def _labels(address: Address) -> tuple[str, ...]:

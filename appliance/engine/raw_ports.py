@@ -13,6 +13,9 @@ from appliance.store.database import Database, Transaction
 from appliance.store.events import NewEvent
 from appliance.store.raw_ports import RawPort
 
+LOOPBACK = "127.0.0.1"
+"""Where a private deployment's raw ports are: nobody can be asked for a token there."""
+
 
 class RawPorts:
     """Reserves ports of ``ports`` for the life of a deployment; the only writer of them."""

@@ -10,9 +10,10 @@ import anyio
 from anyio.abc import Listener, SocketAttribute, SocketStream, TaskGroup
 
 from appliance.clock import Clock
+from appliance.domain.deployment import Access
 from appliance.engine.activity import Activity, Traffic
 from appliance.engine.addresses import Address, Addresses
-from appliance.engine.raw_ports import RawPorts
+from appliance.engine.raw_ports import LOOPBACK, RawPorts
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ class RawDoor:
         while number is not None and len(tried) < TRIES:
             try:
                 return await anyio.create_tcp_listener(
-                    local_host=self._host, local_port=number, backlog=BACKLOG
+                    local_host=self._place(deployment_id), local_port=number, backlog=BACKLOG
                 )
             except OSError as error:
                 log.warning("raw port %d of %s can't be bound: %s", number, deployment_id, error)
@@ -104,6 +105,12 @@ class RawDoor:
             tried.append(number)
             number = await self._another(key, tried)
         return None
+
+    def _place(self, deployment_id: str) -> str:
+        """A raw connection can't show a token, so a private one stays on this machine."""
+        address = self._addresses.of(deployment_id)
+        public = address is not None and address.access is Access.PUBLIC
+        return self._host if public else LOOPBACK
 
     async def _another(self, key: Key, tried: list[int]) -> int | None:
         deployment_id, port = key
@@ -147,7 +154,7 @@ async def _relay(client: SocketStream, inside: int, traffic: Traffic) -> None:
     kernel.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     try:
         with anyio.fail_after(CONNECT_S):
-            upstream = await anyio.connect_tcp("127.0.0.1", inside)
+            upstream = await anyio.connect_tcp(LOOPBACK, inside)
     except (OSError, TimeoutError):
         return
     async with upstream, anyio.create_task_group() as tasks:

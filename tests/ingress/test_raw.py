@@ -18,6 +18,9 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
+LISTEN = "127.0.0.2"
+"""Stands for the addresses that others can reach."""
+
 PORTS = 3
 TCP = [{"port": 5432, "protocol": "tcp"}]
 MIB = 1024 * 1024
@@ -41,9 +44,9 @@ class Scene:
     bob: Caller
     ports: range
 
-    async def deploy(self) -> tuple[str, int]:
+    async def deploy(self, access: str = "public") -> tuple[str, int]:
         """A running deployment with a raw port, and that port of this machine."""
-        made = await self.bob.create(ports=TCP)
+        made = await self.bob.create(ports=TCP, access=access)
         shown = await self.bob.until(made["id"], "running")
         [endpoint] = shown["endpoints"]
         assert endpoint["type"] == "tcp"
@@ -67,7 +70,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
         engine = served.engine
         raw = RawDoor(
             engine.addresses, engine.raw_ports, engine.activity, SystemClock(),
-            host="127.0.0.1", most=100,
+            host=LISTEN, most=100,
         )  # fmt: skip
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(raw.run)
@@ -100,13 +103,13 @@ async def echo_after_the_end(stream: SocketStream) -> None:
     await stream.send_eof()
 
 
-async def connected(port: int) -> SocketStream:
+async def connected(port: int, host: str = LISTEN) -> SocketStream:
     """A connection that is relayed; the listener may be a moment behind the order."""
     found: list[SocketStream] = []
 
     async def reached() -> bool:
         with suppress(OSError):
-            found.append(await anyio.connect_tcp("127.0.0.1", port))
+            found.append(await anyio.connect_tcp(host, port))
         return bool(found)
 
     await eventually(reached)
@@ -171,7 +174,7 @@ async def test_while_it_does_not_run_the_port_is_kept_and_clients_are_hung_up_on
 
 
 async def test_a_port_that_is_another_programs_is_passed_over(scene: Scene) -> None:
-    with socket.create_server(("127.0.0.1", scene.ports[0])):
+    with socket.create_server((LISTEN, scene.ports[0])):
         deployment_id, _ = await scene.deploy()
 
         async def moved() -> bool:
@@ -198,6 +201,16 @@ async def test_an_exhausted_range_is_a_409_and_a_delete_gives_its_port_back(scen
     assert (await scene.bob.get("/deployments"))["pagination"]["total"] == PORTS
     await scene.bob.http.delete(f"/deployments/{made[1]}")
     await scene.bob.create(ports=TCP)
+
+
+async def test_a_private_deployments_raw_port_is_on_this_machine_alone(scene: Scene) -> None:
+    deployment_id, port = await scene.deploy("private")
+    assert await scene.url(deployment_id) == f"tcp://127.0.0.1:{port}"
+    async with container(scene.inside(deployment_id), echo_after_the_end):
+        client = await connected(port, "127.0.0.1")
+        await client.aclose()
+    with pytest.raises(OSError):
+        await anyio.connect_tcp(LISTEN, port)
 
 
 async def test_two_deployments_never_share_a_port(scene: Scene) -> None:
