@@ -270,6 +270,7 @@ def _services(
         nodes=Nodes(db, clock, profile, engine.pulse),
         catalogue=plant.catalogue,
         pulse=engine.pulse,
+        activity=engine.activity,
         accounts=accounts,
         backup=lambda: _backup(settings, db),
         stopping=stopping,

@@ -15,6 +15,7 @@ from appliance.domain.deployment import Deployment, Port, Resources
 from appliance.domain.instant import rfc3339
 from appliance.domain.logline import LogLine
 from appliance.domain.template import Template
+from appliance.engine.activity import Traffic
 from appliance.engine.views import Created, DeploymentStats, DeploymentView, FeedItem, NodeView
 from appliance.store.events import Event
 from appliance.store.tokens import Token
@@ -147,6 +148,19 @@ def stats(s: DeploymentStats) -> Json:
     shown["memoryMb"] = round(shown.pop("memoryBytes") / MIB, 1)
     shown["memoryLimitMb"] = None if limit is None else round(limit / MIB, 1)
     return shown
+
+
+def traffic(t: Traffic, idle_s: int | None) -> Json:
+    """What came through the front door since the appliance started."""
+    return {
+        "openRequests": t.open_requests,
+        "openConnections": t.open_connections,
+        "requests": t.requests,
+        "bytesIn": t.bytes_in,
+        "bytesOut": t.bytes_out,
+        "answers": {f"{n}xx": count for n, count in enumerate(t.answers) if n},
+        "idleSeconds": idle_s,
+    }
 
 
 def node(n: NodeView) -> Json:

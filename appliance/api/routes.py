@@ -68,6 +68,7 @@ ROUTES = (
     Route("GET", "/users/{id}", accounts.get_user, ADMIN_READ),
     Route("PATCH", "/users/{id}", accounts.change_user, ADMIN_WRITE, body=UserChangeBody),
     Route("DELETE", "/users/{id}", accounts.delete_user, ADMIN_WRITE),
+    Route("GET", "/metrics", handlers.read_metrics, ADMIN_READ),
     Route("GET", "/healthz", handlers.health, PUBLIC),
 )
 # fmt: on

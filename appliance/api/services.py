@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import anyio
 
 from appliance.auth.accounts import Accounts
+from appliance.engine.activity import Activity
 from appliance.engine.catalogue import Catalogue
 from appliance.engine.deployments import Deployments
 from appliance.engine.feed import Feed
@@ -24,6 +25,7 @@ class Services:
     nodes: Nodes
     catalogue: Catalogue
     pulse: Pulse
+    activity: Activity
     accounts: Accounts
     backup: Callable[[], Awaitable[AsyncIterator[bytes]]]
     stopping: anyio.Event

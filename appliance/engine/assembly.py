@@ -77,7 +77,7 @@ def assemble(m: Materials) -> Engine:
     probes = Probes(m.runtime, m.clock, m.tasks, lambda i: reconciler.nudge(i))  # noqa: PLW0108 - made below, with these
     companions = Companions(m.db, ledger, m.runtime, m.clock, m.tasks, probes)
     shop = Workshop(
-        m.db, ledger, m.runtime, m.clock, pulls, companions, m.vault, pulse,
+        m.db, ledger, m.runtime, m.clock, pulls, companions, addresses, m.vault, pulse,
         prefix=m.house.prefix, stop_grace_s=m.stop_grace_s,
     )  # fmt: skip
     reconciler = Reconciler(shop, m.tasks)
@@ -94,6 +94,13 @@ def assemble(m: Materials) -> Engine:
         reconciler=reconciler,
         heartbeat=Heartbeat(m.db, m.clock, reconciler, m.alive),
         addresses=addresses,
-        activity=Activity(),
+        activity=_activity(m.clock, addresses),
         pulls=pulls,
     )
+
+
+def _activity(clock: Clock, addresses: Addresses) -> Activity:
+    """The books of the front door; those of a deployment go with it."""
+    activity = Activity(clock)
+    addresses.listen(lambda a: activity.forget(a.deployment_id) if a.gone else None)
+    return activity

@@ -156,8 +156,8 @@ async def serving(path: Path) -> AsyncIterator[Served]:
             services = Services(
                 deployments=engine.deployments, logs=engine.logs, feed=engine.feed,
                 nodes=Nodes(db, clock, _profile(owner.user_id), engine.pulse),
-                catalogue=catalogue, pulse=engine.pulse, accounts=accounts, backup=_backup,
-                stopping=stopping,
+                catalogue=catalogue, pulse=engine.pulse, activity=engine.activity,
+                accounts=accounts, backup=_backup, stopping=stopping,
             )  # fmt: skip
             tasks.start_soon(engine.run)
             await engine.pulse.first_round()
