@@ -275,6 +275,7 @@ def _services(
         nodes=Nodes(db, clock, profile, engine.pulse),
         catalogue=plant.catalogue,
         pulse=engine.pulse,
+        activity=engine.activity,
         accounts=accounts,
         tickets=outfit.tickets,
         trust=Trust(ca.pem, ca.fingerprint, tuple(sorted(ca.reach().domains))),

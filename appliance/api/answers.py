@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from appliance.api import metrics
 from appliance.domain.deployment import Access, Health, RestartPolicy, Status
 
 
@@ -246,6 +247,7 @@ ANSWERS: dict[str, tuple[str, type[Answer] | None]] = {
     "get_template": (JSON, TemplateAnswer),
     "health": (JSON, HealthAnswer),
     "watch_events": ("text/event-stream", None),
+    "read_metrics": (metrics.CONTENT_TYPE, None),
     "make_backup": ("application/vnd.sqlite3", None),
 }
 """By handler: the content type of its good answer, and its shape where it is described."""

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from starlette.responses import Response, StreamingResponse
 
-from appliance.api import render
+from appliance.api import metrics, render
 from appliance.api.call import Call
 from appliance.api.models import DeploymentBody
 from appliance.api.queries import (
@@ -14,7 +14,7 @@ from appliance.api.queries import (
     NodesQuery,
     NoQuery,
 )
-from appliance.api.render import Json, answer
+from appliance.api.render import answer, text_answer
 from appliance.api.sse import EventStream, Message
 from appliance.domain.errors import FieldError, InvalidRequest, NotFound
 from appliance.domain.logline import LogGap, LogLine
@@ -30,9 +30,8 @@ async def create_deployment(call: Call) -> Response:
     call.query(NoQuery)
     order = (await call.body(DeploymentBody)).order()
     made = await call.services.deployments.create(call.caller, order, _idempotency(call))
-    text = render.created(made)
     headers = {} if made.view is None else _location(made.view)
-    return Response(text, 201, headers, media_type="application/json")
+    return text_answer(render.created(made), 201, headers)
 
 
 async def list_deployments(call: Call) -> Response:
@@ -41,8 +40,7 @@ async def list_deployments(call: Call) -> Response:
     views, total = await call.services.deployments.page(
         call.caller, q.status, number=q.page, limit=q.limit
     )
-    items = [render.deployment(view) for view in views]
-    return answer(render.page("deployments", items, number=q.page, limit=q.limit, total=total))
+    return text_answer(render.deployments(views, number=q.page, limit=q.limit, total=total))
 
 
 async def get_deployment(call: Call) -> Response:
@@ -93,7 +91,9 @@ async def read_history(call: Call) -> Response:
 async def read_stats(call: Call) -> Response:
     """Shows what a running deployment uses now."""
     found = await call.services.deployments.stats(call.caller, call.path("id"))
-    return answer({"stats": render.stats(found)})
+    used = call.services.activity
+    traffic = render.traffic(used.of(call.path("id")), used.idle_s(call.path("id")))
+    return answer({"stats": render.stats(found) | {"traffic": traffic}})
 
 
 async def watch_events(call: Call) -> Response:
@@ -142,6 +142,12 @@ async def health(call: Call) -> Response:
     return answer({"status": status, "runtime": runtime})
 
 
+async def read_metrics(call: Call) -> Response:
+    """Shows the front door's counters, in the text format of Prometheus."""
+    call.query(NoQuery)
+    return Response(metrics.text(call.services.activity), media_type=metrics.CONTENT_TYPE)
+
+
 async def make_backup(call: Call) -> Response:
     """Sends a consistent copy of the database."""
     chunks = await call.services.backup()
@@ -149,7 +155,7 @@ async def make_backup(call: Call) -> Response:
 
 
 def _one(view: DeploymentView, status: int) -> Response:
-    return answer({"deployment": render.deployment(view)}, status)
+    return text_answer(f'{{"deployment":{render.deployment(view)}}}', status)
 
 
 def _location(view: DeploymentView) -> dict[str, str]:
@@ -194,9 +200,7 @@ async def _changes(items: AsyncIterator[FeedItem | None]) -> AsyncIterator[Messa
         if item is None:
             yield None
             continue
-        shown: Json = render.event(item.event)
-        shown["deployment"] = None if item.view is None else render.deployment(item.view)
-        yield Message(render.json_text(shown), id=str(item.event.seq))
+        yield Message(render.feed_item(item), id=str(item.event.seq))
 
 
 def _has(n: NodeView, q: NodesQuery) -> bool:

@@ -74,6 +74,7 @@ ROUTES = (
     Route("DELETE", "/users/{id}", accounts.delete_user, ADMIN_WRITE),
     Route("GET", "/ca.crt", trust.get_authority, PUBLIC),
     Route("GET", "/trust", trust.explain_trust, PUBLIC),
+    Route("GET", "/metrics", handlers.read_metrics, ADMIN_READ),
     Route("GET", "/healthz", handlers.health, PUBLIC),
 )
 # fmt: on

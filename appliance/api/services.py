@@ -7,6 +7,7 @@ import anyio
 
 from appliance.auth.accounts import Accounts
 from appliance.auth.tickets import Tickets
+from appliance.engine.activity import Activity
 from appliance.engine.catalogue import Catalogue
 from appliance.engine.deployments import Deployments
 from appliance.engine.feed import Feed
@@ -34,6 +35,7 @@ class Services:
     nodes: Nodes
     catalogue: Catalogue
     pulse: Pulse
+    activity: Activity
     accounts: Accounts
     tickets: Tickets
     trust: Trust

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from appliance.clock import Clock
+
 CLASSES = 6
 """Status classes are the first digit of a status; 0 is no class and stays 0."""
 
@@ -29,7 +31,8 @@ class Traffic:
 class Activity:
     """The counters of every deployment that was asked for at least once, and of the API."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self.console = Traffic()
         self._traffic: dict[str, Traffic] = {}
 
@@ -53,6 +56,13 @@ class Activity:
         """When a request last began or ended (boot clock), None if there was none."""
         traffic = self._traffic.get(deployment_id)
         return None if traffic is None else traffic.last_activity_boot_us
+
+    def idle_s(self, deployment_id: str) -> int | None:
+        """Seconds since it was last asked anything; 0 while it is, None if it never was."""
+        last_us = self.last_activity_boot_us(deployment_id)
+        if last_us is None or self.open_requests(deployment_id):
+            return None if last_us is None else 0
+        return max(0, self._clock.now().boot_us - last_us) // 1_000_000
 
     def forget(self, deployment_id: str) -> None:
         """The deployment is gone."""

@@ -5,7 +5,7 @@ order (stop, delete) before the caller has its answer.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from appliance.domain.deployment import Access, Deployment, Desired, Port, Protocol, Reason, Status
 from appliance.store import deployments
@@ -20,7 +20,9 @@ class Address:
 
     ``status`` is the one callers see. ``http`` maps container ports that speak HTTP to loopback
     ports of this machine, the primary one first, and ``tcp`` the raw ones; both are empty while
-    the deployment does not run. ``gone``: it was deleted, and this is the last that is told of it.
+    the deployment does not run. ``paused``: it runs, but somebody has frozen it with Podman, so
+    that it takes connections and never answers. ``gone``: it was deleted, and this is the last
+    that is told of it.
     """
 
     deployment_id: str
@@ -33,6 +35,7 @@ class Address:
     reason: Reason | None
     http: Mapping[int, int]
     tcp: Mapping[int, int]
+    paused: bool = False
     gone: bool = False
 
     @property
@@ -116,8 +119,23 @@ class Addresses:
         if self._versions.get(d.id, 0) >= d.version:
             return
         self._versions[d.id] = d.version
-        after = address_of(d)
-        if self._by_id.get(d.id) == after:
+        before, after = self._by_id.get(d.id), address_of(d)
+        if before is not None and before.paused and after.status is Status.RUNNING:
+            after = replace(after, paused=True)
+        self._become(before, after)
+
+    def seen(self, deployment_id: str, *, paused: bool) -> None:
+        """Its container was looked at: it runs, frozen or not."""
+        before = self._by_id.get(deployment_id)
+        if before is not None and before.paused != paused:
+            self._become(before, replace(before, paused=paused))
+
+    def buried(self, deployment_id: str) -> None:
+        """A deleted deployment's row is closed: nothing of it will be written again."""
+        self._versions.pop(deployment_id, None)
+
+    def _become(self, before: Address | None, after: Address) -> None:
+        if before == after:
             return
         if after.gone:
             self._forget(after)
@@ -126,10 +144,6 @@ class Addresses:
         self.edition += 1
         for listener in self._listeners:
             listener(after)
-
-    def buried(self, deployment_id: str) -> None:
-        """A deleted deployment's row is closed: nothing of it will be written again."""
-        self._versions.pop(deployment_id, None)
 
     def _keep(self, address: Address) -> None:
         self._by_id[address.deployment_id] = address

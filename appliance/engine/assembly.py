@@ -1,11 +1,13 @@
 """The engine put together: the same in the appliance and in its tests."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import anyio
 from anyio.abc import TaskGroup
 
 from appliance.clock import Clock
+from appliance.domain.deployment import Process
 from appliance.engine.access_tokens import AccessTokens
 from appliance.engine.activity import Activity
 from appliance.engine.addresses import Addresses
@@ -25,6 +27,7 @@ from appliance.engine.raw_ports import RawPorts
 from appliance.engine.reconciler import Reconciler
 from appliance.engine.stats import StatsReader
 from appliance.engine.vault import Vault
+from appliance.runtime import process
 from appliance.runtime.port import ContainerRuntime
 from appliance.store.database import Database
 
@@ -59,7 +62,10 @@ class Engine:
 
 @dataclass(frozen=True, slots=True)
 class Materials:
-    """What an engine is made from. ``tasks`` outlives every piece of its work."""
+    """What an engine is made from. ``tasks`` outlives every piece of its work.
+
+    ``alive`` tells whether a container's process still runs.
+    """
 
     db: Database
     runtime: ContainerRuntime
@@ -69,6 +75,7 @@ class Materials:
     house: House
     tasks: TaskGroup
     stop_grace_s: int = 10
+    alive: Callable[[Process], bool] = process.alive
 
 
 def assemble(m: Materials) -> Engine:
@@ -82,7 +89,7 @@ def assemble(m: Materials) -> Engine:
     probes = Probes(m.runtime, m.clock, m.tasks, lambda i: reconciler.nudge(i))  # noqa: PLW0108 - made below, with these
     companions = Companions(m.db, ledger, m.runtime, m.clock, m.tasks, probes)
     shop = Workshop(
-        m.db, ledger, m.runtime, m.clock, pulls, companions, m.vault, pulse,
+        m.db, ledger, m.runtime, m.clock, pulls, companions, addresses, m.vault, pulse,
         prefix=m.house.prefix, stop_grace_s=m.stop_grace_s,
     )  # fmt: skip
     reconciler = Reconciler(shop, m.tasks)
@@ -98,10 +105,17 @@ def assemble(m: Materials) -> Engine:
         feed=Feed(m.db, deployments, broadcast),
         pulse=pulse,
         reconciler=reconciler,
-        heartbeat=Heartbeat(m.db, m.clock, reconciler),
+        heartbeat=Heartbeat(m.db, m.clock, reconciler, m.alive),
         addresses=addresses,
-        activity=Activity(),
         access_tokens=access_tokens,
         raw_ports=raw_ports,
+        activity=_activity(m.clock, addresses),
         pulls=pulls,
     )
+
+
+def _activity(clock: Clock, addresses: Addresses) -> Activity:
+    """The books of the front door; those of a deployment go with it."""
+    activity = Activity(clock)
+    addresses.listen(lambda a: activity.forget(a.deployment_id) if a.gone else None)
+    return activity

@@ -16,6 +16,7 @@ from appliance.domain.observed import (
 from appliance.domain.plan import plan
 from appliance.domain.setbacks import after_failure
 from appliance.domain.steps import Act, Become, Bury, Create, Pull, Remove, Start, Stop, Wait
+from appliance.engine.addresses import Addresses
 from appliance.engine.companions import Companions
 from appliance.engine.ledger import Ledger
 from appliance.engine.pulls import Pulls
@@ -39,6 +40,7 @@ class Workshop:
     clock: Clock
     pulls: Pulls
     companions: Companions
+    addresses: Addresses
     vault: Vault
     pulse: Pulse
     prefix: str
@@ -115,6 +117,7 @@ class Driver:
             wanted = c is None and d.desired is Desired.RUNNING
             image = await runtime.image(d.spec.image) if wanted else None
             return Observed(container=c, strays=strays, image=image)
+        self._shop.addresses.seen(d.id, paused=c.state is ContainerState.PAUSED)
         health = await self._shop.companions.attend(d, c)
         return Observed(container=c, strays=strays, health=health)
 

@@ -166,11 +166,22 @@ class Connection(asyncio.Protocol):
             return
         if place.address.deployment_id != address.deployment_id:
             return
+        if address.paused:
+            self._give_up_waiting()
+            return
         still = address.status not in OVER and not address.gone
         if still and (not address.http or upstream.target.port in address.http.values()):
             return
         upstream.leave()
         self.upstream_failed("broke_off", "it ended before its answer was complete")
+
+    def _give_up_waiting(self) -> None:
+        """What is frozen answers nothing; an answer that has begun may go on some day."""
+        if self._phase is Phase.RELAYING and self._answer is None and self._upstream is not None:
+            self._upstream.leave()
+            self._upstream = None
+            self._tell(503, "paused", "it was paused before it had answered")
+            self._go_on()
 
     # What the upstream tells.
 
@@ -345,6 +356,10 @@ class Connection(asyncio.Protocol):
             if upstream is not None:
                 upstream.leave()
             upstream = self._upstream = await connect(self, way.target)
+        aim = self._hall.aim(self._hall.directory.find(way.head.host, self._own_ip))
+        if isinstance(aim, Trouble):  # since it was asked where to
+            self._reply(self._hall.pages.tell(aim, way.head))
+            return
         if upstream is None:
             message = "it runs, but does not take connections"
             self._tell(502, "unreachable", message, retry_after_s=RETRY_S)

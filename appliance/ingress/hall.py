@@ -116,6 +116,8 @@ def _aim(address: Address, port: int | None) -> Target | Trouble:
         retry = NOT_RUNNING_RETRY_S if address.status in ON_THE_WAY else None
         message = f"{address.name} is {address.status}"
         return Trouble(503, "not_running", message, address, retry_after_s=retry)
+    if address.paused:
+        return Trouble(503, "paused", f"{address.name} is paused with Podman", address)
     if port is None:
         return Trouble(404, "no_such_port", f"{address.name} has no such HTTP port", address)
     return Target(port=address.http[port])

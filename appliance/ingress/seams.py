@@ -53,7 +53,8 @@ class Trouble:
     """Why a request is not relayed.
 
     ``code`` is stable: ``unknown_host`` (404, below our domain), ``misdirected`` (421),
-    ``not_running`` (503: ``address.status`` and ``.reason`` say what it does instead),
+    ``not_running`` (503: ``address.status`` and ``.reason`` say what it does instead), ``paused``
+    (503: it was frozen with Podman),
     ``no_such_port`` (404), ``unreachable`` (502: it runs, but does not take connections),
     ``broke_off`` (502: it hung up before it had answered), ``bad_answer`` (502),
     ``bad_request`` and the other refusals of ``head.py`` (400, 413, 414, 417, 431, 501, 505),

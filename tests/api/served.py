@@ -158,8 +158,9 @@ async def serving(path: Path, tcp_ports: range = range(20_000, 20_100)) -> Async
             services = Services(
                 deployments=engine.deployments, logs=engine.logs, feed=engine.feed,
                 nodes=Nodes(db, clock, _profile(owner.user_id), engine.pulse),
-                catalogue=catalogue, pulse=engine.pulse, accounts=accounts,
-                tickets=Tickets(clock), trust=TRUST, backup=_backup, stopping=stopping,
+                catalogue=catalogue, pulse=engine.pulse, activity=engine.activity,
+                accounts=accounts, tickets=Tickets(clock), trust=TRUST, backup=_backup,
+                stopping=stopping,
             )  # fmt: skip
             await engine.load(db)
             tasks.start_soon(engine.run)

@@ -118,6 +118,8 @@ async def test_only_a_running_one_has_figures(bob: Caller) -> None:
     stats = (await bob.get(f"/deployments/{made}/stats"))["stats"]
     assert stats["memoryMb"] == 1.0
     assert stats["pids"] == 1
+    assert stats["traffic"]["requests"] == 0
+    assert stats["traffic"]["idleSeconds"] is None
     await order(bob, made, "stop")
     await bob.until(made, "stopped")
     answer = await bob.http.get(f"/deployments/{made}/stats")

@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from appliance.clock import SystemClock
+from appliance.clock import Clock, SystemClock
 from appliance.domain.deployment import Status
 from appliance.domain.observed import ImageFacts
 from appliance.domain.order import Order
@@ -69,7 +69,9 @@ async def eventually(fact: Callable[[], Awaitable[bool]], *, within_s: float = 1
 
 
 @asynccontextmanager
-async def appliance(path: Path, runtime: FakeRuntime) -> AsyncIterator[World]:
+async def appliance(
+    path: Path, runtime: FakeRuntime, clock: Clock | None = None
+) -> AsyncIterator[World]:
     """Runs until the block ends, then stops as a crash does: no goodbye."""
     db = await open_database(path)
     try:
@@ -77,8 +79,11 @@ async def appliance(path: Path, runtime: FakeRuntime) -> AsyncIterator[World]:
             house = House("node_1", PREFIX, 3600, 100, cpus=8, memory_mb=16_000)
             catalogue = Catalogue.load(PACKAGED_TEMPLATES, None)
             engine = assemble(
-                Materials(db, runtime, SystemClock(), catalogue, Vault(b"k" * 32), house, tasks)
-            )
+                Materials(
+                    db, runtime, clock or SystemClock(), catalogue, Vault(b"k" * 32), house, tasks,
+                    alive=runtime.alive,
+                )
+            )  # fmt: skip
             tasks.start_soon(engine.run)
             yield World(engine, runtime, db)
             tasks.cancel_scope.cancel()

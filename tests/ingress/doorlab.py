@@ -210,7 +210,7 @@ async def door(
     plain, tls = tcp(Listen(listen, 0)), tcp(Listen(listen, 0))
     api = Backend()
     await _serve(api, hello, folder / "api.sock")
-    addresses, activity = Addresses(), Activity()
+    addresses, activity = Addresses(), Activity(SystemClock())
     async with anyio.create_task_group() as tasks:
         opened = assemble(
             Doorway(
