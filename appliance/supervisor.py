@@ -43,6 +43,7 @@ from appliance.host.instance import held, prepare_data_dir
 from appliance.host.names import console_host
 from appliance.host.node import read_specs
 from appliance.ingress.assembly import front_door
+from appliance.ingress.checkup import check_certificates
 from appliance.ingress.outfit import Outfit, Site
 from appliance.runtime.credentials import Credentials
 from appliance.runtime.home import PodmanHome
@@ -85,7 +86,8 @@ def diagnose(settings: Settings) -> Sequence[Check]:
     """What is right and wrong with this machine; works with and without a running appliance."""
     trial = None if settings.podman_url else read_result(_home(settings))
     verdict = None if trial is None else _trial_check(trial)
-    return examine(settings.data_dir, sqlite_version=SQLITE_VERSION, trial=verdict)
+    machine = examine(settings.data_dir, sqlite_version=SQLITE_VERSION, trial=verdict)
+    return [*machine, *check_certificates(settings, SystemClock().now().wall)]
 
 
 def restore(settings: Settings, file: Path) -> Path | None:
