@@ -100,6 +100,8 @@ class Connection(asyncio.Protocol):
         if self._line.secure or not (whole or self._phase is Phase.TUNNEL):
             return False
         self._line.ended = True
+        if self._upstream is not None and self._upstream.ended:
+            return False
         if self._phase is not Phase.OPENING and self._upstream is not None:
             self._upstream.send_eof()
         return True
@@ -210,7 +212,10 @@ class Connection(asyncio.Protocol):
 
     def upstream_ended(self) -> None:
         """A WebSocket's server has said all it will."""
-        self._line.say_end()
+        if self._line.ended:
+            self._line.close()
+        else:
+            self._line.say_end()
 
     def upstream_full(self, full: bool) -> None:
         """It takes no more for now, or again."""
