@@ -24,7 +24,7 @@ from anyio.abc import TaskGroup
 from appliance import listeners
 from appliance.api import app as api
 from appliance.api.routes import CONTROL_ROUTES, ROUTES
-from appliance.api.services import Services
+from appliance.api.services import Services, Trust
 from appliance.auth.accounts import Accounts
 from appliance.clock import Clock, SystemClock
 from appliance.config import Settings
@@ -33,14 +33,17 @@ from appliance.domain.ids import new_id
 from appliance.engine.assembly import Engine, Materials, assemble
 from appliance.engine.catalogue import PACKAGED_TEMPLATES, Catalogue
 from appliance.engine.deployments import House
+from appliance.engine.endpoints import Front
 from appliance.engine.nodes import NodeProfile, Nodes
 from appliance.engine.vault import Vault, load_key
 from appliance.host import welcome
 from appliance.host.doctor import Check, examine
 from appliance.host.firewall import Firewall
 from appliance.host.instance import held, prepare_data_dir
+from appliance.host.names import console_host
 from appliance.host.node import read_specs
-from appliance.ingress.assembly import Site, front_door
+from appliance.ingress.assembly import front_door
+from appliance.ingress.outfit import Outfit, Site
 from appliance.runtime.credentials import Credentials
 from appliance.runtime.home import PodmanHome
 from appliance.runtime.imports import import_image
@@ -136,7 +139,7 @@ async def _power_up(
     engine = assemble(
         Materials(db, runtime, clock, catalogue, vault, house, tasks, settings.stop_grace_s)
     )
-    await engine.addresses.load(db)
+    await engine.load(db)
     tasks.start_soon(engine.run)
     tasks.start_soon(_keep_out, settings, prefix)
     return _Plant(runtime, engine, catalogue, node.id)
@@ -207,7 +210,9 @@ async def _open(
     accounts = Accounts(db, clock)
     owner = await accounts.machine_owner()
     stopping = anyio.Event()
-    services = _services(settings, db, clock, plant, accounts, owner.user_id, stopping)
+    front, secret = _front(settings, sockets), load_key(settings.secret_key)
+    door = front_door(Site(settings, clock, plant.engine, accounts, front, secret, *sockets, tasks))
+    services = _services(settings, db, clock, plant, accounts, owner.user_id, door.outfit, stopping)
     public = api.create_app(services, ROUTES, api.bearer(accounts))
     control = api.create_app(services, CONTROL_ROUTES, api.owner_or_bearer(accounts, owner))
     servers = (
@@ -221,7 +226,6 @@ async def _open(
         tasks.start_soon(_watch_signals, stopping)
         for server, sock in servers:
             serving.start_soon(_serve_on, server, sock)
-        door = front_door(Site(settings, plant.engine, clock, *sockets, serving))
         serving.start_soon(door.run, stopping, GRACE_S)
         log.info("ready address=%s data=%s", _http_url(sockets[0][0]), settings.data_dir)
         await stopping.wait()
@@ -251,6 +255,7 @@ def _services(
     plant: _Plant,
     accounts: Accounts,
     operator_id: str,
+    outfit: Outfit,
     stopping: anyio.Event,
 ) -> Services:
     profile = NodeProfile(
@@ -262,7 +267,7 @@ def _services(
         hourly_rate_cents=settings.hourly_rate_cents,
         max_deployments=settings.max_deployments,
     )
-    engine = plant.engine
+    engine, ca = plant.engine, outfit.authority
     return Services(
         deployments=engine.deployments,
         logs=engine.logs,
@@ -272,6 +277,8 @@ def _services(
         pulse=engine.pulse,
         activity=engine.activity,
         accounts=accounts,
+        tickets=outfit.tickets,
+        trust=Trust(ca.pem, ca.fingerprint, tuple(sorted(ca.reach().domains))),
         backup=lambda: _backup(settings, db),
         stopping=stopping,
     )
@@ -321,9 +328,13 @@ def _house(settings: Settings, prefix: str, node_id: str, sockets: Sockets) -> H
         max_deployments=settings.max_deployments,
         cpus=psutil.cpu_count() or 1,
         memory_mb=psutil.virtual_memory().total // MIB,
-        domain=settings.domain,
-        https_port=_port(sockets[1][0]),
+        front=_front(settings, sockets),
+        tcp_ports=settings.tcp_ports,
     )
+
+
+def _front(settings: Settings, sockets: Sockets) -> Front:
+    return Front(settings.domain, console_host(settings.domain), _port(sockets[1][0]))
 
 
 def _port(sock: socket.socket) -> int:

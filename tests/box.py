@@ -53,6 +53,7 @@ class Box:
             "APPLIANCE_PODMAN_ROOT": str(self.top / "root"),
             "APPLIANCE_LISTEN_HTTP": f"127.0.0.1:{self.port}",
             "APPLIANCE_LISTEN_HTTPS": f"127.0.0.1:{self.https_port}",
+            "APPLIANCE_LISTEN_TCP": "127.0.0.1",
             "APPLIANCE_NETWORK_POOL": str(self.pool),
             "APPLIANCE_HOURLY_RATE_CENTS": "3600",
         }

@@ -144,6 +144,27 @@ class SuccessAnswer(Answer):
     message: str | None = None
 
 
+class AccessShape(Answer):
+    """Who may reach a deployment; a private one has a token of its own."""
+
+    mode: Access
+    token: str | None
+    created_at: datetime | None
+
+
+class AccessAnswer(Answer):
+    """Its access."""
+
+    access: AccessShape
+
+
+class TicketAnswer(Answer):
+    """A link that opens a private deployment in a browser, once."""
+
+    url: str
+    expires_in_seconds: int
+
+
 class LogLineAnswer(Answer):
     """One line of a log."""
 
@@ -212,6 +233,11 @@ ANSWERS: dict[str, tuple[str, type[Answer] | None]] = {
     "stop_deployment": (JSON, DeploymentAnswer),
     "restart_deployment": (JSON, DeploymentAnswer),
     "delete_deployment": (JSON, SuccessAnswer),
+    "read_access": (JSON, AccessAnswer),
+    "rotate_access": (JSON, AccessAnswer),
+    "make_ticket": (JSON, TicketAnswer),
+    "get_authority": ("application/x-x509-ca-cert", None),
+    "explain_trust": ("text/html", None),
     "read_logs": (JSON, LogsAnswer),
     "read_history": (JSON, HistoryAnswer),
     "read_stats": (JSON, StatsAnswer),

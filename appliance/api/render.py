@@ -16,7 +16,14 @@ from appliance.domain.instant import rfc3339
 from appliance.domain.logline import LogLine
 from appliance.domain.template import Template
 from appliance.engine.activity import Traffic
-from appliance.engine.views import Created, DeploymentStats, DeploymentView, FeedItem, NodeView
+from appliance.engine.views import (
+    AccessView,
+    Created,
+    DeploymentStats,
+    DeploymentView,
+    FeedItem,
+    NodeView,
+)
 from appliance.store.events import Event
 from appliance.store.tokens import Token
 from appliance.store.users import User
@@ -95,6 +102,12 @@ def _fixed_part(same: _Same) -> str:
         "updatedAt": rfc3339(d.updated_at),
     }
     return json_text(shown | _stamps(d))
+
+
+def access(view: AccessView) -> Json:
+    """Who may reach a deployment; for those who may write it, for it holds the token."""
+    made_at = None if view.created_at is None else rfc3339(view.created_at)
+    return {"mode": view.access.value, "token": view.token, "createdAt": made_at}
 
 
 def created(made: Created) -> str:

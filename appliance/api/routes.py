@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from appliance.api import accounts, handlers
+from appliance.api import access, accounts, handlers, trust
 from appliance.api.call import Call
 from appliance.api.models import DeploymentBody
 from appliance.api.queries import (
@@ -15,6 +15,7 @@ from appliance.api.queries import (
     LoginBody,
     LogsQuery,
     NodesQuery,
+    TicketQuery,
     TokenBody,
     UserBody,
     UserChangeBody,
@@ -52,6 +53,9 @@ ROUTES = (
     Route("GET", "/deployments/{id}/logs", handlers.read_logs, READ, query=LogsQuery),
     Route("GET", "/deployments/{id}/events", handlers.read_history, READ, query=HistoryQuery),
     Route("GET", "/deployments/{id}/stats", handlers.read_stats, READ),
+    Route("GET", "/deployments/{id}/access", access.read_access, WRITE),
+    Route("POST", "/deployments/{id}/access", access.rotate_access, WRITE),
+    Route("POST", "/deployments/{id}/ticket", access.make_ticket, READ, 201, query=TicketQuery),
     Route("GET", "/events", handlers.watch_events, READ),
     Route("GET", "/nodes", handlers.list_nodes, READ, query=NodesQuery),
     Route("GET", "/nodes/{id}", handlers.get_node, READ),
@@ -68,6 +72,8 @@ ROUTES = (
     Route("GET", "/users/{id}", accounts.get_user, ADMIN_READ),
     Route("PATCH", "/users/{id}", accounts.change_user, ADMIN_WRITE, body=UserChangeBody),
     Route("DELETE", "/users/{id}", accounts.delete_user, ADMIN_WRITE),
+    Route("GET", "/ca.crt", trust.get_authority, PUBLIC),
+    Route("GET", "/trust", trust.explain_trust, PUBLIC),
     Route("GET", "/metrics", handlers.read_metrics, ADMIN_READ),
     Route("GET", "/healthz", handlers.health, PUBLIC),
 )

@@ -8,6 +8,7 @@ from anyio.abc import TaskGroup
 
 from appliance.clock import Clock
 from appliance.domain.deployment import Process
+from appliance.engine.access_tokens import AccessTokens
 from appliance.engine.activity import Activity
 from appliance.engine.addresses import Addresses
 from appliance.engine.broadcast import Broadcast
@@ -22,6 +23,7 @@ from appliance.engine.logs import Logs
 from appliance.engine.probes import Probes
 from appliance.engine.pulls import Pulls
 from appliance.engine.pulse import Pulse
+from appliance.engine.raw_ports import RawPorts
 from appliance.engine.reconciler import Reconciler
 from appliance.engine.stats import StatsReader
 from appliance.engine.vault import Vault
@@ -42,7 +44,14 @@ class Engine:
     heartbeat: Heartbeat
     addresses: Addresses
     activity: Activity
+    access_tokens: AccessTokens
+    raw_ports: RawPorts
     pulls: Pulls
+
+    async def load(self, db: Database) -> None:
+        """Reads what is kept in memory; once, before anything is written."""
+        await self.raw_ports.load()
+        await self.addresses.load(db)
 
     async def run(self) -> None:
         """Reconciles and keeps the books, until cancelled."""
@@ -73,6 +82,9 @@ def assemble(m: Materials) -> Engine:
     """An engine at rest; nothing happens before ``run``."""
     broadcast, pulse, addresses = Broadcast(), Pulse(m.clock), Addresses()
     ledger = Ledger(m.db, m.clock, broadcast, addresses)
+    access_tokens = AccessTokens(m.db, m.clock, m.vault)
+    raw_ports = RawPorts(m.db, m.clock, broadcast, m.house.tcp_ports)
+    addresses.listen(raw_ports.heard)
     pulls = Pulls(m.runtime, m.tasks)
     probes = Probes(m.runtime, m.clock, m.tasks, lambda i: reconciler.nudge(i))  # noqa: PLW0108 - made below, with these
     companions = Companions(m.db, ledger, m.runtime, m.clock, m.tasks, probes)
@@ -84,7 +96,8 @@ def assemble(m: Materials) -> Engine:
     deployments = Deployments(
         db=m.db, clock=m.clock, house=m.house, catalogue=m.catalogue, vault=m.vault, pulls=pulls,
         stats=StatsReader(m.runtime, m.clock), broadcast=broadcast,
-        addresses=addresses, ordered=reconciler.ordered,
+        addresses=addresses, access_tokens=access_tokens, raw_ports=raw_ports,
+        ordered=reconciler.ordered,
     )  # fmt: skip
     return Engine(
         deployments=deployments,
@@ -94,6 +107,8 @@ def assemble(m: Materials) -> Engine:
         reconciler=reconciler,
         heartbeat=Heartbeat(m.db, m.clock, reconciler, m.alive),
         addresses=addresses,
+        access_tokens=access_tokens,
+        raw_ports=raw_ports,
         activity=_activity(m.clock, addresses),
         pulls=pulls,
     )

@@ -1,7 +1,7 @@
 """The use cases: each is a permission in the SQL, one transaction, a nudge."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from appliance.clock import Clock
 from appliance.domain.deployment import Deployment, Desired, Spec, Status
@@ -20,14 +20,16 @@ from appliance.domain.observed import ContainerName
 from appliance.domain.order import Order
 from appliance.domain.permissions import Principal
 from appliance.domain.transitions import actions
+from appliance.engine.access_tokens import AccessTokens
 from appliance.engine.addresses import Addresses
 from appliance.engine.broadcast import Broadcast
 from appliance.engine.catalogue import Catalogue
-from appliance.engine.endpoints import endpoints
+from appliance.engine.endpoints import Front, endpoints
 from appliance.engine.pulls import Pulls
+from appliance.engine.raw_ports import RawPorts
 from appliance.engine.stats import StatsReader
 from appliance.engine.vault import Vault
-from appliance.engine.views import Created, DeploymentStats, DeploymentView
+from appliance.engine.views import AccessView, Created, DeploymentStats, DeploymentView
 from appliance.store import deployments, events, idempotency
 from appliance.store.database import Database, Transaction
 from appliance.store.deployments import NewDeployment, Priced
@@ -45,7 +47,7 @@ class Idempotency:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What is the same for every deployment of this machine; ``https_port`` is the front door's."""
+    """What is the same for every deployment of this machine."""
 
     node_id: str
     prefix: str
@@ -53,8 +55,8 @@ class House:
     max_deployments: int
     cpus: int
     memory_mb: int
-    domain: str = "localhost"
-    https_port: int = 8443
+    front: Front = field(default_factory=Front)
+    tcp_ports: range = range(20_000, 20_100)
 
 
 class Deployments:
@@ -72,6 +74,8 @@ class Deployments:
         stats: StatsReader,
         broadcast: Broadcast,
         addresses: Addresses,
+        access_tokens: AccessTokens,
+        raw_ports: RawPorts,
         ordered: Callable[[str], None],
     ) -> None:
         self._db = db
@@ -83,6 +87,8 @@ class Deployments:
         self._stats = stats
         self._broadcast = broadcast
         self._addresses = addresses
+        self._access_tokens = access_tokens
+        self._raw_ports = raw_ports
         self._ordered = ordered
 
     async def create(
@@ -104,6 +110,8 @@ class Deployments:
                     return Created(None, new.rate_cents, replayed=stored)
             await self._check_limit(tx)
             d = await deployments.insert(tx, new, now)
+            await self._access_tokens.issue(tx, d, now)
+            await self._raw_ports.reserve(tx, d)
             created = Created(self._view(Priced(d, 0)), d.rate_cents)
             await self._record(tx, d, caller, "created", f"Created from {d.spec.image}", now)
             if idempotency_key is not None:
@@ -168,6 +176,25 @@ class Deployments:
         """
         found = await self._find(caller, deployment_id)
         await self._order(caller, found, Desired.DELETED, "delete")
+
+    async def access(self, caller: Principal, deployment_id: str) -> AccessView:
+        """Who may reach it, and its access token.
+
+        Raises:
+            NotFound: as ``get``.
+            Conflict: the token can't be read any more.
+        """
+        return await self._access_tokens.show((await self._find(caller, deployment_id)).deployment)
+
+    async def rotate_access(self, caller: Principal, deployment_id: str) -> AccessView:
+        """Gives it a new access token; the one before opens nothing any more.
+
+        Raises:
+            NotFound: as ``get``.
+            Conflict: it is public.
+        """
+        d = (await self._find(caller, deployment_id)).deployment
+        return await self._access_tokens.rotate(d, caller)
 
     async def history(
         self, caller: Principal, deployment_id: str, *, after: int, limit: int
@@ -269,6 +296,9 @@ class Deployments:
             )
             if d is None:
                 raise NotFound(f"no deployment {found.deployment.id}")
+            if desired is Desired.DELETED:
+                await self._access_tokens.forget(tx, d.id)
+                await self._raw_ports.free(tx, d.id)
             await self._record(tx, d, caller, verb, f"{verb.capitalize()} requested", now)
         self._tell(d)
         return self._view(Priced(d, found.total_cost_cents))
@@ -290,7 +320,7 @@ class Deployments:
         return DeploymentView(
             deployment=d,
             total_cost_cents=row.total_cost_cents,
-            endpoints=endpoints(d, self._house.domain, self._house.https_port),
+            endpoints=endpoints(d, self._house.front, self._raw_ports.of(d.id)),
             actions=actions(d.desired, d.shown),
             pull=self._pulls.progress(d.spec.image) if pulling else None,
         )

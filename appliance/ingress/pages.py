@@ -17,10 +17,10 @@ from appliance.runtime.port import PullProgress
 log = logging.getLogger(__name__)
 
 Progress = Callable[[str], PullProgress | None]
-"""How far the download for a deployment is, by its id."""
+"""How far the download of an image is."""
 
 SECURITY = ((b"X-Content-Type-Options", b"nosniff"), (b"Cache-Control", b"no-store"))
-PAGE = tuple((name.encode(), value.encode()) for name, value in page.HEADERS.items())
+PAGE = (*((name.encode(), value.encode()) for name, value in page.HEADERS.items()), *SECURITY)
 PROBLEM = ((b"Content-Type", b"application/problem+json"), *SECURITY)
 MIB = 1024 * 1024
 
@@ -62,6 +62,10 @@ BY_CODE: Mapping[str, Words] = {
         "{name} is private",
         "Open it from the console of this machine. Programs send its access token, or an API "
         "token, as Authorization: Bearer.",
+    ),
+    "ticket_used": Words(
+        "This link has been used",
+        "It opens the door once, for half a minute. Open {name} from the console again.",
     ),
     "unreachable": Words(
         "{name} does not answer",
@@ -109,7 +113,11 @@ class FriendlyPages:
         if address is not None and trouble.code == "not_running":
             parts += self._circumstances(address)
         if words.aside:
-            parts.append(page.fill('<p class="soft">{text}</p>', text=words.aside))
+            parts.append(
+                page.fill(
+                    '<p class="soft">{text}</p>', text=words.aside.format(name=_name(trouble))
+                )
+            )
         if words.again_s is not None:
             parts.append('<p class="soft">This page looks again by itself.</p>')
         return parts
@@ -118,7 +126,7 @@ class FriendlyPages:
         parts = []
         if address.reason is not None:
             parts.append(page.fill("<blockquote>{text}</blockquote>", text=address.reason.message))
-        pull = self._progress(address.deployment_id)
+        pull = self._progress(address.image)
         if address.status is Status.PULLING and pull is not None:
             parts.append(_progress_bar(pull))
         return parts

@@ -43,7 +43,8 @@ class Elements(HTMLParser):
 
 def address(status: Status, reason: str | None = None, name: str = "my-ollama") -> Address:
     return Address(
-        deployment_id="dep_4k2v9xq0m7ab", owner_id="user_a", name=name, image="i", hostname=None,
+        deployment_id="dep_4k2v9xq0m7ab", owner_id="user_a", name=name,
+        image="docker.io/library/app:latest", hostname=None,
         access=Access.PUBLIC, status=status,
         reason=None if reason is None else Reason("exited", reason), http={}, tcp={},
     )  # fmt: skip

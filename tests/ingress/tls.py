@@ -66,7 +66,7 @@ class _Answering(asyncio.Protocol):
         self._certificates = certificates
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's own is no subclass
         connection = transport.get_extra_info("ssl_object")
         self._asked.append(self._certificates.asked_name(connection))
 
