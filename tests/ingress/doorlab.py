@@ -32,6 +32,7 @@ from appliance.listeners import tcp
 from tests.podman_harness import free_ports
 
 GRACE_S = 0.2
+ROOT = Path(__file__).parents[2]
 DOMAIN = "box.test"
 WALL = datetime(2026, 1, 1, tzinfo=UTC)
 ROW = Deployment(
