@@ -13,31 +13,26 @@ from typing import cast
 
 import anyio
 
-from appliance.domain.deployment import Access, Status
 from appliance.domain.ids import new_id
 from appliance.engine.addresses import Address
 from appliance.ingress.answer import SWITCHING, Answer
-from appliance.ingress.directory import CONSOLE, Console, Deployed, Place, Unknown
+from appliance.ingress.destination import Destination, is_over
 from appliance.ingress.framing import BadFraming, Chunked, Counted, Framing
 from appliance.ingress.hall import Hall
 from appliance.ingress.head import Head, Refused, check_beginning, parse_head
+from appliance.ingress.line import Line
 from appliance.ingress.opening import Way, find_way
 from appliance.ingress.rewrite import Sender, upstream_head
 from appliance.ingress.seams import Reply, Trouble
 from appliance.ingress.tally import Tally
-from appliance.ingress.upstream import BUFFER_BYTES, Target, Upstream, connect
+from appliance.ingress.upstream import Upstream, connect
 from appliance.ingress.wire import wire
 
 HEAD_S = 10.0
 IDLE_S = 60.0
-ENDING_S = 2.0
 RETRY_S = 2
-NOWHERE = Target()
 GONE = 499  # nginx's number for a client that did not wait
 SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS"})
-OVER = frozenset({Status.STOPPED, Status.FAILED, Status.PENDING, Status.PULLING})
-"""A deployment of these statuses has no container that could still be answering."""
-
 log = logging.getLogger(__name__)
 
 
@@ -58,38 +53,26 @@ class Connection(asyncio.Protocol):
         self._hall = hall
         self._sender = sender
         self._own_ip = own_ip
-        self._redirects = redirects
-        self._transport: asyncio.Transport
+        self._line: Line
         self._phase = Phase.READING
         self._buffer = b""
         self._since = 0.0  # when this phase began
         self._limit_s = HEAD_S  # what it may take while READING
-        self._host: str | None = None
+        self._leaving = False
+        self._destination = Destination(hall, own_ip, redirects=redirects)
         self._tally = Tally(hall)
         self._head: Head | None = None
-        self._edition = -1  # of the directory, when these were looked up
-        self._place: Place = CONSOLE
-        self._aim: Target | Trouble = NOWHERE
-        self._straight = False  # nobody has to be asked first
         self._body: Framing | None = None
         self._answer: Answer | None = None
         self._answered = False
         self._upstream: Upstream | None = None
         self._opening = anyio.CancelScope()
-        self._leaving = False
-        self._client_ended = False
-        self._client_full = False
-        self._held = False
-        self._upstream_full = False
-        self._paused = False
-        self._unsent = 0
 
     # What the transport tells.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is ours."""
-        self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=BUFFER_BYTES)
+        self._line = Line(cast("asyncio.Transport", transport), secure=self._sender.secure)
         self._since = self._hall.now_s
         self._hall.entered(self)
 
@@ -99,9 +82,7 @@ class Connection(asyncio.Protocol):
         self._opening.cancel()
         begun = GONE if self._answer is None else self._answer.status
         self._tally.gone(SWITCHING if self._phase is Phase.TUNNEL else begun)
-        if self._upstream is not None:
-            self._upstream.leave()
-            self._upstream = None
+        self._drop_upstream()
         self._hall.left(self, self._sender.address)
 
     def data_received(self, data: bytes) -> None:
@@ -116,22 +97,24 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client has said all it will; a whole request is still answered (half-close)."""
         whole = self._body is None and self._phase in (Phase.OPENING, Phase.RELAYING)
-        if self._sender.secure or not (whole or self._phase is Phase.TUNNEL):
+        if self._line.secure or not (whole or self._phase is Phase.TUNNEL):
             return False
-        self._client_ended = True
+        self._line.ended = True
+        if self._upstream is not None and self._upstream.ended:
+            return False
         if self._phase is not Phase.OPENING and self._upstream is not None:
             self._upstream.send_eof()
         return True
 
     def pause_writing(self) -> None:
         """More than enough waits to be sent."""
-        self._client_full = True
+        self._line.full = True
         if self._upstream is not None:
             self._upstream.pause(True)
 
     def resume_writing(self) -> None:
         """There is room again."""
-        self._client_full = False
+        self._line.full = False
         if self._upstream is not None:
             self._upstream.pause(False)
         self._go_on()
@@ -142,44 +125,32 @@ class Connection(asyncio.Protocol):
         """Ends it when the request under way is answered; at once if there is none."""
         self._leaving = True
         if self._phase is Phase.READING and not self._buffer:
-            self._transport.close()
+            self._line.close()
 
     def abort(self) -> None:
         """Ends it now."""
-        self._transport.abort()
+        self._line.abort()
 
     def check(self, now_s: float) -> None:
         """Keeps the deadlines; asked about once a second."""
-        waited_s = now_s - self._since
-        if self._phase is Phase.READING and waited_s > self._limit_s:
+        if self._phase is Phase.ENDING:
+            self._line.check(now_s)
+        elif self._phase is Phase.READING and now_s - self._since > self._limit_s:
             if self._buffer:
                 self._refuse(Refused(408, "request_timeout", f"no whole head in {HEAD_S:.0f} s"))
             else:
-                self._transport.close()
-        elif self._phase is Phase.ENDING:
-            self._check_ending(now_s, waited_s)
+                self._line.close()
 
     def moved(self, address: Address) -> None:
-        """A deployment's address changed."""
-        place, upstream = self._place, self._upstream
-        if upstream is None or not isinstance(place, Deployed):
+        """A deployment's address changed: what can't answer any more is not waited for."""
+        upstream = self._upstream
+        if upstream is None or not self._destination.is_of(address):
             return
-        if place.address.deployment_id != address.deployment_id:
-            return
-        if address.paused:
-            self._give_up_waiting()
-            return
-        still = address.status not in OVER and not address.gone
-        if still and (not address.http or upstream.target.port in address.http.values()):
-            return
-        upstream.leave()
-        self.upstream_failed("broke_off", "it ended before its answer was complete")
-
-    def _give_up_waiting(self) -> None:
-        """What is frozen answers nothing; an answer that has begun may go on some day."""
-        if self._phase is Phase.RELAYING and self._answer is None and self._upstream is not None:
-            self._upstream.leave()
-            self._upstream = None
+        if is_over(address, upstream.target.port):
+            upstream.leave()
+            self.upstream_failed("broke_off", "it ended before its answer was complete")
+        elif address.paused and self._phase is Phase.RELAYING and self._answer is None:
+            self._drop_upstream()
             self._tell(503, "paused", "it was paused before it had answered")
             self._go_on()
 
@@ -188,7 +159,7 @@ class Connection(asyncio.Protocol):
     def answer(self, data: bytes) -> None:
         """Bytes for the client, as they come."""
         self._tally.traffic.bytes_out += len(data)
-        self._transport.write(data)
+        self._line.transport.write(data)
 
     def answering(self, answer: Answer) -> None:
         """The answer has begun."""
@@ -202,7 +173,7 @@ class Connection(asyncio.Protocol):
         self._tally.end(answer.status)
         self._answered = True
         if not reusable:
-            self._upstream = None
+            self._drop_upstream()
         if answer.closes or not head.keeps_alive or self._is_last():
             self._end()
         elif self._body is None:
@@ -215,17 +186,18 @@ class Connection(asyncio.Protocol):
     def switched(self) -> None:
         """It is a WebSocket from here on."""
         self._phase = Phase.TUNNEL
-        self._hold(False)
+        self._line.hold(False)
         if self._buffer and self._upstream is not None:
             self._upstream.send(self._buffer)
             self._buffer = b""
 
     def upstream_failed(self, code: str, message: str) -> None:
         """No answer, or no rest of one, will come."""
-        upstream, self._upstream = self._upstream, None
+        upstream = self._upstream
+        self._drop_upstream()
         if self._phase is Phase.TUNNEL:
             self._tally.end(SWITCHING)
-            self._transport.close()
+            self._line.close()
         elif self._phase is not Phase.RELAYING or self._head is None:
             return
         elif self._answered:
@@ -240,29 +212,28 @@ class Connection(asyncio.Protocol):
 
     def upstream_ended(self) -> None:
         """A WebSocket's server has said all it will."""
-        if self._sender.secure:
-            self._transport.close()
+        if self._line.ended:
+            self._line.close()
         else:
-            self._transport.write_eof()
+            self._line.say_end()
 
     def upstream_full(self, full: bool) -> None:
         """It takes no more for now, or again."""
-        self._upstream_full = full
-        self._flow()
+        self._line.choke(full)
 
     # Requests.
 
     def _go_on(self) -> None:
         """Does what can be done with what has come."""
         try:
-            while self._buffer and self._phase is Phase.READING and not self._client_full:
+            while self._buffer and self._phase is Phase.READING and not self._line.full:
                 if not self._read_head():
                     break
             if self._phase is Phase.RELAYING and self._body is not None and self._buffer:
                 self._relay_body(self._body)
-            if self._buffer or self._held:
-                reads_on = self._phase in (Phase.READING, Phase.ENDING) and not self._client_full
-                self._hold(bool(self._buffer) and not reads_on)
+            if self._buffer or self._line.held:
+                reads_on = self._phase in (Phase.READING, Phase.ENDING) and not self._line.full
+                self._line.hold(bool(self._buffer) and not reads_on)
         except Refused as refused:
             self._refuse(refused)
         except BadFraming as error:
@@ -289,56 +260,35 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, head: Head) -> None:
         """One request: where to, and how."""
-        if head.host != self._host:
-            self._settle(head.host)
-        if self._edition != self._hall.directory.edition:
-            self._look_up(head.host)
+        destination = self._destination
+        if head.host != destination.host:
+            destination.settle(head.host, self._hall.asked_name(self._line.transport))
+        destination.look()
         self._head = head
         self._body = None if head.length == 0 else _framing(head)
         self._answer, self._answered = None, False
-        self._tally.begin(self._place)
-        upstream, aim = self._upstream, self._aim
-        if upstream is None or not upstream.alive or not self._straight:
-            self._begin_slowly(head, aim)
-        elif aim is upstream.target or aim == upstream.target:
+        self._tally.begin(destination.place)
+        upstream, aim = self._upstream, destination.aim
+        ready = upstream is not None and upstream.alive and destination.straight
+        if upstream is not None and ready and (aim is upstream.target or aim == upstream.target):
             self._ask(head, upstream)
-        else:
+            return
+        reply = destination.dead_end(head)
+        if reply is None:
             self._open(head)
-
-    def _settle(self, host: str) -> None:
-        """The first request names the host of all.
-
-        Raises:
-            Refused: a later one names another, or TLS has named another.
-        """
-        asked = self._hall.asked_name(self._transport)
-        if self._host is not None or asked not in (None, host):
-            raise Refused(421, "misdirected", f"this connection is for {self._host or asked}")
-        self._host = host
-
-    def _look_up(self, host: str) -> None:
-        self._edition = self._hall.directory.edition
-        self._place = place = self._hall.directory.find(host, self._own_ip)
-        self._aim = self._hall.aim(place)
-        self._straight = not self._redirects and _is_open(place)
-
-    def _begin_slowly(self, head: Head, aim: Target | Trouble) -> None:
-        if self._redirects and not isinstance(self._place, Unknown):
-            self._reply(self._hall.redirect(head))
-        elif isinstance(aim, Trouble) and not isinstance(self._place, Deployed):
-            self._reply(self._hall.pages.tell(aim, head))
         else:
-            self._open(head)
+            self._reply(reply)
 
     def _open(self, head: Head) -> None:
         self._phase = Phase.OPENING
         self._opening = anyio.CancelScope()
-        self._hall.tasks.start_soon(self._opened, head, self._place, self._opening)
+        self._hall.tasks.start_soon(self._opened, head, self._opening)
 
-    async def _opened(self, head: Head, place: Place, scope: anyio.CancelScope) -> None:
+    async def _opened(self, head: Head, scope: anyio.CancelScope) -> None:
         """The bulkhead: a defect met with one request must not stop the door."""
         try:
             with scope:
+                place = self._destination.place
                 way = await find_way(self._hall, head, place, self._sender, self._own_ip)
                 if isinstance(way, Reply):
                     self._reply(way)
@@ -353,10 +303,10 @@ class Connection(asyncio.Protocol):
         """To the upstream that is there already, or a new one."""
         upstream = self._upstream
         if upstream is None or not upstream.alive or upstream.target != way.target:
-            if upstream is not None:
-                upstream.leave()
+            self._drop_upstream()
             upstream = self._upstream = await connect(self, way.target)
-        aim = self._hall.aim(self._hall.directory.find(way.head.host, self._own_ip))
+        self._destination.look()
+        aim = self._destination.aim
         if isinstance(aim, Trouble):  # since it was asked where to
             self._reply(self._hall.pages.tell(aim, way.head))
             return
@@ -368,10 +318,10 @@ class Connection(asyncio.Protocol):
 
     def _ask(self, head: Head, upstream: Upstream) -> None:
         self._phase = Phase.RELAYING
-        if self._client_full:
+        if self._line.full:
             upstream.pause(True)
         upstream.ask(upstream_head(head, self._sender), head.method, websocket=head.websocket)
-        if self._client_ended:
+        if self._line.ended:
             upstream.send_eof()
 
     def _relay_body(self, body: Framing) -> None:
@@ -397,37 +347,30 @@ class Connection(asyncio.Protocol):
         self._head = None
         self._since, self._limit_s = self._hall.now_s, IDLE_S
         if self._leaving and not self._buffer:
-            self._transport.close()
+            self._line.close()
 
     def _end(self) -> None:
         """No further request: the answer leaves, what still comes is thrown away."""
         self._phase = Phase.ENDING
         self._since = self._hall.now_s
-        if self._upstream is not None:
-            self._upstream.leave()
-            self._upstream = None
-        if self._client_ended or (self._body is None and not self._buffer):
-            self._transport.close()
-            return
-        self._buffer = b""
-        self._hold(False)
-        if not self._sender.secure:
-            self._transport.write_eof()
+        self._drop_upstream()
+        if self._line.ended or (self._body is None and not self._buffer):
+            self._line.close()
+        else:
+            self._buffer = b""
+            self._line.linger(self._since)
 
-    def _check_ending(self, now_s: float, waited_s: float) -> None:
-        """The client takes the last bytes, however slowly, and closes; or it is cut off."""
-        unsent = self._transport.get_write_buffer_size()
-        if unsent and unsent != self._unsent:
-            self._since, self._unsent = now_s, unsent
-        elif waited_s > (IDLE_S if unsent else ENDING_S):
-            self._transport.abort()
+    def _drop_upstream(self) -> None:
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.leave()
+            self._line.choke(False)
 
     def _cut_short(self) -> None:
         """The rest of an answer won't come; only a broken connection can say so."""
         self._tally.end(502)
         self._phase = Phase.ENDING
-        self._since = self._hall.now_s
-        self._transport.close()
+        self._line.close()
 
     def _break_off(self, refused: Refused) -> None:
         """The client's body breaks the rules while it is passed on."""
@@ -437,7 +380,7 @@ class Connection(asyncio.Protocol):
             self._refuse(refused)
 
     def _refuse(self, refused: Refused) -> None:
-        trouble = Trouble(refused.status, refused.code, str(refused), host=self._host or "")
+        trouble = Trouble(refused.status, refused.code, str(refused), host=self._destination.host)
         self._write(self._hall.pages.tell(trouble, self._head), last=True)
         self._buffer = self._buffer or b" "  # more may be on its way
         self._end()
@@ -445,9 +388,7 @@ class Connection(asyncio.Protocol):
     def _tell(
         self, status: int, code: str, message: str, *, retry_after_s: int | None = None
     ) -> None:
-        place = self._place
-        address = place.address if isinstance(place, Deployed) else None
-        trouble = Trouble(status, code, message, address, self._host or "", retry_after_s)
+        trouble = self._destination.trouble(status, code, message, retry_after_s)
         self._reply(self._hall.pages.tell(trouble, self._head))
 
     def _reply(self, reply: Reply) -> None:
@@ -461,35 +402,12 @@ class Connection(asyncio.Protocol):
             self._next()
 
     def _is_last(self) -> bool:
-        return self._leaving or (self._client_ended and not self._buffer)
+        return self._leaving or (self._line.ended and not self._buffer)
 
     def _write(self, reply: Reply, *, last: bool) -> None:
         self.answer(wire(reply, self._head, last=last))
         self._tally.end(reply.status)
 
-    # Flow.
-
-    def _hold(self, held: bool) -> None:
-        """What has come can't be dealt with yet: no more of it."""
-        self._held = held
-        self._flow()
-
-    def _flow(self) -> None:
-        paused = self._held or self._upstream_full
-        if paused == self._paused or self._transport.is_closing():
-            return
-        self._paused = paused
-        if paused:
-            self._transport.pause_reading()
-        else:
-            self._transport.resume_reading()
-
 
 def _framing(head: Head) -> Framing:
     return Chunked() if head.length is None else Counted(head.length)
-
-
-def _is_open(place: Place) -> bool:
-    return isinstance(place, Console) or (
-        isinstance(place, Deployed) and place.address.access is Access.PUBLIC
-    )

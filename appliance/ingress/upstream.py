@@ -52,6 +52,7 @@ class Upstream(asyncio.Protocol):
     def __init__(self, asker: Asker, target: Target) -> None:
         self.target = target
         self.alive = False
+        self.ended = False  # it has said all it will
         self.used = False
         self.silent = True  # nothing has come in answer to the request under way
         self._asker = asker
@@ -126,6 +127,7 @@ class Upstream(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The server has said all it will."""
         if self._tunnel and self.alive:
+            self.ended = True
             self._asker.upstream_ended()
             return True
         if self._answer is not None and isinstance(self._answer.framing, UntilClose):

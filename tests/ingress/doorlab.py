@@ -29,8 +29,10 @@ from appliance.ingress.assembly import Doorway, assemble
 from appliance.ingress.door import Caps, Door
 from appliance.ingress.seams import Certificates, Gate, NoWaker, OpenGate, PlainPages, Waker
 from appliance.listeners import tcp
+from tests.podman_harness import free_ports
 
 GRACE_S = 0.2
+ROOT = Path(__file__).parents[2]
 DOMAIN = "box.test"
 WALL = datetime(2026, 1, 1, tzinfo=UTC)
 ROW = Deployment(
@@ -207,7 +209,7 @@ async def door(
 ) -> AsyncIterator[Lab]:
     """An open door with an API that says hello."""
     stopping = anyio.Event()
-    plain, tls = tcp(Listen(listen, 0)), tcp(Listen(listen, 0))
+    plain, tls = (tcp(Listen(listen, port)) for port in free_ports(2))
     api = Backend()
     await _serve(api, hello, folder / "api.sock")
     addresses, activity = Addresses(), Activity(SystemClock())
@@ -247,7 +249,7 @@ async def _serve(backend: Backend, handler: Handler, path: Path | None) -> None:
             await writer.wait_closed()
 
     if path is None:
-        backend.server = await asyncio.start_server(handle, "127.0.0.1", 0)
-        backend.port = backend.server.sockets[0].getsockname()[1]
+        [backend.port] = free_ports(1)
+        backend.server = await asyncio.start_server(handle, "127.0.0.1", backend.port)
     else:
         backend.server = await asyncio.start_unix_server(handle, str(path))
