@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
-from appliance.api import accounts, audit, handlers, machine, terminal
+from appliance.api import access, accounts, audit, handlers, machine, terminal, trust
 from appliance.api.call import Call
 from appliance.api.changes import DeploymentChangeBody
 from appliance.api.models import DeploymentBody
@@ -22,6 +22,7 @@ from appliance.api.queries import (
     RegistryBody,
     SamplesQuery,
     SetupBody,
+    TicketQuery,
     TokenBody,
     UserBody,
     UserChangeBody,
@@ -80,6 +81,9 @@ ROUTES = (
     Route("GET", "/deployments/{id}/stats/history", handlers.read_samples, READ,
           query=SamplesQuery),
     Route("POST", "/deployments/{id}/terminal", terminal.create_terminal, WRITE, 201),
+    Route("GET", "/deployments/{id}/access", access.read_access, WRITE),
+    Route("POST", "/deployments/{id}/access", access.rotate_access, WRITE),
+    Route("POST", "/deployments/{id}/ticket", access.make_ticket, READ, 201, query=TicketQuery),
     Route("GET", "/events", handlers.watch_events, READ),
     Route("GET", "/nodes", handlers.list_nodes, READ, query=NodesQuery),
     Route("GET", "/nodes/{id}", handlers.get_node, READ),
@@ -106,6 +110,9 @@ ROUTES = (
     Route("GET", "/audit/verify", audit.verify_audit, ADMIN_READ),
     Route("GET", "/settings", machine.list_settings, ADMIN_READ),
     Route("POST", "/backup", machine.make_backup, ADMIN_WRITE),
+    Route("GET", "/ca.crt", trust.get_authority, PUBLIC),
+    Route("GET", "/trust", trust.explain_trust, PUBLIC),
+    Route("GET", "/metrics", handlers.read_metrics, ADMIN_READ),
     Route("GET", "/healthz", handlers.health, PUBLIC),
 )
 # fmt: on
