@@ -28,7 +28,8 @@ NAMES = st.sampled_from(
 )  # fmt: skip
 VALUES = st.sampled_from(
     [b"dep-a.box.test", b"dep-b.box.test:1", b"[::1]", b"5", b"05", b"chunked", b"CHUNKED",
-     b"close", b"keep-alive, X", b"websocket", b"100-continue", b"trailers", b"a\tb", b"", b" x ", b"\xff"],
+     b"close", b"keep-alive, X", b"websocket", b"100-continue", b"trailers", b"a\tb", b"",
+     b" x ", b"\xff"],
 )  # fmt: skip
 LINES = st.tuples(NAMES, st.sampled_from([b":", b": ", b":\t"]), VALUES).map(b"".join)
 HEADS = st.tuples(
