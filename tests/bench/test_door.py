@@ -35,8 +35,8 @@ worker_processes 1; daemon off; pid {top}/{name}.pid; error_log {top}/{name}.log
 events {{ worker_connections 4096; }}
 http {{
   access_log off; sendfile on; keepalive_requests 1000000000;
-  client_body_temp_path {top}/{name}1; proxy_temp_path {top}/{name}2; fastcgi_temp_path {top}/{name}3;
-  uwsgi_temp_path {top}/{name}4; scgi_temp_path {top}/{name}5;
+  client_body_temp_path {top}/{name}1; proxy_temp_path {top}/{name}2;
+  fastcgi_temp_path {top}/{name}3; uwsgi_temp_path {top}/{name}4; scgi_temp_path {top}/{name}5;
   {body}
 }}
 """
@@ -131,8 +131,8 @@ def stand() -> Iterator[Stand]:
 
 def make_certificate(top: Path) -> None:
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-         "-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", f"/CN={HOST}",
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", f"/CN={HOST}",
          "-addext", f"subjectAltName=DNS:{HOST},IP:127.0.0.1"],
         cwd=top, check=True, capture_output=True,
     )  # fmt: skip
