@@ -17,6 +17,7 @@ IDLE_S = 75
 
 CONNECTIONS = 1000
 FIRST_PASSED_FD = 3
+WEBSOCKET_MESSAGE_BYTES = 64 * 1024
 
 
 class Server(uvicorn.Server):
@@ -42,7 +43,9 @@ def server(app: ASGIApp, *, grace_s: int, behind_door: bool = False) -> Server:
         uvicorn.Config(
             app,
             http="httptools",
-            ws="none",
+            ws="websockets-sansio",
+            ws_max_size=WEBSOCKET_MESSAGE_BYTES,
+            ws_per_message_deflate=False,
             lifespan="off",
             log_config=None,
             access_log=False,

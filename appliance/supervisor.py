@@ -26,8 +26,10 @@ from appliance.api import app as api
 from appliance.api.routes import CONTROL_ROUTES, ROUTES
 from appliance.api.services import Services, Trust
 from appliance.auth.accounts import Accounts
+from appliance.auth.audit import Audit
+from appliance.auth.setup import Setup
 from appliance.clock import Clock, SystemClock
-from appliance.config import Settings
+from appliance.config import Settings, in_force
 from appliance.domain.errors import ApplianceError, RuntimeFailure
 from appliance.domain.ids import new_id
 from appliance.engine.assembly import Engine, Materials, assemble
@@ -43,6 +45,7 @@ from appliance.host.instance import held, prepare_data_dir
 from appliance.host.names import console_host
 from appliance.host.node import read_specs
 from appliance.ingress.assembly import front_door
+from appliance.ingress.checkup import check_certificates
 from appliance.ingress.outfit import Outfit, Site
 from appliance.runtime.credentials import Credentials
 from appliance.runtime.home import PodmanHome
@@ -85,7 +88,8 @@ def diagnose(settings: Settings) -> Sequence[Check]:
     """What is right and wrong with this machine; works with and without a running appliance."""
     trial = None if settings.podman_url else read_result(_home(settings))
     verdict = None if trial is None else _trial_check(trial)
-    return examine(settings.data_dir, sqlite_version=SQLITE_VERSION, trial=verdict)
+    machine = examine(settings.data_dir, sqlite_version=SQLITE_VERSION, trial=verdict)
+    return [*machine, *check_certificates(settings, SystemClock().now().wall)]
 
 
 def restore(settings: Settings, file: Path) -> Path | None:
@@ -126,6 +130,16 @@ class _Plant:
     node_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """Who is let in, and by what."""
+
+    accounts: Accounts
+    setup: Setup
+    operator_id: str
+    outfit: Outfit
+
+
 async def _power_up(
     settings: Settings, clock: Clock, db: Database, sockets: Sockets, tasks: TaskGroup
 ) -> _Plant:
@@ -160,7 +174,7 @@ async def _podman(settings: Settings, prefix: str, clock: Clock, tasks: TaskGrou
     deadlines = PullDeadlines(stall_s=settings.pull_stall_s, total_s=settings.pull_total_s)
     runtime = connect(
         url, prefix=prefix, limits=trial.limits, clock=clock,
-        credentials=Credentials(settings.auth_file) if settings.auth_file.exists() else None,
+        credentials=Credentials(settings.auth_file),
         pull_deadlines=deadlines,
     )  # fmt: skip
     if not await _welcome(url, runtime):
@@ -212,7 +226,9 @@ async def _open(
     stopping = anyio.Event()
     front, secret = _front(settings, sockets), load_key(settings.secret_key)
     door = front_door(Site(settings, clock, plant.engine, accounts, front, secret, *sockets, tasks))
-    services = _services(settings, db, clock, plant, accounts, owner.user_id, door.outfit, stopping)
+    setup = Setup(accounts, clock, settings.setup_link, _http_url(sockets[0][0]))
+    desk = _Desk(accounts, setup, owner.user_id, door.outfit)
+    services = _services(settings, db, clock, plant, desk, stopping)
     public = api.create_app(services, ROUTES, api.bearer(accounts))
     control = api.create_app(services, CONTROL_ROUTES, api.owner_or_bearer(accounts, owner))
     servers = (
@@ -228,6 +244,7 @@ async def _open(
             serving.start_soon(_serve_on, server, sock)
         serving.start_soon(door.run, stopping, GRACE_S)
         log.info("ready address=%s data=%s", _http_url(sockets[0][0]), settings.data_dir)
+        await setup.announce()
         await stopping.wait()
         for server, _ in servers:
             server.should_exit = True
@@ -253,13 +270,11 @@ def _services(
     db: Database,
     clock: Clock,
     plant: _Plant,
-    accounts: Accounts,
-    operator_id: str,
-    outfit: Outfit,
+    desk: _Desk,
     stopping: anyio.Event,
 ) -> Services:
     profile = NodeProfile(
-        operator_id=operator_id,
+        operator_id=desk.operator_id,
         name=settings.node_name or socket.gethostname(),
         specs=read_specs(settings.data_dir),
         region=settings.region,
@@ -267,19 +282,26 @@ def _services(
         hourly_rate_cents=settings.hourly_rate_cents,
         max_deployments=settings.max_deployments,
     )
-    engine, ca = plant.engine, outfit.authority
+    engine, ca = plant.engine, desk.outfit.authority
     return Services(
         deployments=engine.deployments,
+        updates=engine.updates,
+        terminals=engine.terminals,
+        samples=engine.samples,
         logs=engine.logs,
         feed=engine.feed,
         nodes=Nodes(db, clock, profile, engine.pulse),
         catalogue=plant.catalogue,
         pulse=engine.pulse,
         activity=engine.activity,
-        accounts=accounts,
-        tickets=outfit.tickets,
+        accounts=desk.accounts,
+        tickets=desk.outfit.tickets,
         trust=Trust(ca.pem, ca.fingerprint, tuple(sorted(ca.reach().domains))),
+        audit=Audit(db, clock),
+        setup=desk.setup,
         backup=lambda: _backup(settings, db),
+        registries=Credentials(settings.auth_file),
+        settings=in_force(settings, os.environ),
         stopping=stopping,
     )
 

@@ -12,7 +12,6 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    field_validator,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
@@ -76,7 +75,12 @@ def _hostname(label: str) -> str:
     return label
 
 
-def _variables(values: dict[str, str]) -> dict[str, str]:
+def check_variables(values: dict[str, str]) -> dict[str, str]:
+    """Names and sizes of variables.
+
+    Raises:
+        ValueError: with all that is wrong.
+    """
     faults = [fault for name, value in values.items() if (fault := _variable_fault(name, value))]
     if len(values) > MAX_VARIABLES:
         faults.append(f"at most {MAX_VARIABLES} variables")
@@ -101,7 +105,12 @@ Text = Annotated[str, AfterValidator(_visible)]
 Name = Annotated[Text, StringConstraints(min_length=1, max_length=63, strip_whitespace=True)]
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
 Argument = Annotated[str, StringConstraints(max_length=4096, pattern=r"^[^\x00]*$")]
-Variables = Annotated[dict[str, str], AfterValidator(_variables)]
+Hostname = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"),
+    AfterValidator(_hostname),
+]
+Variables = Annotated[dict[str, str], AfterValidator(check_variables)]
 
 
 class PortBody(Strict):
@@ -111,12 +120,20 @@ class PortBody(Strict):
     protocol: Protocol = Protocol.HTTP
     name: Name | None = None
 
+    def opened(self) -> Port:
+        """As the engine takes it."""
+        return Port(self.port, self.protocol, self.name)
+
 
 class VolumeBody(Strict):
     """Storage that is kept while the deployment lives."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
     path: Annotated[str, StringConstraints(max_length=512), AfterValidator(_mount_path)]
+
+    def volume(self) -> Volume:
+        """As the engine takes it."""
+        return Volume(self.name, self.path)
 
 
 class ResourcesBody(Strict):
@@ -127,6 +144,10 @@ class ResourcesBody(Strict):
     shm_mb: Annotated[int, Field(ge=1, le=1_048_576)] | None = None
     gpus: Annotated[int, Field(ge=0, le=64)] = 0
 
+    def limits(self) -> Resources:
+        """As the engine takes it."""
+        return Resources(self.cpus, self.memory_mb, self.shm_mb, self.gpus)
+
 
 class HealthBody(Strict):
     """An HTTP GET that has to be answered below 400."""
@@ -134,47 +155,48 @@ class HealthBody(Strict):
     path: Annotated[str, StringConstraints(max_length=512, pattern=r"^/[!-~]*$")]
     port: PortNumber | None = None
 
+    def check(self) -> HealthCheck:
+        """As the engine takes it."""
+        return HealthCheck(self.path, self.port)
+
+
+def _ports_once(ports: list[PortBody]) -> list[PortBody]:
+    numbers = [p.port for p in ports]
+    if len(set(numbers)) < len(numbers):
+        raise ValueError("each port may stand once")
+    return ports
+
+
+def _volumes_once(volumes: list[VolumeBody]) -> list[VolumeBody]:
+    for values in ([v.name for v in volumes], [v.path for v in volumes]):
+        if len(set(values)) < len(values):
+            raise ValueError("each name and each path may stand once")
+    return volumes
+
+
+Image = Annotated[str, AfterValidator(_image)]
+Command = Annotated[list[Argument], Field(min_length=1, max_length=256)]
+Ports = Annotated[list[PortBody], Field(max_length=32), AfterValidator(_ports_once)]
+Volumes = Annotated[list[VolumeBody], Field(max_length=32), AfterValidator(_volumes_once)]
+
 
 class DeploymentBody(Strict):
     """``POST /deployments``: exactly one of ``templateId`` and ``customImage``."""
 
     node_id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     template_id: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
-    custom_image: Annotated[str, AfterValidator(_image)] | None = None
+    custom_image: Image | None = None
     name: Name | None = None
     env: Variables = Field(default_factory=dict)
     secrets: Variables = Field(default_factory=dict)
-    command: Annotated[list[Argument], Field(min_length=1, max_length=256)] | None = None
-    ports: Annotated[list[PortBody], Field(max_length=32)] | None = None
-    volumes: Annotated[list[VolumeBody], Field(max_length=32)] | None = None
+    command: Command | None = None
+    ports: Ports | None = None
+    volumes: Volumes | None = None
     resources: ResourcesBody | None = None
     access: Access | None = None
-    hostname: (
-        Annotated[
-            str,
-            StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"),
-            AfterValidator(_hostname),
-        ]
-        | None
-    ) = None
+    hostname: Hostname | None = None
     health: HealthBody | None = None
     restart_policy: RestartPolicy | None = None
-
-    @field_validator("ports")
-    @classmethod
-    def _ports_once(cls, ports: list[PortBody] | None) -> list[PortBody] | None:
-        numbers = [p.port for p in ports or []]
-        if len(set(numbers)) < len(numbers):
-            raise ValueError("each port may stand once")
-        return ports
-
-    @field_validator("volumes")
-    @classmethod
-    def _volumes_once(cls, volumes: list[VolumeBody] | None) -> list[VolumeBody] | None:
-        for values in ([v.name for v in volumes or []], [v.path for v in volumes or []]):
-            if len(set(values)) < len(values):
-                raise ValueError("each name and each path may stand once")
-        return volumes
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -195,18 +217,14 @@ class DeploymentBody(Strict):
             env=self.env,
             secrets=self.secrets,
             command=None if self.command is None else tuple(self.command),
-            ports=_tuple(self.ports, lambda p: Port(p.port, p.protocol, p.name)),
-            volumes=_tuple(self.volumes, lambda v: Volume(v.name, v.path)),
-            resources=None if self.resources is None else _resources(self.resources),
+            ports=_tuple(self.ports, PortBody.opened),
+            volumes=_tuple(self.volumes, VolumeBody.volume),
+            resources=None if self.resources is None else self.resources.limits(),
             access=self.access,
             hostname=self.hostname,
-            health=None if self.health is None else HealthCheck(self.health.path, self.health.port),
+            health=None if self.health is None else self.health.check(),
             restart_policy=self.restart_policy,
         )
-
-
-def _resources(body: ResourcesBody) -> Resources:
-    return Resources(body.cpus, body.memory_mb, body.shm_mb, body.gpus)
 
 
 def _tuple(items: list[B] | None, make: Callable[[B], D]) -> tuple[D, ...] | None:

@@ -1,12 +1,15 @@
 """What the handlers work with; made by the supervisor."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import anyio
 
 from appliance.auth.accounts import Accounts
+from appliance.auth.audit import Audit
+from appliance.auth.setup import Setup
 from appliance.auth.tickets import Tickets
+from appliance.config import SettingInForce
 from appliance.engine.activity import Activity
 from appliance.engine.catalogue import Catalogue
 from appliance.engine.deployments import Deployments
@@ -14,6 +17,10 @@ from appliance.engine.feed import Feed
 from appliance.engine.logs import Logs
 from appliance.engine.nodes import Nodes
 from appliance.engine.pulse import Pulse
+from appliance.engine.samples import Samples
+from appliance.engine.terminals import Terminals
+from appliance.engine.updates import Updates
+from appliance.runtime.credentials import Credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,9 @@ class Services:
     """The rooms behind the API. ``stopping`` is set when streams have to end."""
 
     deployments: Deployments
+    updates: Updates
+    terminals: Terminals
+    samples: Samples
     logs: Logs
     feed: Feed
     nodes: Nodes
@@ -39,5 +49,9 @@ class Services:
     accounts: Accounts
     tickets: Tickets
     trust: Trust
+    audit: Audit
+    setup: Setup
+    registries: Credentials
+    settings: Sequence[SettingInForce]
     backup: Callable[[], Awaitable[AsyncIterator[bytes]]]
     stopping: anyio.Event

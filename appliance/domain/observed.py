@@ -25,6 +25,10 @@ class ContainerState(StrEnum):
     LOST = "lost"
 
 
+UP = frozenset({ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.STOPPING})
+"""The states in which a container has a process."""
+
+
 @dataclass(frozen=True, slots=True)
 class Container:
     """One container as inspected.
@@ -97,9 +101,10 @@ class ImageFacts:
 class Observed:
     """All that ``plan()`` may know of the world.
 
-    ``container`` bears the current generation's name; ``strays`` are names of older generations
+    ``container`` bears the current generation's name; ``strays`` are names of other generations
     still there. ``image`` None means not on this machine. ``health`` None means there is no
-    check to wait for. ``gpus_available`` counts what the deployment may take now.
+    check to wait for. ``gpus_available`` counts what the deployment may take now. ``candidate``
+    is the same of the container that an update tries out; None where there is no update.
     """
 
     container: Container | None = None
@@ -107,3 +112,4 @@ class Observed:
     image: ImageFacts | None = None
     health: Health | None = None
     gpus_available: int = 0
+    candidate: "Observed | None" = None

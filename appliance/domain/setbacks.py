@@ -12,14 +12,28 @@ from appliance.domain.errors import (
 )
 from appliance.domain.instant import Instant
 from appliance.domain.plan import SECOND_US, backoff_s
-from appliance.domain.steps import Act, Become, Bury, Create, Pull, Remove, Stop, Wait
+from appliance.domain.steps import (
+    Act,
+    Become,
+    Bury,
+    Create,
+    Pull,
+    Remove,
+    Retire,
+    Start,
+    Stop,
+    Wait,
+)
+from appliance.domain.update import give_up
 
 LOOK_AGAIN_US = 2 * SECOND_US
 MAX_TRIES = 6
 """After that many failed tries in a row the deployment is failed and waits for an order."""
 
 
-def after_failure(d: Deployment, step: Act, error: RuntimeFailure, now: Instant) -> Become | Wait:
+def after_failure(  # noqa: PLR0911 - a ladder: the first rung that holds
+    d: Deployment, step: Act, error: RuntimeFailure, now: Instant
+) -> Become | Wait:
     """The step after ``step`` failed with ``error``.
 
     A lost answer is not a failure: look again soon. Podman away is nobody's fault: say so and
@@ -27,13 +41,16 @@ def after_failure(d: Deployment, step: Act, error: RuntimeFailure, now: Instant)
     is tried again with back-off; what it can't is a failure at once.
     """
     if isinstance(error, RuntimeUnavailable):
-        return _runtime_away(d, error)
+        # What is to be retired serves no more: no word of it on the one that does.
+        return Wait() if isinstance(step, Retire) else _runtime_away(d, error)
     if isinstance(error, RuntimeTimeout | NoSuchContainer) or isinstance(
-        step, Stop | Remove | Bury
+        step, Stop | Remove | Retire | Bury
     ):
         return Wait(now.boot_us + LOOK_AGAIN_US)
     if isinstance(step, Create) and isinstance(error, ImageFailure):
         return Wait(now.boot_us)
+    if isinstance(step, Pull | Create | Start) and step.candidate and d.update is not None:
+        return give_up(d, d.update, Reason(error.code, str(error)))
     if isinstance(error, PortTaken | ContainerWedged) and d.failures < MAX_TRIES:
         return Become(
             Status.STARTING, "recreated", f"{error}; a new container follows",

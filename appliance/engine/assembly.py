@@ -25,7 +25,10 @@ from appliance.engine.pulls import Pulls
 from appliance.engine.pulse import Pulse
 from appliance.engine.raw_ports import RawPorts
 from appliance.engine.reconciler import Reconciler
+from appliance.engine.samples import Samples
 from appliance.engine.stats import StatsReader
+from appliance.engine.terminals import Terminals
+from appliance.engine.updates import Updates
 from appliance.engine.vault import Vault
 from appliance.runtime import process
 from appliance.runtime.port import ContainerRuntime
@@ -37,11 +40,14 @@ class Engine:
     """What the API uses, and ``run``, which makes it all happen."""
 
     deployments: Deployments
+    updates: Updates
+    terminals: Terminals
     logs: Logs
     feed: Feed
     pulse: Pulse
     reconciler: Reconciler
     heartbeat: Heartbeat
+    samples: Samples
     addresses: Addresses
     activity: Activity
     access_tokens: AccessTokens
@@ -58,6 +64,7 @@ class Engine:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.reconciler.run)
             tasks.start_soon(self.heartbeat.run)
+            tasks.start_soon(self.samples.run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +108,12 @@ def assemble(m: Materials) -> Engine:
     )  # fmt: skip
     return Engine(
         deployments=deployments,
+        updates=Updates(
+            db=m.db, clock=m.clock, house=m.house, catalogue=m.catalogue, vault=m.vault,
+            broadcast=broadcast, deployments=deployments, addresses=addresses,
+            access_tokens=access_tokens, raw_ports=raw_ports, ordered=reconciler.ordered,
+        ),
+        terminals=Terminals(m.db, m.clock, m.runtime, ledger, m.house.prefix),
         logs=Logs(m.db, m.clock, broadcast),
         feed=Feed(m.db, deployments, broadcast),
         pulse=pulse,
@@ -111,7 +124,8 @@ def assemble(m: Materials) -> Engine:
         raw_ports=raw_ports,
         activity=_activity(m.clock, addresses),
         pulls=pulls,
-    )
+        samples=Samples(m.db, m.clock, m.runtime, m.house.prefix),
+    )  # fmt: skip
 
 
 def _activity(clock: Clock, addresses: Addresses) -> Activity:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from appliance.clock import Clock
-from appliance.domain.deployment import Deployment, Desired, Spec, Status
+from appliance.domain.deployment import Deployment, Desired, Resources, Spec, Status
 from appliance.domain.errors import (
     Conflict,
     FieldError,
@@ -58,6 +58,15 @@ class House:
     front: Front = field(default_factory=Front)
     tcp_ports: range = range(20_000, 20_100)
 
+    def too_large(self, asked: Resources | None) -> list[FieldError]:
+        """What of ``asked`` this machine does not have at all."""
+        wrong = []
+        if asked is not None and (asked.cpus or 0) > self.cpus:
+            wrong.append(FieldError("resources.cpus", f"this machine has {self.cpus}"))
+        if asked is not None and (asked.memory_mb or 0) > self.memory_mb:
+            wrong.append(FieldError("resources.memoryMb", f"this machine has {self.memory_mb}"))
+        return wrong
+
 
 class Deployments:
     """Creates, shows and steers deployments on behalf of a caller."""
@@ -110,7 +119,7 @@ class Deployments:
                     return Created(None, new.rate_cents, replayed=stored)
             await self._check_limit(tx)
             d = await deployments.insert(tx, new, now)
-            await self._access_tokens.issue(tx, d, now)
+            await self._access_tokens.settle(tx, d, now)
             await self._raw_ports.reserve(tx, d)
             created = Created(self._view(Priced(d, 0)), d.rate_cents)
             await self._record(tx, d, caller, "created", f"Created from {d.spec.image}", now)
@@ -248,14 +257,9 @@ class Deployments:
         return spec_from_image(order, order.custom_image or "")
 
     def _wrong_for_this_machine(self, order: Order) -> list[FieldError]:
-        house, wrong = self._house, []
-        if order.node_id != house.node_id:
-            wrong.append(FieldError("nodeId", f"no such node; this machine is {house.node_id}"))
-        asked = order.resources
-        if asked is not None and (asked.cpus or 0) > house.cpus:
-            wrong.append(FieldError("resources.cpus", f"this machine has {house.cpus}"))
-        if asked is not None and (asked.memory_mb or 0) > house.memory_mb:
-            wrong.append(FieldError("resources.memoryMb", f"this machine has {house.memory_mb}"))
+        here, wrong = self._house.node_id, self._house.too_large(order.resources)
+        if order.node_id != here:
+            wrong.insert(0, FieldError("nodeId", f"no such node; this machine is {here}"))
         return wrong
 
     async def _check_limit(self, tx: Transaction) -> None:
@@ -316,11 +320,11 @@ class Deployments:
 
     def _view(self, row: Priced) -> DeploymentView:
         d = row.deployment
-        pulling = d.status is Status.PULLING
+        pulling = d.status is Status.PULLING or d.update is not None
         return DeploymentView(
             deployment=d,
             total_cost_cents=row.total_cost_cents,
             endpoints=endpoints(d, self._house.front, self._raw_ports.of(d.id)),
             actions=actions(d.desired, d.shown),
-            pull=self._pulls.progress(d.spec.image) if pulling else None,
+            pull=self._pulls.progress(d.wanted_spec.image) if pulling else None,
         )

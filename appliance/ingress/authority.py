@@ -187,7 +187,7 @@ def load_or_make(folder: Path, names: Iterable[str], machine: str, now: datetime
         ValueError: the files are not what we wrote.
     """
     names = frozenset(names)
-    kept = _load(folder)
+    kept = load(folder)
     reason = "there was none" if kept is None else outlived(kept, names, now)
     if kept is not None and reason is None:
         return kept
@@ -218,7 +218,12 @@ def address_of(name: str) -> IPv4Address | IPv6Address | None:
         return None
 
 
-def _load(folder: Path) -> Authority | None:
+def load(folder: Path) -> Authority | None:
+    """The authority kept in ``folder``, None if there is none.
+
+    Raises:
+        OSError, ValueError: the files can't be read, or are not what we wrote.
+    """
     try:
         key_pem, pem = (folder / "ca.key").read_bytes(), (folder / "ca.crt").read_bytes()
     except FileNotFoundError:

@@ -21,7 +21,7 @@ from appliance.ingress.certificates import Certificates, Sources, open_certifica
 from appliance.ingress.gate import AccessGate
 from appliance.ingress.hosts import console_names, hosts_of
 from appliance.ingress.lan_names import LanNames
-from appliance.ingress.owned import OwnerFiles
+from appliance.ingress.owned import owner_files
 from appliance.ingress.pages import FriendlyPages
 from appliance.ingress.raw import RawDoor
 from appliance.ingress.visits import Visits
@@ -76,7 +76,7 @@ def fit_out(site: Site) -> Outfit:
     deployed = partial(_hosts, engine.addresses, front.domain)
     certificates, authority = open_certificates(
         Sources(
-            settings.tls_dir, _owner_files(settings), partial(console_names, front.domain), deployed
+            settings.tls_dir, owner_files(settings), partial(console_names, front.domain), deployed
         ),
         machine_name(),
         site.clock,
@@ -100,9 +100,3 @@ def _hosts(addresses: Addresses, domain: str) -> frozenset[str]:
 def _heard(certificates: Certificates, lan_names: LanNames, _address: Address) -> None:
     certificates.notice()
     lan_names.notice()
-
-
-def _owner_files(settings: Settings) -> OwnerFiles | None:
-    if settings.tls_cert is None:
-        return None
-    return OwnerFiles(settings.tls_cert, settings.tls_key or settings.tls_cert)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cryptography import x509
 
+from appliance.config import Settings
 from appliance.ingress.authority import address_of, names_in
 from appliance.ingress.leaves import server_context
 
@@ -31,6 +32,13 @@ class OwnerFiles:
         except OSError:
             return None
         return tuple((s.st_ino, s.st_size, s.st_mtime_ns) for s in stats)
+
+
+def owner_files(settings: Settings) -> OwnerFiles | None:
+    """Those the settings name; one file may hold both."""
+    if settings.tls_cert is None:
+        return None
+    return OwnerFiles(settings.tls_cert, settings.tls_key or settings.tls_cert)
 
 
 @dataclass(frozen=True, slots=True)

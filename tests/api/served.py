@@ -9,14 +9,19 @@ from typing import Any
 
 import anyio
 import httpx
+from starlette.routing import compile_path
 from starlette.types import ASGIApp
 
+from appliance.api.answers import ANSWERS, Problem
 from appliance.api.app import bearer, create_app, owner_or_bearer
 from appliance.api.routes import CONTROL_ROUTES, ROUTES
 from appliance.api.services import Services, Trust
 from appliance.auth.accounts import Accounts
+from appliance.auth.audit import Audit
+from appliance.auth.setup import Setup
 from appliance.auth.tickets import Tickets
 from appliance.clock import SystemClock
+from appliance.config import Settings, in_force
 from appliance.domain.node import DiskType, NodeSpecs
 from appliance.domain.observed import ImageFacts
 from appliance.domain.permissions import Principal, Role, Scope
@@ -25,6 +30,7 @@ from appliance.engine.catalogue import PACKAGED_TEMPLATES, Catalogue
 from appliance.engine.deployments import House
 from appliance.engine.nodes import NodeProfile, Nodes
 from appliance.engine.vault import Vault
+from appliance.runtime.credentials import Credentials
 from appliance.store import nodes
 from appliance.store.database import Database, open_database
 from tests.fake_runtime import FakeRuntime
@@ -32,6 +38,7 @@ from tests.waiting import eventually
 
 PREFIX = "nntest0001"
 IMAGE = "docker.io/library/app:latest"
+ADDRESS = "http://appliance"
 PASSWORD = "correct horse battery"
 RATE_CENTS = 150
 CATALOGUE = Catalogue.load(PACKAGED_TEMPLATES, None)
@@ -73,9 +80,25 @@ class Caller:
         return field_errors(answer)
 
 
+DESCRIBED = {name: model for name, (_, model) in ANSWERS.items() if model is not None}
+
+
+def handler_of(request: httpx.Request) -> str:
+    """The name of the handler that answers it."""
+    found = (
+        r.handler.__name__ for r in CONTROL_ROUTES
+        if r.method == request.method and compile_path(r.path)[0].match(request.url.path)
+    )  # fmt: skip
+    return next(found, "")
+
+
 @dataclass
 class Served:
-    """The appliance without its sockets."""
+    """The appliance without its sockets.
+
+    Every answer to every client is held against its description as it comes; ``held`` names the
+    handlers of those that were good.
+    """
 
     services: Services
     engine: Engine
@@ -85,6 +108,7 @@ class Served:
     node_id: str
     stopping: anyio.Event
     clients: list[httpx.AsyncClient] = field(default_factory=list)
+    held: set[str] = field(default_factory=set)
 
     @cached_property
     def app(self) -> ASGIApp:
@@ -96,10 +120,20 @@ class Served:
 
     def client(self, app: ASGIApp, **headers: str) -> httpx.AsyncClient:
         made = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://appliance", headers=headers
-        )
+            transport=httpx.ASGITransport(app), base_url=ADDRESS, headers=headers,
+            event_hooks={"response": [self._hold]},
+        )  # fmt: skip
         self.clients.append(made)
         return made
+
+    async def _hold(self, answer: httpx.Response) -> None:
+        kind, name = answer.headers.get("content-type"), handler_of(answer.request)
+        if answer.status_code >= 400:
+            assert kind == "application/problem+json"
+            Problem.model_validate_json(await answer.aread())
+        elif name in DESCRIBED and kind == ANSWERS[name][0]:
+            DESCRIBED[name].model_validate_json(await answer.aread())
+            self.held.add(name)
 
     async def caller(
         self, email: str, role: Role = Role.USER, scope: Scope = Scope.WRITE
@@ -156,10 +190,16 @@ async def serving(path: Path, tcp_ports: range = range(20_000, 20_100)) -> Async
                 Materials(db, runtime, clock, catalogue, Vault(b"k" * 32), house, tasks)
             )
             services = Services(
-                deployments=engine.deployments, logs=engine.logs, feed=engine.feed,
+                deployments=engine.deployments, updates=engine.updates,
+                terminals=engine.terminals, samples=engine.samples, logs=engine.logs,
+                feed=engine.feed,
                 nodes=Nodes(db, clock, _profile(owner.user_id), engine.pulse),
                 catalogue=catalogue, pulse=engine.pulse, activity=engine.activity,
-                accounts=accounts, tickets=Tickets(clock), trust=TRUST, backup=_backup,
+                accounts=accounts, tickets=Tickets(clock), trust=TRUST,
+                audit=Audit(db, clock),
+                setup=Setup(accounts, clock, path.parent / "setup-link", ADDRESS),
+                settings=in_force(Settings(data_dir=path.parent), {}),
+                registries=Credentials(path.parent / "auth.json"), backup=_backup,
                 stopping=stopping,
             )  # fmt: skip
             await engine.load(db)
