@@ -16,8 +16,8 @@ IDLE_S = 75
 """Longer than the front door keeps a client waiting, so that it never asks a closing server."""
 
 CONNECTIONS = 1000
-WEBSOCKET_MESSAGE_BYTES = 64 * 1024
 FIRST_PASSED_FD = 3
+WEBSOCKET_MESSAGE_BYTES = 64 * 1024
 
 
 class Server(uvicorn.Server):

@@ -130,6 +130,16 @@ class _Plant:
     node_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """Who is let in, and by what."""
+
+    accounts: Accounts
+    setup: Setup
+    operator_id: str
+    outfit: Outfit
+
+
 async def _power_up(
     settings: Settings, clock: Clock, db: Database, sockets: Sockets, tasks: TaskGroup
 ) -> _Plant:
@@ -217,10 +227,8 @@ async def _open(
     front, secret = _front(settings, sockets), load_key(settings.secret_key)
     door = front_door(Site(settings, clock, plant.engine, accounts, front, secret, *sockets, tasks))
     setup = Setup(accounts, clock, settings.setup_link, _http_url(sockets[0][0]))
-    services = _services(
-        settings, db, clock, plant, accounts=accounts, setup=setup, operator_id=owner.user_id,
-        outfit=door.outfit, stopping=stopping,
-    )  # fmt: skip
+    desk = _Desk(accounts, setup, owner.user_id, door.outfit)
+    services = _services(settings, db, clock, plant, desk, stopping)
     public = api.create_app(services, ROUTES, api.bearer(accounts))
     control = api.create_app(services, CONTROL_ROUTES, api.owner_or_bearer(accounts, owner))
     servers = (
@@ -262,15 +270,11 @@ def _services(
     db: Database,
     clock: Clock,
     plant: _Plant,
-    *,
-    accounts: Accounts,
-    setup: Setup,
-    operator_id: str,
-    outfit: Outfit,
+    desk: _Desk,
     stopping: anyio.Event,
 ) -> Services:
     profile = NodeProfile(
-        operator_id=operator_id,
+        operator_id=desk.operator_id,
         name=settings.node_name or socket.gethostname(),
         specs=read_specs(settings.data_dir),
         region=settings.region,
@@ -278,7 +282,7 @@ def _services(
         hourly_rate_cents=settings.hourly_rate_cents,
         max_deployments=settings.max_deployments,
     )
-    engine, ca = plant.engine, outfit.authority
+    engine, ca = plant.engine, desk.outfit.authority
     return Services(
         deployments=engine.deployments,
         updates=engine.updates,
@@ -290,11 +294,11 @@ def _services(
         catalogue=plant.catalogue,
         pulse=engine.pulse,
         activity=engine.activity,
-        accounts=accounts,
-        audit=Audit(db, clock),
-        setup=setup,
-        tickets=outfit.tickets,
+        accounts=desk.accounts,
+        tickets=desk.outfit.tickets,
         trust=Trust(ca.pem, ca.fingerprint, tuple(sorted(ca.reach().domains))),
+        audit=Audit(db, clock),
+        setup=desk.setup,
         backup=lambda: _backup(settings, db),
         registries=Credentials(settings.auth_file),
         settings=in_force(settings, os.environ),

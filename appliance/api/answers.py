@@ -164,7 +164,7 @@ class AccessAnswer(Answer):
     access: AccessShape
 
 
-class DoorTicketAnswer(Answer):
+class EntryAnswer(Answer):
     """A link that opens a private deployment in a browser, once."""
 
     url: str
@@ -242,7 +242,7 @@ ANSWERS: dict[str, tuple[str, type[Answer] | None]] = {
     "delete_deployment": (JSON, SuccessAnswer),
     "read_access": (JSON, AccessAnswer),
     "rotate_access": (JSON, AccessAnswer),
-    "make_ticket": (JSON, DoorTicketAnswer),
+    "make_ticket": (JSON, EntryAnswer),
     "get_authority": ("application/x-x509-ca-cert", None),
     "explain_trust": ("text/html", None),
     "read_logs": (JSON, LogsAnswer),

@@ -47,11 +47,11 @@ class Services:
     pulse: Pulse
     activity: Activity
     accounts: Accounts
+    tickets: Tickets
+    trust: Trust
     audit: Audit
     setup: Setup
     registries: Credentials
     settings: Sequence[SettingInForce]
-    tickets: Tickets
-    trust: Trust
     backup: Callable[[], Awaitable[AsyncIterator[bytes]]]
     stopping: anyio.Event

@@ -28,13 +28,15 @@ class AccessTokens:
         self._digests: dict[str, bytes] = {}
         self._changes = 0
 
-    async def issue(self, tx: Transaction, d: Deployment, now: Instant) -> None:
-        """Gives a new deployment its token, if it is private."""
-        if d.spec.access is Access.PRIVATE:
+    async def settle(self, tx: Transaction, d: Deployment, now: Instant) -> None:
+        """Sees to it that a private deployment has a token, and a public one none."""
+        if d.spec.access is not Access.PRIVATE:
+            await self.forget(tx, d.id)
+        elif not await store.exists(tx, d.id):
             await self._write(tx, d.id, now)
 
     async def forget(self, tx: Transaction, deployment_id: str) -> None:
-        """The deployment is deleted."""
+        """The deployment is deleted, or open to everybody."""
         await store.delete(tx, deployment_id)
         self._changed(deployment_id)
 

@@ -146,13 +146,15 @@ class Addresses:
             listener(after)
 
     def _keep(self, address: Address) -> None:
+        self._forget(address)  # its chosen name may have been another
         self._by_id[address.deployment_id] = address
         for label in _labels(address):
             self._by_label[label] = address
 
     def _forget(self, address: Address) -> None:
-        if self._by_id.pop(address.deployment_id, None) is not None:
-            for label in _labels(address):
+        before = self._by_id.pop(address.deployment_id, None)
+        for label in () if before is None else _labels(before):
+            if self._by_label.get(label) is before:
                 del self._by_label[label]
 
 

@@ -109,14 +109,9 @@ def assemble(m: Materials) -> Engine:
     return Engine(
         deployments=deployments,
         updates=Updates(
-            db=m.db,
-            clock=m.clock,
-            house=m.house,
-            catalogue=m.catalogue,
-            vault=m.vault,
-            broadcast=broadcast,
-            deployments=deployments,
-            ordered=reconciler.ordered,
+            db=m.db, clock=m.clock, house=m.house, catalogue=m.catalogue, vault=m.vault,
+            broadcast=broadcast, deployments=deployments, addresses=addresses,
+            access_tokens=access_tokens, raw_ports=raw_ports, ordered=reconciler.ordered,
         ),
         terminals=Terminals(m.db, m.clock, m.runtime, ledger, m.house.prefix),
         logs=Logs(m.db, m.clock, broadcast),
@@ -124,13 +119,13 @@ def assemble(m: Materials) -> Engine:
         pulse=pulse,
         reconciler=reconciler,
         heartbeat=Heartbeat(m.db, m.clock, reconciler, m.alive),
-        samples=Samples(m.db, m.clock, m.runtime, m.house.prefix),
         addresses=addresses,
         access_tokens=access_tokens,
         raw_ports=raw_ports,
         activity=_activity(m.clock, addresses),
         pulls=pulls,
-    )
+        samples=Samples(m.db, m.clock, m.runtime, m.house.prefix),
+    )  # fmt: skip
 
 
 def _activity(clock: Clock, addresses: Addresses) -> Activity:

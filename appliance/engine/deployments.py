@@ -119,7 +119,7 @@ class Deployments:
                     return Created(None, new.rate_cents, replayed=stored)
             await self._check_limit(tx)
             d = await deployments.insert(tx, new, now)
-            await self._access_tokens.issue(tx, d, now)
+            await self._access_tokens.settle(tx, d, now)
             await self._raw_ports.reserve(tx, d)
             created = Created(self._view(Priced(d, 0)), d.rate_cents)
             await self._record(tx, d, caller, "created", f"Created from {d.spec.image}", now)

@@ -130,8 +130,8 @@ class Driver:
         if seen.container is None or seen.container.state not in ATTENDED:
             self._shop.companions.leave(d.id)
         else:
-            paused = seen.container.state is ContainerState.PAUSED
-            self._shop.addresses.seen(d.id, paused=paused)
+            frozen = seen.container.state is ContainerState.PAUSED
+            self._shop.addresses.seen(d.id, paused=frozen)
         trying = d.update is not None and d.desired is not Desired.DELETED
         trial = await self._look_at(candidate(d), trial=True) if trying else None
         kept = {d.generation} | ({d.update.generation} if trying and d.update else set())

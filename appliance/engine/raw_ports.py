@@ -37,22 +37,26 @@ class RawPorts:
         return self._by_id.get(deployment_id, {})
 
     async def reserve(self, tx: Transaction, d: Deployment) -> None:
-        """Gives a new deployment a port of this machine for each of its raw ones.
+        """Gives a deployment a port of this machine for each raw one it is to have.
+
+        One that it has already it keeps; one that it gives up is freed when it is deleted.
 
         Raises:
             LimitReached: there are not so many left.
         """
-        wanted = raw(d.spec.ports)
-        if not wanted:
+        if not raw(d.wanted_spec.ports):
             return
-        taken = {reserved.host_port for reserved in await store.every(tx)}
+        every = await store.every(tx)
+        had = {reserved.port for reserved in every if reserved.deployment_id == d.id}
+        wanted = [p for p in raw(d.wanted_spec.ports) if p.port not in had]
+        taken = {reserved.host_port for reserved in every}
         free = [number for number in self._ports if number not in taken]
         if len(free) < len(wanted):
             raise LimitReached(self._exhausted(len(free)))
         for port, number in zip(wanted, free, strict=False):
             reserved = RawPort(number, d.id, port.port)
             await store.insert(tx, reserved)
-            self._keep(reserved)  # should the transaction fail, nobody will ask for this id
+            self._keep(reserved)  # should the transaction fail, it leads nowhere
 
     async def free(self, tx: Transaction, deployment_id: str) -> None:
         """The deployment is deleted."""

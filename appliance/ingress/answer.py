@@ -17,7 +17,7 @@ HEAD_END = re.compile(rb"\r?\n\r?\n")
 SWITCHING = 101
 NO_CONTENT, NOT_MODIFIED = 204, 304
 FINAL = 200
-EMPTY_LINE = 4
+EMPTY_LINE = b"\r\n\r\n"
 
 
 class BadAnswer(ValueError):
@@ -38,37 +38,44 @@ class Answer:
         return self.status < FINAL and self.status != SWITCHING
 
 
-def take_head(data: bytes) -> tuple[bytes, int] | None:
-    """The head ``data`` begins with, its lines put right, and where it ended; None: not yet.
+def read_answer(data: bytes, method: bytes) -> tuple[Answer, bytes, int] | None:
+    """The answer to a ``method`` request whose head ``data`` begins with; None: not all is there.
 
-    Raises:
-        BadAnswer: it is longer than any head.
-    """
-    stop = data.find(b"\r\n\r\n") + 4
-    if stop >= EMPTY_LINE and data.count(b"\n", 0, stop) == data.count(b"\r\n", 0, stop):
-        return data[:stop], stop
-    match = HEAD_END.search(data)
-    if match is not None:
-        lines = data[: match.end()].split(b"\n")
-        return b"\r\n".join(line.rstrip(b"\r") for line in lines), match.end()
-    if len(data) > MAX_HEAD_BYTES:
-        raise BadAnswer("its head does not end")
-    return None
-
-
-def read_answer(raw: bytes, method: bytes) -> Answer:
-    """What the head ``raw`` says of the answer to a ``method`` request.
+    With it come the head, its lines put right, and where it ended in ``data``.
 
     Raises:
         BadAnswer: it is no answer.
     """
-    line = STATUS_LINE.match(raw)
+    stop = data.find(EMPTY_LINE) + len(EMPTY_LINE)
+    line = STATUS_LINE.match(data)
+    if stop >= len(EMPTY_LINE) and line is not None:
+        raw = data[:stop]
+    else:
+        end = HEAD_END.search(data)
+        if end is None:
+            _check_beginning(data)
+            return None
+        raw, stop = _tidy(data[: end.end()]), end.end()
+        line = STATUS_LINE.match(raw)
     if line is None:
         raise BadAnswer("it does not begin with a status line")
+    return _answer(raw, line, method), raw, stop
+
+
+def _check_beginning(data: bytes) -> None:
+    if len(data) > MAX_HEAD_BYTES:
+        raise BadAnswer("its head does not end")
+
+
+def _tidy(raw: bytes) -> bytes:
+    return b"\r\n".join(line.rstrip(b"\r") for line in raw.split(b"\n"))
+
+
+def _answer(raw: bytes, line: re.Match[bytes], method: bytes) -> Answer:
     status = int(line[2])
     lower = raw.lower()
     framing = _framing(lower, status, method)
-    options = _value(lower, b"\r\nconnection:")
+    options = _value(lower, b"\r\nconnection:") if b"\r\nconnection:" in lower else b""
     kept = b"keep-alive" in options or (line[1] == b"1" and b"close" not in options)
     return Answer(status, framing, not kept or isinstance(framing, UntilClose))
 
@@ -77,8 +84,8 @@ def _framing(lower: bytes, status: int, method: bytes) -> Framing:
     """RFC 9112, 6.3."""
     if status < FINAL or status in (NO_CONTENT, NOT_MODIFIED) or method == b"HEAD":
         return Counted(0)
-    coding = _value(lower, b"\r\ntransfer-encoding:")
-    if coding:
+    if b"\r\ntransfer-encoding:" in lower:
+        coding = _value(lower, b"\r\ntransfer-encoding:")
         return Chunked() if coding.endswith(b"chunked") else UntilClose()
     length = _value(lower, b"\r\ncontent-length:")
     if not length:

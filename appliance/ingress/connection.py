@@ -310,6 +310,8 @@ class Connection(asyncio.Protocol):
         if isinstance(aim, Trouble):  # since it was asked where to
             self._reply(self._hall.pages.tell(aim, way.head))
             return
+        if upstream is not None and upstream.target == aim:
+            upstream.target = aim  # the very same from now on: quick to tell
         if upstream is None:
             message = "it runs, but does not take connections"
             self._tell(502, "unreachable", message, retry_after_s=RETRY_S)

@@ -6,6 +6,7 @@ read the same by whatever server stands behind the door.
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import httptools
 
@@ -168,10 +169,15 @@ def _watched(fields: Fields) -> dict[bytes, list[bytes]]:
 def _host(told: dict[bytes, list[bytes]]) -> tuple[bytes, str]:
     """The authority, and the host name in it."""
     [authority] = told.get(b"host", [b""])
+    return authority, _name(authority)
+
+
+@lru_cache(maxsize=1024)
+def _name(authority: bytes) -> str:
     match = HOST.fullmatch(authority)
     if match is None:
         raise Refused(400, "bad_request", "Host has to name one host")
-    return authority, match[1].decode().lower()
+    return match[1].decode().lower()
 
 
 def _take_in(head: Head, told: dict[bytes, list[bytes]]) -> None:

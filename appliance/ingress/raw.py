@@ -22,13 +22,14 @@ CONNECT_S = 5
 BACKLOG = 256
 AGAIN_S = 30.0
 
-Key = tuple[str, int]
-"""A deployment's id and its container's port."""
+Key = tuple[str, int, str]
+"""A deployment's id, its container's port, and the address of this machine to listen on."""
 
 
 class RawDoor:
     """Listens on the raw ports of every deployment there is, whether it runs or not.
 
+    A raw connection can't show a token: those of a private one are taken on loopback alone.
     The port stays taken while the deployment rests, so that nobody else gets it, nor what its
     clients send; they are hung up on until it runs.
     """
@@ -69,7 +70,7 @@ class RawDoor:
 
     def _keep_up(self, tasks: TaskGroup) -> None:
         wanted = {
-            (a.deployment_id, port)
+            (a.deployment_id, port, self._host if a.access is Access.PUBLIC else LOOPBACK)
             for a in self._addresses.all()
             for port in self._raw_ports.of(a.deployment_id)
         }
@@ -90,13 +91,13 @@ class RawDoor:
 
     async def _bind(self, key: Key) -> Listener[SocketStream] | None:
         """Takes the port, or the next one, should it be another program's."""
-        deployment_id, port = key
+        deployment_id, port, host = key
         tried: list[int] = []
         number = self._raw_ports.of(deployment_id).get(port)
         while number is not None and len(tried) < TRIES:
             try:
                 return await anyio.create_tcp_listener(
-                    local_host=self._place(deployment_id), local_port=number, backlog=BACKLOG
+                    local_host=host, local_port=number, backlog=BACKLOG
                 )
             except OSError as error:
                 log.warning("raw port %d of %s can't be bound: %s", number, deployment_id, error)
@@ -106,14 +107,8 @@ class RawDoor:
             number = await self._another(key, tried)
         return None
 
-    def _place(self, deployment_id: str) -> str:
-        """A raw connection can't show a token, so a private one stays on this machine."""
-        address = self._addresses.of(deployment_id)
-        public = address is not None and address.access is Access.PUBLIC
-        return self._host if public else LOOPBACK
-
     async def _another(self, key: Key, tried: list[int]) -> int | None:
-        deployment_id, port = key
+        deployment_id, port, _ = key
         address = self._addresses.of(deployment_id)
         if address is None:
             return None
@@ -121,7 +116,7 @@ class RawDoor:
 
     async def _receive(self, key: Key, client: SocketStream) -> None:
         """One connection, from its first byte to its last; whatever breaks ends it alone."""
-        deployment_id, port = key
+        deployment_id, port, _ = key
         address = self._addresses.of(deployment_id)
         inside = None if address is None else address.tcp.get(port)
         async with client:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 
-from appliance.ingress.answer import SWITCHING, Answer, BadAnswer, read_answer, take_head
+from appliance.ingress.answer import SWITCHING, Answer, BadAnswer, read_answer
 from appliance.ingress.framing import BadFraming, UntilClose
 
 BUFFER_BYTES = 256 * 1024
@@ -153,17 +153,16 @@ class Upstream(asyncio.Protocol):
     def _read_heads(self, data: bytes) -> None:
         """Interim answers and the final one's head; ``data`` begins with a head."""
         while data:
-            found = take_head(data)
+            if self._asked is None:
+                raise BadAnswer("nobody asked")
+            method, websocket = self._asked
+            found = read_answer(data, method)
             if found is None:
                 self._buffer = data
                 return
-            if self._asked is None:
-                raise BadAnswer("nobody asked")
-            raw, stop = found
+            answer, raw, stop = found
             if len(raw) != stop:
                 data, stop = raw + data[stop:], len(raw)
-            method, websocket = self._asked
-            answer = read_answer(raw, method)
             if answer.status == SWITCHING:
                 self._switch(data, wanted=websocket)
                 return

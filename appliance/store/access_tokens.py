@@ -49,6 +49,11 @@ async def find(db: Database, deployment_id: str) -> AccessToken | None:
     return _token(rows[0]) if rows else None
 
 
+async def exists(tx: Transaction, deployment_id: str) -> bool:
+    """Whether the deployment has a token."""
+    return bool(await tx.execute(SELECT, {"deployment_id": deployment_id}))
+
+
 async def delete(tx: Transaction, deployment_id: str) -> None:
     """Forgets the deployment's token."""
     await tx.execute(DELETE, {"deployment_id": deployment_id})
