@@ -9,8 +9,10 @@ from typing import Any
 
 import anyio
 import httpx
+from starlette.routing import compile_path
 from starlette.types import ASGIApp
 
+from appliance.api.answers import ANSWERS, Problem
 from appliance.api.app import bearer, create_app, owner_or_bearer
 from appliance.api.routes import CONTROL_ROUTES, ROUTES
 from appliance.api.services import Services
@@ -76,9 +78,25 @@ class Caller:
         return field_errors(answer)
 
 
+DESCRIBED = {name: model for name, (_, model) in ANSWERS.items() if model is not None}
+
+
+def handler_of(request: httpx.Request) -> str:
+    """The name of the handler that answers it."""
+    found = (
+        r.handler.__name__ for r in CONTROL_ROUTES
+        if r.method == request.method and compile_path(r.path)[0].match(request.url.path)
+    )  # fmt: skip
+    return next(found, "")
+
+
 @dataclass
 class Served:
-    """The appliance without its sockets."""
+    """The appliance without its sockets.
+
+    Every answer to every client is held against its description as it comes; ``held`` names the
+    handlers of those that were good.
+    """
 
     services: Services
     engine: Engine
@@ -88,6 +106,7 @@ class Served:
     node_id: str
     stopping: anyio.Event
     clients: list[httpx.AsyncClient] = field(default_factory=list)
+    held: set[str] = field(default_factory=set)
 
     @cached_property
     def app(self) -> ASGIApp:
@@ -99,10 +118,20 @@ class Served:
 
     def client(self, app: ASGIApp, **headers: str) -> httpx.AsyncClient:
         made = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url=ADDRESS, headers=headers
-        )
+            transport=httpx.ASGITransport(app), base_url=ADDRESS, headers=headers,
+            event_hooks={"response": [self._hold]},
+        )  # fmt: skip
         self.clients.append(made)
         return made
+
+    async def _hold(self, answer: httpx.Response) -> None:
+        kind, name = answer.headers.get("content-type"), handler_of(answer.request)
+        if answer.status_code >= 400:
+            assert kind == "application/problem+json"
+            Problem.model_validate_json(await answer.aread())
+        elif name in DESCRIBED and kind == ANSWERS[name][0]:
+            DESCRIBED[name].model_validate_json(await answer.aread())
+            self.held.add(name)
 
     async def caller(
         self, email: str, role: Role = Role.USER, scope: Scope = Scope.WRITE
