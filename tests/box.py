@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -33,10 +34,11 @@ class Box:
     top: Path
     python: str = sys.executable
     port: int = field(init=False)
+    https_port: int = field(init=False)
     process: "subprocess.Popen[bytes] | None" = None
 
     def __post_init__(self) -> None:
-        [self.port] = free_ports(1)
+        self.port, self.https_port = free_ports(2)
         self.pool = random_pool()
         self.home = PodmanHome(self.data / "podman", self.top / "root", self.pool)
 
@@ -52,6 +54,8 @@ class Box:
             "APPLIANCE_DATA_DIR": str(self.data),
             "APPLIANCE_PODMAN_ROOT": str(self.top / "root"),
             "APPLIANCE_LISTEN_HTTP": f"127.0.0.1:{self.port}",
+            "APPLIANCE_LISTEN_HTTPS": f"127.0.0.1:{self.https_port}",
+            "APPLIANCE_LISTEN_TCP": "127.0.0.1",
             "APPLIANCE_NETWORK_POOL": str(self.pool),
             "APPLIANCE_HOURLY_RATE_CENTS": "3600",
         }
@@ -105,6 +109,23 @@ class Box:
     def client(self, token: str) -> httpx.Client:
         headers = {"Authorization": f"Bearer {token}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=20)
+
+    def visit(self, url: str) -> httpx.Response:
+        """GETs a deployment's address as a browser on this machine would, over the local CA."""
+        asked = httpx.URL(url)
+        trust = ssl.create_default_context(cafile=self.data / "tls" / "ca.crt")
+        with httpx.Client(verify=trust, timeout=10) as http:
+            return http.get(
+                asked.copy_with(host="127.0.0.1"),
+                headers={"Host": asked.netloc.decode()},
+                extensions={"sni_hostname": asked.host},
+            )
+
+    def loopback_port(self, deployment_id: str) -> int:
+        """Where its container's port is published."""
+        name = f"name={deployment_id.replace('_', '-')}"
+        ports = self.podman("ps", "--filter", name, "--format", "{{.Ports}}")
+        return int(ports.partition("->")[0].rpartition(":")[2])
 
     def token(self) -> str:
         made = self.cli("token", "create", f"t{time.monotonic_ns()}")

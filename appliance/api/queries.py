@@ -45,6 +45,12 @@ class NoQuery(Query):
     """No parameters."""
 
 
+class TicketQuery(Query):
+    """``port``: the container's, where the deployment has several; by default the first."""
+
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+
+
 class PageQuery(Query):
     """Which page."""
 

@@ -77,6 +77,8 @@ WHERE deleted_us IS NULL AND (desired = 'deleted' OR intent > observed_intent
                               OR status NOT IN ('stopped', 'failed') OR next_spec IS NOT NULL)
 """
 
+SELECT_LIVE = "SELECT * FROM deployment WHERE desired <> 'deleted'"
+
 SELECT_KNOWN = """
 SELECT id, generation, deleted_us FROM deployment
 WHERE id IN (SELECT value FROM json_each(:ids))
@@ -190,6 +192,11 @@ async def for_driver(db: Database, deployment_id: str) -> Deployment | None:
 async def expected(db: Database) -> list[Expected]:
     """Every deployment that is not resting: what a round compares with the full list."""
     return [_expected(row) for row in await db.read(SELECT_EXPECTED)]
+
+
+async def live(db: Database) -> list[Deployment]:
+    """Every deployment that is not deleted."""
+    return [to_deployment(row) for row in await db.read(SELECT_LIVE)]
 
 
 async def known(db: Database, ids: list[str]) -> dict[str, int | None]:
