@@ -274,6 +274,7 @@ class Lifecycle(RuleBasedStateMachine):
             assert mine == []
             return
         d = shown.deployment
+        assert len([name for name in mine if name in runtime.names()]) <= 1
         assert shown.total_cost_cents <= runtime.true_running_s(deployment_id) + (
             GRACE_S * told.unseen_ends
         )
