@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from starlette.responses import Response
 
-from appliance.api import render
+from appliance.api import metrics, render
 from appliance.api.call import Call
 from appliance.api.changes import DeploymentChangeBody
 from appliance.api.models import DeploymentBody
@@ -41,7 +41,7 @@ async def list_deployments(call: Call) -> Response:
     """Lists deployments, newest first."""
     q = call.query(DeploymentsQuery)
     views, total = await call.services.deployments.page(
-        call.caller, q.status, number=q.page, limit=q.limit
+        call.caller, q.status, q.q, number=q.page, limit=q.limit
     )
     return text_answer(render.deployments(views, number=q.page, limit=q.limit, total=total))
 
@@ -100,7 +100,9 @@ async def read_history(call: Call) -> Response:
 async def read_stats(call: Call) -> Response:
     """Shows what a running deployment uses now."""
     found = await call.services.deployments.stats(call.caller, call.path("id"))
-    return answer({"stats": render.stats(found)})
+    used = call.services.activity
+    traffic = render.traffic(used.of(call.path("id")), used.idle_s(call.path("id")))
+    return answer({"stats": render.stats(found) | {"traffic": traffic}})
 
 
 async def read_samples(call: Call) -> Response:
@@ -154,6 +156,12 @@ async def health(call: Call) -> Response:
     reachable = call.services.pulse.runtime_reachable()
     status, runtime = ("ok", "ok") if reachable else ("degraded", "unreachable")
     return answer({"status": status, "runtime": runtime})
+
+
+async def read_metrics(call: Call) -> Response:
+    """Shows the front door's counters, in the text format of Prometheus."""
+    call.query(NoQuery)
+    return Response(metrics.text(call.services.activity), media_type=metrics.CONTENT_TYPE)
 
 
 def _one(view: DeploymentView, status: int) -> Response:

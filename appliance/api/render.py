@@ -16,9 +16,17 @@ from appliance.domain.deployment import Deployment, Port, Resources, Update
 from appliance.domain.instant import rfc3339
 from appliance.domain.logline import LogLine
 from appliance.domain.template import Template
+from appliance.engine.activity import Traffic
 from appliance.engine.samples import Sample
 from appliance.engine.terminals import Ticket
-from appliance.engine.views import Created, DeploymentStats, DeploymentView, FeedItem, NodeView
+from appliance.engine.views import (
+    AccessView,
+    Created,
+    DeploymentStats,
+    DeploymentView,
+    FeedItem,
+    NodeView,
+)
 from appliance.runtime.credentials import RegistryLogin
 from appliance.store.audit import Entry
 from appliance.store.events import Event
@@ -53,7 +61,10 @@ def deployment(view: DeploymentView) -> str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Same:
-    """A view told apart by the very object of its deployment: rows that are equal share it."""
+    """A view told apart by its deployment and its endpoints, in which other tables have a say.
+
+    Rows that are equal share one object, so to compare it by identity is enough, and quick.
+    """
 
     key: Deployment
     view: DeploymentView
@@ -62,7 +73,9 @@ class _Same:
         return id(self.key)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.key is other.key
+        if not isinstance(other, _Same) or self.key is not other.key:
+            return False
+        return self.view.endpoints == other.view.endpoints
 
 
 @lru_cache(maxsize=2048)
@@ -100,6 +113,12 @@ def _fixed_part(same: _Same) -> str:
         "update": None if d.update is None else _update(d, d.update),
     }
     return json_text(shown | _stamps(d))
+
+
+def access(view: AccessView) -> Json:
+    """Who may reach a deployment; for those who may write it, for it holds the token."""
+    made_at = None if view.created_at is None else rfc3339(view.created_at)
+    return {"mode": view.access.value, "token": view.token, "createdAt": made_at}
 
 
 def created(made: Created) -> str:
@@ -163,6 +182,19 @@ def sample(s: Sample) -> Json:
         "memoryMb": round(s.memory_bytes / MIB, 1),
         "networkRxBytesPerS": s.network_rx_bytes_per_s,
         "networkTxBytesPerS": s.network_tx_bytes_per_s,
+    }
+
+
+def traffic(t: Traffic, idle_s: int | None) -> Json:
+    """What came through the front door since the appliance started."""
+    return {
+        "openRequests": t.open_requests,
+        "openConnections": t.open_connections,
+        "requests": t.requests,
+        "bytesIn": t.bytes_in,
+        "bytesOut": t.bytes_out,
+        "answers": {f"{n}xx": count for n, count in enumerate(t.answers) if n},
+        "idleSeconds": idle_s,
     }
 
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
-from appliance.api import accounts, audit, handlers, machine, terminal
+from appliance.api import access, accounts, audit, handlers, machine, terminal, trust
 from appliance.api.call import Call
 from appliance.api.changes import DeploymentChangeBody
 from appliance.api.models import DeploymentBody
@@ -22,6 +22,7 @@ from appliance.api.queries import (
     RegistryBody,
     SamplesQuery,
     SetupBody,
+    TicketQuery,
     TokenBody,
     UserBody,
     UserChangeBody,
@@ -76,6 +77,9 @@ ROUTES = (
     Route("POST", "/deployments/{id}/restart", handlers.restart_deployment, WRITE, 202),
     Route("GET", "/deployments/{id}/logs", handlers.read_logs, READ, query=LogsQuery),
     Route("GET", "/deployments/{id}/events", handlers.read_history, READ, query=HistoryQuery),
+    Route("GET", "/deployments/{id}/access", access.read_access, WRITE),
+    Route("POST", "/deployments/{id}/access", access.rotate_access, WRITE),
+    Route("POST", "/deployments/{id}/ticket", access.make_ticket, READ, 201, query=TicketQuery),
     Route("GET", "/deployments/{id}/stats", handlers.read_stats, READ, fails=(502,)),
     Route("GET", "/deployments/{id}/stats/history", handlers.read_samples, READ,
           query=SamplesQuery),
@@ -99,6 +103,9 @@ ROUTES = (
     Route("GET", "/users/{id}", accounts.get_user, ADMIN_READ),
     Route("PATCH", "/users/{id}", accounts.change_user, ADMIN_WRITE, body=UserChangeBody),
     Route("DELETE", "/users/{id}", accounts.delete_user, ADMIN_WRITE),
+    Route("GET", "/ca.crt", trust.get_authority, PUBLIC),
+    Route("GET", "/trust", trust.explain_trust, PUBLIC),
+    Route("GET", "/metrics", handlers.read_metrics, ADMIN_READ),
     Route("GET", "/registries", machine.list_registries, ADMIN_READ),
     Route("PUT", "/registries/{host}", machine.put_registry, ADMIN_WRITE, body=RegistryBody),
     Route("DELETE", "/registries/{host}", machine.delete_registry, ADMIN_WRITE),

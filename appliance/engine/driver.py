@@ -29,6 +29,7 @@ from appliance.domain.steps import (
     Wait,
 )
 from appliance.domain.update import candidate
+from appliance.engine.addresses import Addresses
 from appliance.engine.companions import Companions
 from appliance.engine.ledger import Ledger
 from appliance.engine.pulls import Pulls
@@ -55,6 +56,7 @@ class Workshop:
     clock: Clock
     pulls: Pulls
     companions: Companions
+    addresses: Addresses
     vault: Vault
     pulse: Pulse
     prefix: str
@@ -127,6 +129,9 @@ class Driver:
         seen = await self._look_at(d)
         if seen.container is None or seen.container.state not in ATTENDED:
             self._shop.companions.leave(d.id)
+        else:
+            frozen = seen.container.state is ContainerState.PAUSED
+            self._shop.addresses.seen(d.id, paused=frozen)
         trying = d.update is not None and d.desired is not Desired.DELETED
         trial = await self._look_at(candidate(d), trial=True) if trying else None
         kept = {d.generation} | ({d.update.generation} if trying and d.update else set())

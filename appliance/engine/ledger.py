@@ -5,6 +5,7 @@ from appliance.domain.deployment import Deployment, Status
 from appliance.domain.instant import Instant
 from appliance.domain.steps import Become, advance
 from appliance.domain.usage import end_of
+from appliance.engine.addresses import Addresses
 from appliance.engine.broadcast import Broadcast
 from appliance.store import deployments, events, usage
 from appliance.store.database import Database, Transaction
@@ -14,10 +15,13 @@ from appliance.store.events import NewEvent
 class Ledger:
     """The reconciler's pen. Every method is one transaction."""
 
-    def __init__(self, db: Database, clock: Clock, broadcast: Broadcast) -> None:
+    def __init__(
+        self, db: Database, clock: Clock, broadcast: Broadcast, addresses: Addresses
+    ) -> None:
         self._db = db
         self._clock = clock
         self._broadcast = broadcast
+        self._addresses = addresses
 
     async def become(self, before: Deployment, step: Become) -> Deployment:
         """Writes what ``step`` makes of ``before``.
@@ -32,6 +36,7 @@ class Ledger:
             await _charge(tx, before, step, now)
             if step.message:
                 await events.record(tx, before.id, before.owner_id, _event(step, written), now)
+        self._addresses.written(written)
         if step.message:
             self._broadcast.notify()
         return written
@@ -50,6 +55,7 @@ class Ledger:
             await deployments.bury(tx, d.id, now)
             gone = NewEvent("removed", "Container, network and volumes are removed")
             await events.record(tx, d.id, d.owner_id, gone, now)
+        self._addresses.buried(d.id)
         self._broadcast.notify()
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from appliance.domain.deployment import Deployment
+from appliance.domain.deployment import Access, Deployment
 from appliance.domain.node import Gpu, NodeSpecs
 from appliance.runtime.port import PullProgress
 from appliance.store.events import Event
@@ -16,6 +16,14 @@ class Endpoint:
     type: str
     url: str
     internal_port: int
+
+
+HTTPS_PORT = 443
+
+
+def web_url(host: str, port: int) -> str:
+    """An HTTPS URL; the usual port is not written down."""
+    return f"https://{host}" if port == HTTPS_PORT else f"https://{host}:{port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +44,18 @@ class Created:
     view: DeploymentView | None
     estimated_hourly_cost_cents: int
     replayed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessView:
+    """Who may reach a deployment; the token and when it was made, where it has one."""
+
+    access: Access
+    token: str | None
+    created_at: datetime | None
+
+    def __repr__(self) -> str:
+        return f"AccessView(access={self.access.value!r}, token='***')"
 
 
 @dataclass(frozen=True, slots=True)
