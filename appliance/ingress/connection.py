@@ -220,8 +220,6 @@ class Connection(asyncio.Protocol):
         """It takes no more for now, or again."""
         self._line.choke(full)
 
-    # Requests.
-
     def _go_on(self) -> None:
         """Does what can be done with what has come."""
         try:
