@@ -193,7 +193,7 @@ def running_box() -> Iterator[Box]:
     finally:
         if made.process is not None and made.process.poll() is None:
             made.kill()
-        remove_lab(made.top)
+        remove_lab(made.top, made.pool)
 
 
 def drop_firewall(box: Box) -> None:
