@@ -23,6 +23,7 @@ from anyio.abc import TaskGroup
 
 from appliance import listeners
 from appliance.api import app as api
+from appliance.api import static
 from appliance.api.routes import CONTROL_ROUTES, ROUTES
 from appliance.api.services import Services, Trust
 from appliance.auth.accounts import Accounts
@@ -229,7 +230,9 @@ async def _open(
     setup = Setup(accounts, clock, settings.setup_link, _http_url(sockets[0][0]))
     desk = _Desk(accounts, setup, owner.user_id, door.outfit)
     services = _services(settings, db, clock, plant, desk, stopping)
-    public = api.create_app(services, ROUTES, api.bearer(accounts))
+    public = static.with_page(
+        api.create_app(services, ROUTES, api.bearer(accounts)), static.web_root()
+    )
     control = api.create_app(services, CONTROL_ROUTES, api.owner_or_bearer(accounts, owner))
     servers = (
         (

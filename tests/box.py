@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import pytest
 from appliance.runtime.home import PodmanHome
 from appliance.store import meta
 from appliance.store.database import open_database
-from tests.podman_harness import busybox_archive, free_ports, random_pool, remove_lab
+from tests.podman_harness import apart, busybox_archive, free_ports, random_pool, remove_lab
 
 ROOT = Path(__file__).parents[1]
 READY_S = 20
@@ -173,6 +174,13 @@ def wait_for(
 
 @pytest.fixture(scope="module")
 def box() -> Iterator[Box]:
+    with running_box() as made:
+        yield made
+
+
+@contextmanager
+def running_box() -> Iterator[Box]:
+    """A box that runs, with a BusyBox image; it and all it made are gone afterwards."""
     made = Box(Path(tempfile.mkdtemp(prefix="nnbox-", dir="/tmp")))
     try:
         made.start()
@@ -189,8 +197,6 @@ def box() -> Iterator[Box]:
 
 
 def drop_firewall(box: Box) -> None:
-    import anyio  # noqa: PLC0415 - only here
-
     async def prefix() -> str:
         db = await open_database(box.data / "appliance.db")
         try:
@@ -200,7 +206,7 @@ def drop_firewall(box: Box) -> None:
 
     nft = shutil.which("nft")
     if nft is not None:
-        table = f"appliance_{anyio.run(prefix)}"
+        table = f"appliance_{apart(prefix)}"
         subprocess.run([nft, "delete", "table", "inet", table], check=True)
 
 

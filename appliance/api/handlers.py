@@ -41,7 +41,7 @@ async def list_deployments(call: Call) -> Response:
     """Lists deployments, newest first."""
     q = call.query(DeploymentsQuery)
     views, total = await call.services.deployments.page(
-        call.caller, q.status, number=q.page, limit=q.limit
+        call.caller, q.status, q.q, number=q.page, limit=q.limit
     )
     return text_answer(render.deployments(views, number=q.page, limit=q.limit, total=total))
 

@@ -59,9 +59,10 @@ class PageQuery(Query):
 
 
 class DeploymentsQuery(PageQuery):
-    """``GET /deployments``."""
+    """``GET /deployments``: ``q`` stands in the name, the id or the image."""
 
     status: Status | None = None
+    q: Annotated[str, StringConstraints(max_length=200)] | None = None
 
 
 class NodesQuery(PageQuery):

@@ -61,7 +61,10 @@ def deployment(view: DeploymentView) -> str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Same:
-    """A view told apart by the very object of its deployment: rows that are equal share it."""
+    """A view told apart by its deployment and its endpoints, in which other tables have a say.
+
+    Rows that are equal share one object, so to compare it by identity is enough, and quick.
+    """
 
     key: Deployment
     view: DeploymentView
@@ -70,7 +73,9 @@ class _Same:
         return id(self.key)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.key is other.key
+        if not isinstance(other, _Same) or self.key is not other.key:
+            return False
+        return self.view.endpoints == other.view.endpoints
 
 
 @lru_cache(maxsize=2048)
@@ -169,6 +174,17 @@ def stats(s: DeploymentStats) -> Json:
     return shown
 
 
+def sample(s: Sample) -> Json:
+    """One moment of the last hour; memory in MiB."""
+    return {
+        "at": rfc3339(s.at),
+        "cpuPercent": s.cpu_percent,
+        "memoryMb": round(s.memory_bytes / MIB, 1),
+        "networkRxBytesPerS": s.network_rx_bytes_per_s,
+        "networkTxBytesPerS": s.network_tx_bytes_per_s,
+    }
+
+
 def traffic(t: Traffic, idle_s: int | None) -> Json:
     """What came through the front door since the appliance started."""
     return {
@@ -179,17 +195,6 @@ def traffic(t: Traffic, idle_s: int | None) -> Json:
         "bytesOut": t.bytes_out,
         "answers": {f"{n}xx": count for n, count in enumerate(t.answers) if n},
         "idleSeconds": idle_s,
-    }
-
-
-def sample(s: Sample) -> Json:
-    """One moment of the last hour; memory in MiB."""
-    return {
-        "at": rfc3339(s.at),
-        "cpuPercent": s.cpu_percent,
-        "memoryMb": round(s.memory_bytes / MIB, 1),
-        "networkRxBytesPerS": s.network_rx_bytes_per_s,
-        "networkTxBytesPerS": s.network_tx_bytes_per_s,
     }
 
 

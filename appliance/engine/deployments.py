@@ -30,7 +30,7 @@ from appliance.engine.raw_ports import RawPorts
 from appliance.engine.stats import StatsReader
 from appliance.engine.vault import Vault
 from appliance.engine.views import AccessView, Created, DeploymentStats, DeploymentView
-from appliance.store import deployments, events, idempotency
+from appliance.store import deployments, events, idempotency, search
 from appliance.store.database import Database, Transaction
 from appliance.store.deployments import NewDeployment, Priced
 from appliance.store.events import Event, NewEvent
@@ -129,12 +129,27 @@ class Deployments:
         return created
 
     async def page(
-        self, caller: Principal, status: str | None, *, number: int, limit: int
+        self,
+        caller: Principal,
+        status: str | None,
+        text: str | None = None,
+        *,
+        number: int,
+        limit: int,
     ) -> tuple[list[DeploymentView], int]:
-        """One page of what the caller sees, newest first, and how many there are in all."""
-        rows, total = await deployments.page(
-            self._db, caller.sees, status, number=number, limit=limit, now=self._clock.now()
-        )
+        """One page of what the caller sees, newest first, and how many there are in all.
+
+        With ``text``, of those that have it in their name, id or image.
+        """
+        db, sees, now = self._db, caller.sees, self._clock.now()
+        if text is None:
+            rows, total = await deployments.page(
+                db, sees, status, number=number, limit=limit, now=now
+            )
+        else:
+            rows, total = await search.page(
+                db, sees, status, text, number=number, limit=limit, now=now
+            )
         return [self._view(row) for row in rows], total
 
     async def get(self, caller: Principal, deployment_id: str) -> DeploymentView:

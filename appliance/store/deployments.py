@@ -180,7 +180,7 @@ async def find(
     """A deployment that ``owner_id`` (None: everybody's) may see, with its cost."""
     parameters = {"id": deployment_id, "owner_id": owner_id, **cost_parameters(now)}
     rows = await db.look_up(SELECT_ONE, parameters)
-    return _priced(rows, beside=1)[0] if rows else None
+    return priced(rows, beside=1)[0] if rows else None
 
 
 async def for_driver(db: Database, deployment_id: str) -> Deployment | None:
@@ -226,7 +226,7 @@ async def page(
     window = {"limit": limit, "offset": (number - 1) * limit}
     rows = await db.look_up(sql, {**scope, **window, **cost_parameters(now)})
     if rows:
-        return _priced(rows, beside=2), int(rows[0]["total"])
+        return priced(rows, beside=2), int(rows[0]["total"])
     [total] = await db.look_up(SELECT_TOTAL, scope)
     return [], int(total[0])
 
@@ -325,7 +325,7 @@ def _update(row: Mapping[str, Any]) -> Update | None:
     )
 
 
-def _priced(rows: list[Row], *, beside: int) -> list[Priced]:
+def priced(rows: list[Row], *, beside: int) -> list[Priced]:
     """Rows of which the last ``beside`` columns, the cost among them, are not the table's."""
     names = tuple(rows[0].keys()[:-beside])
     return [

@@ -73,8 +73,13 @@ async def test_actions_are_those_that_change_something(bob: Caller) -> None:
 async def test_a_pull_is_shown_and_a_stop_cancels_it(bob: Caller, served: Served) -> None:
     served.runtime.offer(FAR, held=True)
     made = (await bob.create(customImage=FAR))["id"]
-    shown = await bob.until(made, "pulling")
-    assert shown["pull"].keys() >= {"layersDone", "layersTotal", "bytesDone", "bytesTotal"}
+    await bob.until(made, "pulling")
+
+    async def told() -> bool:
+        pull = (await bob.get(f"/deployments/{made}"))["deployment"]["pull"]
+        return pull is not None and pull.keys() >= {"layersDone", "layersTotal", "bytesDone"}
+
+    await eventually(told)
     assert await order(bob, made, "stop") == "stopping"
     assert (await bob.until(made, "stopped"))["pull"] is None
 
