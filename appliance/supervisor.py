@@ -38,6 +38,7 @@ from appliance.engine.vault import Vault, load_key
 from appliance.host import welcome
 from appliance.host.doctor import Check, examine
 from appliance.host.firewall import Firewall
+from appliance.host.gpus import GpuReader
 from appliance.host.instance import held, prepare_data_dir
 from appliance.host.node import read_specs
 from appliance.runtime.credentials import Credentials
@@ -126,8 +127,9 @@ async def _power_up(settings: Settings, clock: Clock, db: Database, tasks: TaskG
     catalogue = _catalogue(settings)
     house = _house(settings, prefix, node.id)
     vault = Vault(load_key(settings.secret_key))
+    gpus = GpuReader(settings.cdi_dirs)
     engine = assemble(
-        Materials(db, runtime, clock, catalogue, vault, house, tasks, settings.stop_grace_s)
+        Materials(db, runtime, clock, catalogue, vault, house, gpus, tasks, settings.stop_grace_s)
     )
     tasks.start_soon(engine.run)
     tasks.start_soon(_keep_out, settings, prefix)
@@ -253,7 +255,7 @@ def _services(
         deployments=engine.deployments,
         logs=engine.logs,
         feed=engine.feed,
-        nodes=Nodes(db, clock, profile, engine.pulse),
+        nodes=Nodes(db, clock, profile, engine.pulse, engine.gpus),
         catalogue=plant.catalogue,
         pulse=engine.pulse,
         accounts=accounts,

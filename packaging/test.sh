@@ -7,7 +7,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 
 PACKAGES="podman runc crun netavark aardvark-dns catatonit busybox-static nftables iptables
-  iproute2 docker-registry apache2-utils curl"
+  iproute2 docker-registry apache2-utils curl gcc libc6-dev"
 VENV=.venv
 MARKS="not slow and not bench"
 PYTEST_ARGS=()

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ class Box:
     top: Path
     port: int = field(init=False)
     process: "subprocess.Popen[bytes] | None" = None
+    extra: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         [self.port] = free_ports(1)
@@ -52,6 +54,7 @@ class Box:
             "APPLIANCE_LISTEN_HTTP": f"127.0.0.1:{self.port}",
             "APPLIANCE_NETWORK_POOL": str(self.pool),
             "APPLIANCE_HOURLY_RATE_CENTS": "3600",
+            **self.extra,
         }
 
     @property
@@ -151,7 +154,14 @@ def wait_for(
 
 @pytest.fixture(scope="module")
 def box() -> Iterator[Box]:
-    made = Box(Path(tempfile.mkdtemp(prefix="nnbox-", dir="/tmp")))
+    with running_box() as made:
+        yield made
+
+
+@contextmanager
+def running_box(**extra: str) -> Iterator[Box]:
+    """An appliance with further variables, and everything it made gone afterwards."""
+    made = Box(Path(tempfile.mkdtemp(prefix="nnbox-", dir="/tmp")), extra=extra)
     try:
         made.start()
         made.podman("import", "-", "localhost/test/busybox:latest", stdin=busybox_archive())

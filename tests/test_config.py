@@ -18,6 +18,7 @@ RIGHT = {
     "country": "de",
     "hourly_rate_cents": "150",
     "max_deployments": "7",
+    "cdi_dirs": "/srv/cdi:/etc/cdi",
     "podman_url": "unix:///run/podman/podman.sock",
     "podman_root": "/srv/podman",
     "network_pool": "10.99.0.0/16",

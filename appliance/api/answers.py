@@ -55,7 +55,10 @@ class ResourcesAnswer(Answer):
     cpus: float | None
     memory_mb: int | None
     shm_mb: int | None
-    gpus: int
+    gpus: int | list[str]
+    min_vram_mb: int | None
+    vram_mb: int | None
+    exclusive: bool
 
 
 class VolumeAnswer(Answer):

@@ -200,7 +200,7 @@ async def _changes(items: AsyncIterator[FeedItem | None]) -> AsyncIterator[Messa
 
 
 def _has(n: NodeView, q: NodesQuery) -> bool:
-    vram = max((gpu.vram_mb or 0 for gpu in n.gpus), default=0)
+    vram = max((g.reading.gpu.vram_mb or 0 for g in n.gpus), default=0)
     wanted = (
         q.status in (None, n.status),
         q.has_gpu in (None, bool(n.gpus)),

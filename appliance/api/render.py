@@ -13,7 +13,7 @@ from appliance.domain.deployment import Deployment, Port, Resources
 from appliance.domain.instant import rfc3339
 from appliance.domain.logline import LogLine
 from appliance.domain.template import Template
-from appliance.engine.views import Created, DeploymentStats, DeploymentView, NodeView
+from appliance.engine.views import Created, DeploymentStats, DeploymentView, GpuView, NodeView
 from appliance.store.events import Event
 from appliance.store.tokens import Token
 from appliance.store.users import User
@@ -114,14 +114,13 @@ def stats(s: DeploymentStats) -> Json:
 def node(n: NodeView) -> Json:
     """This machine."""
     specs = _camel(asdict(n.specs))
-    del specs["gpus"]
     return {
         "id": n.id,
         "operatorId": n.operator_id,
         "name": n.name,
         "status": n.status,
         "specs": specs | {"podmanVersion": n.podman_version},
-        "gpus": [_camel(asdict(gpu)) for gpu in n.gpus],
+        "gpus": [_gpu(gpu) for gpu in n.gpus],
         "region": n.region,
         "country": n.country,
         "hourlyRateCents": n.hourly_rate_cents,
@@ -192,7 +191,22 @@ def login(made: Login) -> Json:
 
 
 def _resources(r: Resources) -> Json:
-    return {"cpus": r.cpus, "memoryMb": r.memory_mb, "shmMb": r.shm_mb, "gpus": r.gpus}
+    return _camel(asdict(r))
+
+
+def _gpu(g: GpuView) -> Json:
+    facts = _camel(asdict(g.reading.gpu))
+    del facts["key"]
+    return facts | {
+        "vramUsedMb": g.reading.vram_used_mb,
+        "utilizationPercent": g.reading.utilization_percent,
+        "powerWatts": g.reading.power_watts,
+        "temperatureC": g.reading.temperature_c,
+        "holders": [
+            {"deploymentId": h.deployment_id, "vramMb": h.vram_mb, "exclusive": h.exclusive}
+            for h in g.holders
+        ],
+    }
 
 
 def _stamps(d: Deployment) -> Json:

@@ -59,6 +59,12 @@ class Settings:
         default=100,
         metadata=_about(parse.integer(1, 10_000), "How many deployments this machine takes."),
     )
+    cdi_dirs: tuple[Path, ...] = field(
+        default=(Path("/etc/cdi"), Path("/var/run/cdi")),
+        metadata=_about(
+            parse.paths, "Where Podman finds CDI specs, which name the GPUs; a later one wins."
+        ),
+    )
     podman_url: str | None = field(
         default=None,
         metadata=_about(

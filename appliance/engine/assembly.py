@@ -12,6 +12,7 @@ from appliance.engine.companions import Companions
 from appliance.engine.deployments import Deployments, House
 from appliance.engine.driver import Workshop
 from appliance.engine.feed import Feed
+from appliance.engine.gpus import Gpus, GpuSource
 from appliance.engine.heartbeat import Heartbeat
 from appliance.engine.ledger import Ledger
 from appliance.engine.logs import Logs
@@ -35,12 +36,14 @@ class Engine:
     pulse: Pulse
     reconciler: Reconciler
     heartbeat: Heartbeat
+    gpus: Gpus
 
     async def run(self) -> None:
         """Reconciles and keeps the books, until cancelled."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.reconciler.run)
             tasks.start_soon(self.heartbeat.run)
+            tasks.start_soon(self.gpus.run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Materials:
     catalogue: Catalogue
     vault: Vault
     house: House
+    gpus: GpuSource
     tasks: TaskGroup
     stop_grace_s: int = 10
 
@@ -60,18 +64,20 @@ class Materials:
 def assemble(m: Materials) -> Engine:
     """An engine at rest; nothing happens before ``run``."""
     broadcast, pulse = Broadcast(), Pulse(m.clock)
-    ledger = Ledger(m.db, m.clock, broadcast)
+    gpus = Gpus(m.db, m.clock, m.runtime, m.gpus, lambda i: reconciler.nudge(i))  # noqa: PLW0108 - made below, with these
+    ledger = Ledger(m.db, m.clock, broadcast, gpus.serve)
     pulls = Pulls(m.runtime, m.tasks)
     probes = Probes(m.runtime, m.clock, m.tasks, lambda i: reconciler.nudge(i))  # noqa: PLW0108 - made below, with these
     companions = Companions(m.db, ledger, m.runtime, m.clock, m.tasks, probes)
     shop = Workshop(
-        m.db, ledger, m.runtime, m.clock, pulls, companions, m.vault, pulse,
+        m.db, ledger, m.runtime, m.clock, pulls, companions, gpus, m.vault, pulse,
         prefix=m.house.prefix, stop_grace_s=m.stop_grace_s,
     )  # fmt: skip
     reconciler = Reconciler(shop, m.tasks)
     deployments = Deployments(
         db=m.db, clock=m.clock, house=m.house, catalogue=m.catalogue, vault=m.vault, pulls=pulls,
         stats=StatsReader(m.runtime, m.clock), broadcast=broadcast, ordered=reconciler.ordered,
+        place=gpus.place,
     )  # fmt: skip
     return Engine(
         deployments=deployments,
@@ -80,4 +86,5 @@ def assemble(m: Materials) -> Engine:
         pulse=pulse,
         reconciler=reconciler,
         heartbeat=Heartbeat(m.db, m.clock, reconciler),
+        gpus=gpus,
     )

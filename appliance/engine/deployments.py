@@ -1,7 +1,7 @@
 """The use cases: each is a permission in the SQL, one transaction, a nudge."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from appliance.clock import Clock
 from appliance.domain.deployment import Deployment, Desired, Port, Protocol, Spec, Status
@@ -13,6 +13,7 @@ from appliance.domain.errors import (
     LimitReached,
     NotFound,
 )
+from appliance.domain.gpu_ledger import Place, waiting_reason
 from appliance.domain.ids import new_id
 from appliance.domain.instant import Instant
 from appliance.domain.merge import default_name, spec_from_image, spec_from_template
@@ -26,7 +27,7 @@ from appliance.engine.pulls import Pulls
 from appliance.engine.stats import StatsReader
 from appliance.engine.vault import Vault
 from appliance.engine.views import Created, DeploymentStats, DeploymentView, Endpoint
-from appliance.store import deployments, events, idempotency
+from appliance.store import deployments, events, gpus, idempotency
 from appliance.store.database import Database, Transaction
 from appliance.store.deployments import NewDeployment, Priced
 from appliance.store.events import Event, NewEvent
@@ -68,6 +69,7 @@ class Deployments:
         stats: StatsReader,
         broadcast: Broadcast,
         ordered: Callable[[str], None],
+        place: Callable[[str], Place | None],
     ) -> None:
         self._db = db
         self._clock = clock
@@ -78,6 +80,7 @@ class Deployments:
         self._stats = stats
         self._broadcast = broadcast
         self._ordered = ordered
+        self._place = place
 
     async def create(
         self, caller: Principal, order: Order, idempotency_key: Idempotency | None = None
@@ -98,6 +101,7 @@ class Deployments:
                     return Created(None, new.rate_cents, replayed=stored)
             await self._check_limit(tx)
             d = await deployments.insert(tx, new, now)
+            await _line_up(tx, d)
             created = Created(self._view(Priced(d, 0)), d.rate_cents)
             await self._record(tx, d, caller, "created", f"Created from {d.spec.image}", now)
             if idempotency_key is not None:
@@ -263,6 +267,7 @@ class Deployments:
             )
             if d is None:
                 raise NotFound(f"no deployment {found.deployment.id}")
+            await _line_up(tx, d)
             await self._record(tx, d, caller, verb, f"{verb.capitalize()} requested", now)
         self._tell(d.id)
         return self._view(Priced(d, found.total_cost_cents))
@@ -280,13 +285,20 @@ class Deployments:
     def _view(self, row: Priced) -> DeploymentView:
         d = row.deployment
         pulling = d.status is Status.PULLING
+        place = self._place(d.id) if d.status is Status.PENDING else None
         return DeploymentView(
-            deployment=d,
+            deployment=d if place is None else replace(d, reason=waiting_reason(place)),
             total_cost_cents=row.total_cost_cents,
             endpoints=endpoints(d),
             actions=actions(d.desired, d.shown),
             pull=self._pulls.progress(d.spec.image) if pulling else None,
         )
+
+
+async def _line_up(tx: Transaction, d: Deployment) -> None:
+    """The place in line for GPUs is that of the order, whenever its driver comes round to it."""
+    if d.desired is Desired.RUNNING and d.spec.resources.gpu_need is not None:
+        await gpus.join(tx, d.id)
 
 
 def endpoints(d: Deployment) -> tuple[Endpoint, ...]:

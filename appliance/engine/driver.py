@@ -6,7 +6,12 @@ import anyio
 
 from appliance.clock import Clock
 from appliance.domain.deployment import Deployment, Desired, Status
-from appliance.domain.errors import RuntimeFailure, RuntimeUnavailable, StaleVersion
+from appliance.domain.errors import (
+    GpuMissing,
+    RuntimeFailure,
+    RuntimeUnavailable,
+    StaleVersion,
+)
 from appliance.domain.observed import (
     ContainerName,
     ContainerState,
@@ -15,17 +20,31 @@ from appliance.domain.observed import (
 )
 from appliance.domain.plan import plan
 from appliance.domain.setbacks import after_failure
-from appliance.domain.steps import Act, Become, Bury, Create, Pull, Remove, Start, Stop, Wait
+from appliance.domain.steps import (
+    Act,
+    Become,
+    Bury,
+    Claim,
+    Create,
+    Pull,
+    Reject,
+    Remove,
+    Start,
+    Stop,
+    Wait,
+)
 from appliance.engine.companions import Companions
+from appliance.engine.gpus import Gpus
 from appliance.engine.ledger import Ledger
 from appliance.engine.pulls import Pulls
 from appliance.engine.pulse import Pulse
 from appliance.engine.vault import Vault
 from appliance.runtime.port import ContainerRuntime, ContainerSpec
 from appliance.runtime.spec import build_spec
-from appliance.store import deployments
+from appliance.store import deployments, gpus
 from appliance.store.database import Database
 
+GPU_MISSING = "see `appliance doctor`"
 WAITING = frozenset({Status.PENDING, Status.PULLING, Status.STARTING})
 
 
@@ -39,6 +58,7 @@ class Workshop:
     clock: Clock
     pulls: Pulls
     companions: Companions
+    gpus: Gpus
     vault: Vault
     pulse: Pulse
     prefix: str
@@ -114,9 +134,11 @@ class Driver:
             self._shop.companions.leave(d.id)
             wanted = c is None and d.desired is Desired.RUNNING
             image = await runtime.image(d.spec.image) if wanted else None
-            return Observed(container=c, strays=strays, image=image)
+            cards = await self._shop.gpus.view(d, c)
+            return Observed(container=c, strays=strays, image=image, gpus=cards)
         health = await self._shop.companions.attend(d, c)
-        return Observed(container=c, strays=strays, health=health)
+        cards = await self._shop.gpus.view(d, c)
+        return Observed(container=c, strays=strays, health=health, gpus=cards)
 
     async def _strays(self, d: Deployment, name: str) -> tuple[str, ...]:
         """Containers of other generations; only one that was replaced or deleted can have any."""
@@ -141,22 +163,33 @@ class Driver:
         match step:
             case Pull():
                 await self._fetch(d.spec.image)
+            case Claim():
+                await shop.gpus.claim(d.id)
             case Create(image):
-                await shop.runtime.create(self._spec(d, image))
+                await shop.runtime.create(await self._spec(d, image))
             case Start():
                 await shop.runtime.start(name)
             case Stop():
                 shop.companions.leave(d.id)
                 await shop.runtime.stop(name, grace_s=shop.stop_grace_s)
-            case Remove(stray):
-                await shop.runtime.remove(stray)
-            case Bury():
-                await shop.runtime.purge(d.id)
-                await shop.ledger.bury(d)
+            case Remove() | Reject() | Bury():
+                await self._clear_away(d, step)
 
-    def _spec(self, d: Deployment, image: ImageFacts) -> ContainerSpec:
+    async def _clear_away(self, d: Deployment, step: Remove | Reject | Bury) -> None:
+        match step:
+            case Remove(name):
+                await self._shop.runtime.remove(name)
+            case Reject(name, missing):
+                await self._shop.runtime.remove(name)
+                raise GpuMissing(f"{', '.join(missing)} is not in the container: {GPU_MISSING}")
+            case Bury():
+                await self._shop.runtime.purge(d.id)
+                await self._shop.ledger.bury(d)
+
+    async def _spec(self, d: Deployment, image: ImageFacts) -> ContainerSpec:
         secrets = self._shop.vault.open(d.id, d.secrets)
-        return build_spec(d, image, secrets, instance_prefix=self._shop.prefix)
+        devices = await gpus.held_by(self._shop.db, d.id)
+        return build_spec(d, image, secrets, devices=devices, instance_prefix=self._shop.prefix)
 
     async def _fetch(self, reference: str) -> None:
         with anyio.CancelScope() as self._pull:

@@ -1,23 +1,35 @@
 """Writes a driver's moves: row, event and usage in one transaction, then tells who listens."""
 
+from collections.abc import Awaitable, Callable
+
 from appliance.clock import Clock
 from appliance.domain.deployment import Deployment, Status
 from appliance.domain.instant import Instant
 from appliance.domain.steps import Become, advance
 from appliance.domain.usage import end_of
 from appliance.engine.broadcast import Broadcast
-from appliance.store import deployments, events, usage
+from appliance.store import deployments, events, gpus, usage
 from appliance.store.database import Database, Transaction
 from appliance.store.events import NewEvent
 
+AT_REST = frozenset({Status.STOPPED, Status.FAILED})
+"""``plan()`` gives these only to what was seen without a process: its GPUs are free again."""
+
 
 class Ledger:
-    """The reconciler's pen. Every method is one transaction."""
+    """The reconciler's pen. Every method is one transaction; ``freed`` hears of GPUs given back."""
 
-    def __init__(self, db: Database, clock: Clock, broadcast: Broadcast) -> None:
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        broadcast: Broadcast,
+        freed: Callable[[], Awaitable[None]],
+    ) -> None:
         self._db = db
         self._clock = clock
         self._broadcast = broadcast
+        self._freed = freed
 
     async def become(self, before: Deployment, step: Become) -> Deployment:
         """Writes what ``step`` makes of ``before``.
@@ -30,10 +42,13 @@ class Ledger:
         async with self._db.transaction() as tx:
             written = await deployments.move(tx, before, after)
             await _charge(tx, before, step, now)
+            freed = step.status in AT_REST and await gpus.release(tx, before.id)
             if step.message:
                 await events.record(tx, before.id, before.owner_id, _event(step, written), now)
         if step.message:
             self._broadcast.notify()
+        if freed:
+            await self._freed()
         return written
 
     async def note(self, d: Deployment, event: NewEvent) -> None:
@@ -48,9 +63,12 @@ class Ledger:
         async with self._db.transaction() as tx:
             await _close(tx, d.id, None, now)
             await deployments.bury(tx, d.id, now)
+            freed = await gpus.release(tx, d.id)
             gone = NewEvent("removed", "Container, network and volumes are removed")
             await events.record(tx, d.id, d.owner_id, gone, now)
         self._broadcast.notify()
+        if freed:
+            await self._freed()
 
 
 def _event(step: Become, written: Deployment) -> NewEvent:

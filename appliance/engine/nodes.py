@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from appliance.clock import Clock
 from appliance.domain.instant import from_us
 from appliance.domain.node import NodeSpecs
+from appliance.engine.gpus import Gpus
 from appliance.engine.pulse import Pulse
 from appliance.engine.views import NodeView
 from appliance.store import deployments, nodes
@@ -27,11 +28,14 @@ class NodeProfile:
 class Nodes:
     """Reads the node."""
 
-    def __init__(self, db: Database, clock: Clock, profile: NodeProfile, pulse: Pulse) -> None:
+    def __init__(
+        self, db: Database, clock: Clock, profile: NodeProfile, pulse: Pulse, gpus: Gpus
+    ) -> None:
         self._db = db
         self._clock = clock
         self._profile = profile
         self._pulse = pulse
+        self._gpus = gpus
 
     async def current(self) -> NodeView:
         """The machine as it is now; ``offline`` while Podman does not answer."""
@@ -43,7 +47,7 @@ class Nodes:
             name=profile.name,
             status="online" if self._pulse.runtime_reachable() else "offline",
             specs=profile.specs,
-            gpus=profile.specs.gpus,
+            gpus=await self._gpus.shown(),
             podman_version=self._pulse.runtime_version(),
             region=profile.region,
             country=profile.country,

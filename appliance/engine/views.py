@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from appliance.domain.deployment import Deployment
-from appliance.domain.node import Gpu, NodeSpecs
+from appliance.domain.gpu import GpuReading
+from appliance.domain.gpu_ledger import Hold
+from appliance.domain.node import NodeSpecs
 from appliance.runtime.port import PullProgress
 from appliance.store.events import Event
 
@@ -62,6 +64,14 @@ class FeedItem:
 
 
 @dataclass(frozen=True, slots=True)
+class GpuView:
+    """A GPU as last read, and who holds it."""
+
+    reading: GpuReading
+    holders: tuple[Hold, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NodeView:
     """This machine as the only node."""
 
@@ -70,7 +80,7 @@ class NodeView:
     name: str
     status: str
     specs: NodeSpecs
-    gpus: tuple[Gpu, ...]
+    gpus: tuple[GpuView, ...]
     podman_version: str | None
     region: str | None
     country: str | None

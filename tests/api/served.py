@@ -24,6 +24,7 @@ from appliance.engine.catalogue import PACKAGED_TEMPLATES, Catalogue
 from appliance.engine.deployments import House
 from appliance.engine.nodes import NodeProfile, Nodes
 from appliance.engine.vault import Vault
+from appliance.host.gpus import GpuReader
 from appliance.store import nodes
 from appliance.store.database import Database, open_database
 from tests.fake_runtime import FakeRuntime
@@ -151,11 +152,13 @@ async def serving(path: Path) -> AsyncIterator[Served]:
     try:
         async with anyio.create_task_group() as tasks:
             engine = assemble(
-                Materials(db, runtime, clock, catalogue, Vault(b"k" * 32), house, tasks)
+                Materials(
+                    db, runtime, clock, catalogue, Vault(b"k" * 32), house, GpuReader(()), tasks
+                )
             )
             services = Services(
                 deployments=engine.deployments, logs=engine.logs, feed=engine.feed,
-                nodes=Nodes(db, clock, _profile(owner.user_id), engine.pulse),
+                nodes=Nodes(db, clock, _profile(owner.user_id), engine.pulse, engine.gpus),
                 catalogue=catalogue, pulse=engine.pulse, accounts=accounts, backup=_backup,
                 stopping=stopping,
             )  # fmt: skip
@@ -173,6 +176,6 @@ async def serving(path: Path) -> AsyncIterator[Served]:
 def _profile(operator_id: str) -> NodeProfile:
     specs = NodeSpecs(
         cpu_model="Test CPU", cpu_cores=4, cpu_threads=8, ram_mb=16_000, disk_gb=500,
-        disk_type=DiskType.NVME, network_speed_mbps=None, os="Debian 12", gpus=(),
+        disk_type=DiskType.NVME, network_speed_mbps=None, os="Debian 12",
     )  # fmt: skip
     return NodeProfile(operator_id, "attic", specs, "home", "DE", RATE_CENTS, 100)

@@ -1,0 +1,156 @@
+"""A GPU box: real appliance, real Podman, real CDI; only the driver is a stand-in."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import pytest
+
+from tests.box import Api, Box, running_box, wait_for
+from tests.fake_nvml import FakeGpu, FakeNvml, write_cdi
+
+pytestmark = pytest.mark.podman
+GPUS = 4
+BUSYBOX = "localhost/test/busybox:latest"
+
+
+@pytest.fixture(scope="module")
+def nvml(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeNvml]:
+    uuids = [f"GPU-{token_hex(8)}" for _ in range(GPUS)]
+    file = Path("/var/run/cdi") / f"nntest-{uuids[0]}.json"
+    write_cdi(file, uuids)
+    fake = FakeNvml(tmp_path_factory.mktemp("nvml") / "state", [FakeGpu(uuid) for uuid in uuids])
+    fake.save()
+    yield fake
+    file.unlink()
+
+
+@pytest.fixture(scope="module")
+def box(nvml: FakeNvml) -> Iterator[Box]:
+    with running_box(**nvml.environ, APPLIANCE_MAX_DEPLOYMENTS="500") as made:
+        yield made
+
+
+def node(api: Api) -> dict[str, Any]:
+    return dict(api.http.get("/nodes").json()["nodes"][0])
+
+
+def holders(api: Api) -> list[list[str]]:
+    return [[h["deploymentId"] for h in gpu["holders"]] for gpu in node(api)["gpus"]]
+
+
+def sleeper(api: Api, **resources: Any) -> dict[str, Any]:
+    return api.create(
+        templateId=None, customImage=BUSYBOX, command=["sleep", "1000"],
+        resources={"gpus": 1, **resources},
+    )  # fmt: skip
+
+
+def clear(api: Api, *ids: str) -> None:
+    for i in ids:
+        assert api.http.delete(f"/deployments/{i}").status_code == 200
+    wait_for(lambda: not any(holders(api)), what=lambda: str(holders(api)))
+
+
+def test_the_node_shows_its_gpus_as_they_are_now(api: Api, nvml: FakeNvml) -> None:
+    nvml.change(1, used_mb=2048, utilization=55, milliwatts=222_500, degrees=66)
+    wait_for(lambda: node(api)["gpus"][1]["vramUsedMb"] == 2048)
+    gpu = node(api)["gpus"][1]
+    assert gpu["uuid"] == nvml.gpus[1].uuid
+    assert (gpu["index"], gpu["brand"], gpu["vramMb"]) == (1, "NVIDIA", 24_576)
+    assert (gpu["driverVersion"], gpu["cudaVersion"]) == ("550.54.14", "12.4")
+    assert (gpu["cudaCores"], gpu["tensorCores"]) == (10_496, None)
+    assert (gpu["utilizationPercent"], gpu["powerWatts"], gpu["temperatureC"]) == (55, 222.5, 66)
+    assert gpu["holders"] == []
+    nvml.change(1, used_mb=0)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [("hasGpu=true", 1), ("hasGpu=false", 0), ("minGpuVram=24576", 1), ("minGpuVram=24577", 0)],
+)
+def test_nodes_are_found_by_their_gpus(api: Api, query: str, found: int) -> None:
+    assert len(api.http.get(f"/nodes?{query}").json()["nodes"]) == found
+
+
+def test_a_gpu_is_given_by_cdi_and_seen_from_inside(api: Api, nvml: FakeNvml) -> None:
+    d = sleeper(api, gpus=[nvml.gpus[2].uuid])
+    api.until(d["id"], "running")
+    assert holders(api)[2] == [d["id"]]
+    [name] = api.box.podman("ps", "--format", "{{.Names}}").split()
+    assert "nvidia2" in api.box.podman("exec", name, "ls", "/dev")
+    assert "nvidia0" not in api.box.podman("exec", name, "ls", "/dev")
+    clear(api, d["id"])
+
+
+def test_a_gpu_that_is_in_use_is_waited_for_in_line(api: Api) -> None:
+    first = sleeper(api, gpus=GPUS)
+    api.until(first["id"], "running")
+    second, third = sleeper(api), sleeper(api, gpus=2)
+    wait_for(lambda: "number 2 in line" in str(api.get(third["id"])["statusReason"]))
+    reason = api.get(second["id"])["statusReason"]
+    assert reason["code"] == "gpu_unavailable"
+    assert reason["message"].startswith("Waits for 1 GPU: GPU 0, GPU 1, GPU 2, GPU 3 in use")
+    assert api.get(second["id"])["status"] == "pending"
+    api.http.post(f"/deployments/{first['id']}/stop")
+    for d in (second, third):
+        api.until(d["id"], "running")
+    clear(api, first["id"], second["id"], third["id"])
+
+
+def test_what_this_machine_can_never_give_is_said_at_once(api: Api) -> None:
+    d = sleeper(api, minVramMb=80_000)
+    wait_for(lambda: "this machine has GPU 0 (24576 MiB)" in str(api.get(d["id"])["statusReason"]))
+    clear(api, d["id"])
+
+
+def test_a_device_that_does_not_come_inside_fails_the_start(api: Api, nvml: FakeNvml) -> None:
+    """The spec promises a node, and Podman mounts a plain file in its place."""
+    file = Path("/var/run/cdi") / f"nntest-{nvml.gpus[0].uuid}.json"
+    good = file.read_text()
+    plain = Path(api.box.top) / "plain"
+    plain.touch()
+    spec = json.loads(good)
+    over = {"hostPath": str(plain), "containerPath": "/dev/nvidia3", "options": ["bind"]}
+    spec["devices"][3]["containerEdits"]["mounts"] = [over]
+    file.write_text(json.dumps(spec))
+    try:
+        d = sleeper(api, gpus=[3])
+        failed = api.until(d["id"], "failed")
+    finally:
+        file.write_text(good)
+    assert failed["statusReason"]["code"] == "gpu_missing"
+    assert "/dev/nvidia3" in failed["statusReason"]["message"]
+    clear(api, d["id"])
+
+
+def test_two_hundred_at_once_for_four_gpus_are_never_two_on_one(api: Api) -> None:
+    with ThreadPoolExecutor(32) as pool:
+        ids = [d["id"] for d in pool.map(lambda _: sleeper(api), range(200))]
+    served: set[str] = set()
+    deadline = time.monotonic() + 60
+    while len(served) < 24 and time.monotonic() < deadline:
+        now = holders(api)
+        assert all(len(of_one) <= 1 for of_one in now), now
+        assert max(Counter(given(api.box)).values(), default=0) <= 1
+        running = {d["id"] for d in listed(api, "running")}
+        served |= running
+        for i in running:
+            assert api.http.delete(f"/deployments/{i}").status_code == 200
+    assert len(served) >= 24
+    clear(api, *set(ids) - served)
+
+
+def given(box: Box) -> list[str]:
+    """The GPUs of running containers, by Podman's own word."""
+    label = '{{index .Labels "network.neuranet.appliance.devices"}}'
+    return [line for line in box.podman("ps", "--format", label).splitlines() if line]
+
+
+def listed(api: Api, status: str) -> list[dict[str, Any]]:
+    return list(api.http.get(f"/deployments?status={status}&limit=100").json()["deployments"])
