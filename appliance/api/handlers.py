@@ -109,7 +109,7 @@ async def list_nodes(call: Call) -> Response:
     """Lists the nodes: this machine, if it has what is asked for."""
     q = call.query(NodesQuery)
     found = [n for n in [await call.services.nodes.current()] if _has(n, q)]
-    shown = [render.node(n) for n in found] if q.page == 1 else []
+    shown = [render.node(n, call.caller) for n in found] if q.page == 1 else []
     return answer(render.page("nodes", shown, number=q.page, limit=q.limit, total=len(found)))
 
 
@@ -118,7 +118,7 @@ async def get_node(call: Call) -> Response:
     found = await call.services.nodes.current()
     if found.id != call.path("id"):
         raise NotFound(f"no node {call.path('id')}")
-    return answer({"node": render.node(found)})
+    return answer({"node": render.node(found, call.caller)})
 
 
 async def list_templates(call: Call) -> Response:

@@ -12,6 +12,7 @@ from appliance.auth.tokens import IssuedToken
 from appliance.domain.deployment import Deployment, Port, Resources
 from appliance.domain.instant import rfc3339
 from appliance.domain.logline import LogLine
+from appliance.domain.permissions import Principal
 from appliance.domain.template import Template
 from appliance.engine.views import Created, DeploymentStats, DeploymentView, GpuView, NodeView
 from appliance.store.events import Event
@@ -105,14 +106,24 @@ def event(e: Event) -> Json:
 def stats(s: DeploymentStats) -> Json:
     """What a deployment uses now; memory in MiB, the rest in bytes."""
     shown = _camel(asdict(s))
+    shown["gpus"] = [
+        {
+            "uuid": use.reading.gpu.uuid,
+            "index": use.reading.gpu.index,
+            "vramMb": use.used_mb,
+            "utilizationPercent": use.reading.utilization_percent,
+            "powerWatts": use.reading.power_watts,
+        }
+        for use in s.gpus
+    ]
     limit = shown.pop("memoryLimitBytes")
     shown["memoryMb"] = round(shown.pop("memoryBytes") / MIB, 1)
     shown["memoryLimitMb"] = None if limit is None else round(limit / MIB, 1)
     return shown
 
 
-def node(n: NodeView) -> Json:
-    """This machine."""
+def node(n: NodeView, caller: Principal) -> Json:
+    """This machine; whose deployments hold its GPUs only their owners and admins are told."""
     specs = _camel(asdict(n.specs))
     return {
         "id": n.id,
@@ -120,7 +131,7 @@ def node(n: NodeView) -> Json:
         "name": n.name,
         "status": n.status,
         "specs": specs | {"podmanVersion": n.podman_version},
-        "gpus": [_gpu(gpu) for gpu in n.gpus],
+        "gpus": [_gpu(gpu, caller) for gpu in n.gpus],
         "region": n.region,
         "country": n.country,
         "hourlyRateCents": n.hourly_rate_cents,
@@ -194,17 +205,27 @@ def _resources(r: Resources) -> Json:
     return _camel(asdict(r))
 
 
-def _gpu(g: GpuView) -> Json:
+def _gpu(g: GpuView, caller: Principal) -> Json:
     facts = _camel(asdict(g.reading.gpu))
     del facts["key"]
+    all_of_them = caller.sees is None
     return facts | {
         "vramUsedMb": g.reading.vram_used_mb,
         "utilizationPercent": g.reading.utilization_percent,
         "powerWatts": g.reading.power_watts,
         "temperatureC": g.reading.temperature_c,
         "holders": [
-            {"deploymentId": h.deployment_id, "vramMb": h.vram_mb, "exclusive": h.exclusive}
+            {
+                "deploymentId": h.deployment_id if caller.sees in (None, h.owner_id) else None,
+                "vramMb": h.used_mb,
+                "shareMb": h.share_mb,
+                "exclusive": h.exclusive,
+            }
             for h in g.holders
+        ],
+        "foreignVramMb": g.foreign_mb,
+        "leaked": [
+            {"deploymentId": i if all_of_them else None, "vramMb": mb} for i, mb in g.leaked.items()
         ],
     }
 

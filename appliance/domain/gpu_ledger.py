@@ -180,8 +180,14 @@ def _named(card: Card, names: Sequence[str]) -> bool:
 
 
 def _busy(able: Sequence[_Desk], need: GpuNeed) -> str:
-    which = ", ".join(f"GPU {desk.card.index}" for desk in able)
-    return f"Waits for {_words(need)}: {which} in use" if able else f"Waits for {_words(need)}"
+    return f"Waits for {_words(need)}: {', '.join(_state(desk) for desk in able)}"
+
+
+def _state(desk: _Desk) -> str:
+    name, taken = f"GPU {desk.card.index}", desk.card.taken_mb
+    if not desk.shares and taken:
+        return f"{name} has {taken} MiB taken by other programs"
+    return f"{name} is in use" if desk.shares else f"{name} is for those ahead in line"
 
 
 def _hopeless(walk: _Walk, need: GpuNeed) -> str:

@@ -12,7 +12,8 @@ from appliance.engine.companions import Companions
 from appliance.engine.deployments import Deployments, House
 from appliance.engine.driver import Workshop
 from appliance.engine.feed import Feed
-from appliance.engine.gpus import Gpus, GpuSource
+from appliance.engine.gpu_watch import GpuSource, GpuWatch
+from appliance.engine.gpus import Gpus
 from appliance.engine.heartbeat import Heartbeat
 from appliance.engine.ledger import Ledger
 from appliance.engine.logs import Logs
@@ -37,13 +38,14 @@ class Engine:
     reconciler: Reconciler
     heartbeat: Heartbeat
     gpus: Gpus
+    gpu_watch: GpuWatch
 
     async def run(self) -> None:
         """Reconciles and keeps the books, until cancelled."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.reconciler.run)
             tasks.start_soon(self.heartbeat.run)
-            tasks.start_soon(self.gpus.run)
+            tasks.start_soon(self.gpu_watch.run, self.gpus.serve)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,9 @@ class Materials:
 def assemble(m: Materials) -> Engine:
     """An engine at rest; nothing happens before ``run``."""
     broadcast, pulse = Broadcast(), Pulse(m.clock)
-    gpus = Gpus(m.db, m.clock, m.runtime, m.gpus, lambda i: reconciler.nudge(i))  # noqa: PLW0108 - made below, with these
-    ledger = Ledger(m.db, m.clock, broadcast, gpus.serve)
+    watch = GpuWatch(m.db, m.clock, m.gpus)
+    gpus = Gpus(m.db, m.clock, m.runtime, watch, lambda i: reconciler.nudge(i))  # noqa: PLW0108 - made below, with these
+    ledger = Ledger(m.db, m.clock, broadcast, gpus.freed)
     pulls = Pulls(m.runtime, m.tasks)
     probes = Probes(m.runtime, m.clock, m.tasks, lambda i: reconciler.nudge(i))  # noqa: PLW0108 - made below, with these
     companions = Companions(m.db, ledger, m.runtime, m.clock, m.tasks, probes)
@@ -76,8 +79,8 @@ def assemble(m: Materials) -> Engine:
     reconciler = Reconciler(shop, m.tasks)
     deployments = Deployments(
         db=m.db, clock=m.clock, house=m.house, catalogue=m.catalogue, vault=m.vault, pulls=pulls,
-        stats=StatsReader(m.runtime, m.clock), broadcast=broadcast, ordered=reconciler.ordered,
-        place=gpus.place,
+        stats=StatsReader(m.runtime, m.clock, gpus), broadcast=broadcast,
+        ordered=reconciler.ordered, place=gpus.place,
     )  # fmt: skip
     return Engine(
         deployments=deployments,
@@ -87,4 +90,5 @@ def assemble(m: Materials) -> Engine:
         reconciler=reconciler,
         heartbeat=Heartbeat(m.db, m.clock, reconciler),
         gpus=gpus,
+        gpu_watch=watch,
     )

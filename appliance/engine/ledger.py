@@ -1,6 +1,6 @@
 """Writes a driver's moves: row, event and usage in one transaction, then tells who listens."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from appliance.clock import Clock
 from appliance.domain.deployment import Deployment, Status
@@ -24,7 +24,7 @@ class Ledger:
         db: Database,
         clock: Clock,
         broadcast: Broadcast,
-        freed: Callable[[], Awaitable[None]],
+        freed: Callable[[str, Sequence[str]], Awaitable[None]],
     ) -> None:
         self._db = db
         self._clock = clock
@@ -42,13 +42,13 @@ class Ledger:
         async with self._db.transaction() as tx:
             written = await deployments.move(tx, before, after)
             await _charge(tx, before, step, now)
-            freed = step.status in AT_REST and await gpus.release(tx, before.id)
+            freed = await gpus.release(tx, before.id) if step.status in AT_REST else []
             if step.message:
                 await events.record(tx, before.id, before.owner_id, _event(step, written), now)
         if step.message:
             self._broadcast.notify()
         if freed:
-            await self._freed()
+            await self._freed(before.id, freed)
         return written
 
     async def note(self, d: Deployment, event: NewEvent) -> None:
@@ -68,7 +68,7 @@ class Ledger:
             await events.record(tx, d.id, d.owner_id, gone, now)
         self._broadcast.notify()
         if freed:
-            await self._freed()
+            await self._freed(d.id, freed)
 
 
 def _event(step: Become, written: Deployment) -> NewEvent:

@@ -1,11 +1,11 @@
 """What the engine shows: deployments with all that is derived at the moment of reading."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from appliance.domain.deployment import Deployment
 from appliance.domain.gpu import GpuReading
-from appliance.domain.gpu_ledger import Hold
 from appliance.domain.node import NodeSpecs
 from appliance.runtime.port import PullProgress
 from appliance.store.events import Event
@@ -41,6 +41,14 @@ class Created:
 
 
 @dataclass(frozen=True, slots=True)
+class GpuUse:
+    """A GPU that a deployment holds, and the memory (MiB) its processes have there."""
+
+    reading: GpuReading
+    used_mb: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class DeploymentStats:
     """What a running deployment uses now. ``cpu_percent``: 100 is one core. None: unknown."""
 
@@ -53,6 +61,7 @@ class DeploymentStats:
     block_write_bytes: int | None
     pids: int | None
     uptime_s: int
+    gpus: tuple[GpuUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +73,27 @@ class FeedItem:
 
 
 @dataclass(frozen=True, slots=True)
+class GpuHolder:
+    """Who holds a GPU, memory in MiB: ``share_mb`` as declared, ``used_mb`` as measured."""
+
+    deployment_id: str
+    owner_id: str
+    exclusive: bool
+    share_mb: int | None
+    used_mb: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class GpuView:
-    """A GPU as last read, and who holds it."""
+    """A GPU as last seen, who holds it, and the memory (MiB) that no holder answers for.
+
+    ``foreign_mb`` is other programs'; ``leaked`` by deployments that are gone from it.
+    """
 
     reading: GpuReading
-    holders: tuple[Hold, ...]
+    holders: tuple[GpuHolder, ...]
+    foreign_mb: int
+    leaked: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)

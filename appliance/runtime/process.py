@@ -5,6 +5,7 @@ monitor, and it was seen to forget one that lives on.
 """
 
 import os
+import re
 import signal
 import stat
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ import anyio
 from appliance.domain.deployment import Process
 
 PROC = Path("/proc")
+CONTAINER_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 START_TICKS_FIELD = 22  # counted from 1, as proc(5) does
 LOOKS = 20
 BETWEEN_LOOKS_S = 0.05
@@ -45,6 +47,15 @@ def of_container(pid: int, container_id: str) -> Process | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     return process if container_id in cgroups else None
+
+
+def container_of(pid: int) -> str | None:
+    """The id of the container that ``pid`` lives in, by its cgroup; None: in none, or gone."""
+    try:
+        found = CONTAINER_ID.search((PROC / str(pid) / "cgroup").read_text())
+    except OSError:
+        return None
+    return found[0] if found else None
 
 
 def missing_devices(first: Process, paths: Iterable[str]) -> tuple[str, ...]:

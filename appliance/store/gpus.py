@@ -13,10 +13,10 @@ from appliance.store.specs import load_spec
 
 @dataclass(frozen=True, slots=True)
 class KeptHold:
-    """A hold on record; ``device`` is the CDI name the GPU had when it was taken."""
+    """A hold on record, and whose it is."""
 
     hold: Hold
-    device: str
+    owner_id: str
 
 
 # Only those who want to run now: somebody who was stopped or deleted keeps nobody waiting, even
@@ -27,7 +27,10 @@ LEFT JOIN gpu_last p ON p.deployment_id = l.deployment_id
 WHERE d.desired = 'running' ORDER BY l.seq
 """
 
-SELECT_HOLDS = "SELECT * FROM gpu_hold ORDER BY since_us, deployment_id, gpu"
+SELECT_HOLDS = """
+SELECT h.*, d.owner_id FROM gpu_hold h JOIN deployment d ON d.id = h.deployment_id
+ORDER BY h.since_us, h.deployment_id, h.gpu
+"""
 
 SELECT_HELD_BY = "SELECT device FROM gpu_hold WHERE deployment_id = :deployment_id ORDER BY gpu"
 
@@ -97,11 +100,12 @@ async def take(
         await tx.execute(LEAVE, {"deployment_id": hold.deployment_id})
 
 
-async def release(tx: Transaction, deployment_id: str) -> bool:
-    """Gives back what a deployment holds, and its place in line; whether it held any."""
+async def release(tx: Transaction, deployment_id: str) -> list[str]:
+    """Gives back what a deployment holds, and its place in line; the GPUs it held."""
     await tx.execute(REMEMBER, {"deployment_id": deployment_id})
     await tx.execute(LEAVE, {"deployment_id": deployment_id})
-    return bool(await tx.execute(RELEASE, {"deployment_id": deployment_id}))
+    rows = await tx.execute(RELEASE, {"deployment_id": deployment_id})
+    return [row["gpu"] for row in rows]
 
 
 def _in_line(row: Row) -> Waiting:
@@ -112,4 +116,4 @@ def _in_line(row: Row) -> Waiting:
 
 def _hold(row: Row) -> KeptHold:
     hold = Hold(row["deployment_id"], row["gpu"], bool(row["exclusive"]), row["vram_mb"])
-    return KeptHold(hold, row["device"])
+    return KeptHold(hold, row["owner_id"])

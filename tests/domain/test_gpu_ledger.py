@@ -97,7 +97,7 @@ def test_the_reason_names_what_is_waited_for_and_the_place_in_line() -> None:
     taken = (Hold("dep_x", "GPU-big", exclusive=True),)
     places = settle([BIG], taken, in_line(ONE, GpuNeed(1, named=("0",)))).places
     assert waiting_reason(places["dep_1"]).message == (
-        "Waits for GPU 0: GPU 0 in use; number 2 in line"
+        "Waits for GPU 0: GPU 0 is in use; number 2 in line"
     )
     nothing = settle([], (), in_line(ONE)).places["dep_0"]
     assert waiting_reason(nothing).message == "Needs 1 GPU, this machine has no GPU"

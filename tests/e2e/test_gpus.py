@@ -1,6 +1,7 @@
 """A GPU box: real appliance, real Podman, real CDI; only the driver is a stand-in."""
 
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -95,7 +96,7 @@ def test_a_gpu_that_is_in_use_is_waited_for_in_line(api: Api) -> None:
     wait_for(lambda: "number 2 in line" in str(api.get(third["id"])["statusReason"]))
     reason = api.get(second["id"])["statusReason"]
     assert reason["code"] == "gpu_unavailable"
-    assert reason["message"].startswith("Waits for 1 GPU: GPU 0, GPU 1, GPU 2, GPU 3 in use")
+    assert reason["message"].startswith("Waits for 1 GPU: GPU 0 is in use, GPU 1 is in use")
     assert api.get(second["id"])["status"] == "pending"
     api.http.post(f"/deployments/{first['id']}/stop")
     for d in (second, third):
@@ -127,6 +128,53 @@ def test_a_device_that_does_not_come_inside_fails_the_start(api: Api, nvml: Fake
     assert failed["statusReason"]["code"] == "gpu_missing"
     assert "/dev/nvidia3" in failed["statusReason"]["message"]
     clear(api, d["id"])
+
+
+def test_memory_is_told_by_deployment_and_strangers_count_as_taken(
+    api: Api, nvml: FakeNvml
+) -> None:
+    d = sleeper(api, gpus=[0])
+    api.until(d["id"], "running")
+    [pid] = map(int, api.box.podman("ps", "--format", "{{.Pid}}").split())
+    gpu = nvml.gpus[0].uuid
+    nvml.processes = [(gpu, pid, 5000), (gpu, os.getpid(), 700)]
+    nvml.change(0, used_mb=6000)
+    wait_for(lambda: node(api)["gpus"][0]["foreignVramMb"] == 700)
+    [holder] = node(api)["gpus"][0]["holders"]
+    assert (holder["deploymentId"], holder["vramMb"]) == (d["id"], 5000)
+    stats = api.http.get(f"/deployments/{d['id']}/stats").json()["stats"]
+    assert [(g["uuid"], g["vramMb"]) for g in stats["gpus"]] == [(gpu, 5000)]
+    clear(api, d["id"])
+    nvml.processes = [(gpu, os.getpid(), 20_000)]
+    nvml.change(0, used_mb=20_000)
+    wait_for(lambda: node(api)["gpus"][0]["foreignVramMb"] == 20_000)
+    waits = sleeper(api, gpus=[0], vramMb=10_000)
+    wait_for(lambda: "20000 MiB taken by other programs" in reason(api, waits["id"]))
+    nvml.processes = []
+    nvml.change(0, used_mb=0)
+    api.until(waits["id"], "running")
+    clear(api, waits["id"])
+
+
+def test_memory_that_does_not_come_back_is_told_as_a_leak(api: Api, nvml: FakeNvml) -> None:
+    d = sleeper(api, gpus=[1])
+    api.until(d["id"], "running")
+    [pid] = map(int, api.box.podman("ps", "--format", "{{.Pid}}").split())
+    nvml.processes = [(nvml.gpus[1].uuid, pid, 3000)]
+    nvml.change(1, used_mb=3000)
+    wait_for(lambda: node(api)["gpus"][1]["holders"][0]["vramMb"] == 3000)
+    nvml.processes = []
+    nvml.save()
+    api.http.post(f"/deployments/{d['id']}/stop")
+    leaked = [{"deploymentId": d["id"], "vramMb": 3000}]
+    wait_for(lambda: node(api)["gpus"][1]["leaked"] == leaked, within_s=25)
+    nvml.change(1, used_mb=0)
+    wait_for(lambda: node(api)["gpus"][1]["leaked"] == [])
+    clear(api, d["id"])
+
+
+def reason(api: Api, deployment_id: str) -> str:
+    return str(api.get(deployment_id)["statusReason"])
 
 
 def test_two_hundred_at_once_for_four_gpus_are_never_two_on_one(api: Api) -> None:

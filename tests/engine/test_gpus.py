@@ -57,7 +57,7 @@ async def test_a_gpu_is_given_and_the_next_waits_until_it_is_free(
 
         await eventually(waits)
         assert await reason(world, second) == (
-            "Waits for 1 GPU: GPU 0, GPU 1 in use; number 1 in line"
+            "Waits for 1 GPU: GPU 0 is in use, GPU 1 is in use; number 1 in line"
         )
         await world.engine.deployments.stop(ADA, first)
         await world.until(second, Status.RUNNING)
