@@ -75,6 +75,8 @@ install_appliance() {
   quietly "pip install" "$VENV/bin/pip" install -q "$HERE/.."
   echo "$stamp" >"$VENV/stamp"
   say "appliance: installed into $VENV"
+  # A server of the version before gives way; its containers do not notice.
+  if running_pid >/dev/null; then "$HERE/down.sh"; fi
 }
 
 start() {
@@ -117,7 +119,9 @@ ensure_admin() {
 # By the public API, as any client would: a token of the machine's owner opens it.
 ensure_welcome() {
   local token node body id status url
-  if "$VENV/bin/appliance" ps --json | grep -q '"templateId": "welcome"'; then
+  # Read whole before it is searched: a grep that has seen enough would break the pipe, and with
+  # pipefail that looks like "not found".
+  if grep -q '"templateId": "welcome"' <<<"$(deployments)"; then
     say "welcome: deployed already"
   else
     token=$("$VENV/bin/appliance" token create up --expires 1d) || die "can't make a token"
@@ -133,11 +137,13 @@ ensure_welcome() {
     [ "$status" = running ] || { "$VENV/bin/appliance" show "$id" >&2; die "welcome is $status"; }
     say "welcome: $id is running"
   fi
-  url=$("$VENV/bin/appliance" ps --json | grep -o 'http://127[^"]*' | head -n 1)
+  url=$(grep -o -m 1 'http://127[^"]*' <<<"$(deployments)") || true
   [ -n "$url" ] || die "welcome has no endpoint; see: appliance ps"
   curl -fsS -m 5 "$url/" >/dev/null || die "$url does not answer"
   say "endpoint: $url answers"
 }
+
+deployments() { "$VENV/bin/appliance" ps --json || die "can't list the deployments"; }
 
 api() {
   local token=$1 method=$2 path=$3 body=${4:-}

@@ -14,7 +14,7 @@ from appliance.api.queries import (
     NodesQuery,
     NoQuery,
 )
-from appliance.api.render import Json, answer
+from appliance.api.render import answer, text_answer
 from appliance.api.sse import EventStream, Message
 from appliance.domain.errors import FieldError, InvalidRequest, NotFound
 from appliance.domain.logline import LogGap, LogLine
@@ -30,9 +30,8 @@ async def create_deployment(call: Call) -> Response:
     call.query(NoQuery)
     order = (await call.body(DeploymentBody)).order()
     made = await call.services.deployments.create(call.caller, order, _idempotency(call))
-    text = render.created(made)
     headers = {} if made.view is None else _location(made.view)
-    return Response(text, 201, headers, media_type="application/json")
+    return text_answer(render.created(made), 201, headers)
 
 
 async def list_deployments(call: Call) -> Response:
@@ -41,8 +40,7 @@ async def list_deployments(call: Call) -> Response:
     views, total = await call.services.deployments.page(
         call.caller, q.status, number=q.page, limit=q.limit
     )
-    items = [render.deployment(view) for view in views]
-    return answer(render.page("deployments", items, number=q.page, limit=q.limit, total=total))
+    return text_answer(render.deployments(views, number=q.page, limit=q.limit, total=total))
 
 
 async def get_deployment(call: Call) -> Response:
@@ -149,7 +147,7 @@ async def make_backup(call: Call) -> Response:
 
 
 def _one(view: DeploymentView, status: int) -> Response:
-    return answer({"deployment": render.deployment(view)}, status)
+    return text_answer(f'{{"deployment":{render.deployment(view)}}}', status)
 
 
 def _location(view: DeploymentView) -> dict[str, str]:
@@ -194,9 +192,7 @@ async def _changes(items: AsyncIterator[FeedItem | None]) -> AsyncIterator[Messa
         if item is None:
             yield None
             continue
-        shown: Json = render.event(item.event)
-        shown["deployment"] = None if item.view is None else render.deployment(item.view)
-        yield Message(render.json_text(shown), id=str(item.event.seq))
+        yield Message(render.feed_item(item), id=str(item.event.seq))
 
 
 def _has(n: NodeView, q: NodesQuery) -> bool:

@@ -1,6 +1,8 @@
 """What the engine shows, in the wire's names and shapes."""
 
-from dataclasses import asdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 from pydantic.alias_generators import to_camel
@@ -14,7 +16,14 @@ from appliance.domain.instant import rfc3339
 from appliance.domain.logline import LogLine
 from appliance.domain.permissions import Principal
 from appliance.domain.template import Template
-from appliance.engine.views import Created, DeploymentStats, DeploymentView, GpuView, NodeView
+from appliance.engine.views import (
+    Created,
+    DeploymentStats,
+    DeploymentView,
+    FeedItem,
+    GpuView,
+    NodeView,
+)
 from appliance.store.events import Event
 from appliance.store.tokens import Token
 from appliance.store.users import User
@@ -28,13 +37,41 @@ def json_text(value: Json) -> str:
     return to_json(value).decode()
 
 
+def text_answer(text: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A JSON answer of text that is there already."""
+    return Response(text, status, headers, media_type="application/json")
+
+
 def answer(value: Json, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A JSON answer."""
     return Response(to_json(value), status, headers, media_type="application/json")
 
 
-def deployment(view: DeploymentView) -> Json:
-    """A deployment as the seed shows it, and the fields added to it."""
+def deployment(view: DeploymentView) -> str:
+    """A deployment as the seed shows it, and the fields added to it, as JSON text."""
+    pull = "null" if view.pull is None else json_text(_camel(asdict(view.pull)))
+    fixed = _fixed_part(_Same(view.deployment, view))
+    return f'{fixed[:-1]},"totalCost":{view.total_cost_cents},"pull":{pull}}}'
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Same:
+    """A view told apart by the very object of its deployment: rows that are equal share it."""
+
+    key: Deployment
+    view: DeploymentView
+
+    def __hash__(self) -> int:
+        return id(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.key is other.key
+
+
+@lru_cache(maxsize=2048)
+def _fixed_part(same: _Same) -> str:
+    """What only a new version of the row changes; most of a deployment, and asked for often."""
+    view = same.view
     d, spec = view.deployment, view.deployment.spec
     shown: Json = {
         "id": d.id,
@@ -47,7 +84,6 @@ def deployment(view: DeploymentView) -> Json:
             {"type": e.type, "url": e.url, "internalPort": e.internal_port} for e in view.endpoints
         ],
         "env": spec.env,
-        "totalCost": view.total_cost_cents,
         "createdAt": rfc3339(d.created_at),
         "image": spec.image,
         "statusReason": d.reason,
@@ -64,9 +100,8 @@ def deployment(view: DeploymentView) -> Json:
         "actions": view.actions,
         "hourlyRateCents": d.rate_cents,
         "updatedAt": rfc3339(d.updated_at),
-        "pull": None if view.pull is None else _camel(asdict(view.pull)),
     }
-    return shown | _stamps(d)
+    return json_text(shown | _stamps(d))
 
 
 def created(made: Created) -> str:
@@ -74,14 +109,18 @@ def created(made: Created) -> str:
     if made.view is None:
         return made.replayed or ""
     cost = made.estimated_hourly_cost_cents
-    return json_text({"deployment": deployment(made.view), "estimatedHourlyCost": cost})
+    return f'{{"deployment":{deployment(made.view)},"estimatedHourlyCost":{cost}}}'
+
+
+def deployments(views: Iterable[DeploymentView], *, number: int, limit: int, total: int) -> str:
+    """One page of deployments, as JSON text."""
+    pagination = json_text(_pagination(number=number, limit=limit, total=total))
+    return f'{{"deployments":[{",".join(map(deployment, views))}],"pagination":{pagination}}}'
 
 
 def page(key: str, items: list[Json], *, number: int, limit: int, total: int) -> Json:
     """One page of a list."""
-    pages = -(-total // limit)
-    shape = {"page": number, "limit": limit, "total": total, "totalPages": pages}
-    return {key: items, "pagination": shape}
+    return {key: items, "pagination": _pagination(number=number, limit=limit, total=total)}
 
 
 def log_line(line: LogLine) -> Json:
@@ -101,6 +140,12 @@ def event(e: Event) -> Json:
         "message": e.message,
         "actorId": e.actor_id,
     }
+
+
+def feed_item(item: FeedItem) -> str:
+    """An event and its deployment as it is now, null once that is gone; JSON text."""
+    shown = "null" if item.view is None else deployment(item.view)
+    return f'{json_text(event(item.event))[:-1]},"deployment":{shown}}}'
 
 
 def stats(s: DeploymentStats) -> Json:
@@ -199,6 +244,11 @@ def login(made: Login) -> Json:
     """The answer to a login."""
     expires = rfc3339(made.expires_at)
     return {"token": made.token, "expiresAt": expires, "user": user(made.user)}
+
+
+def _pagination(*, number: int, limit: int, total: int) -> Json:
+    pages = -(-total // limit)
+    return {"page": number, "limit": limit, "total": total, "totalPages": pages}
 
 
 def _resources(r: Resources) -> Json:

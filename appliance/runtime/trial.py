@@ -193,7 +193,12 @@ def _complaint(command: list[str], environment: Mapping[str, str]) -> str | None
         return f"it did not end within {TRY_S} s"
     if done.returncode == 0:
         return None
-    return done.stderr.strip()[-LONGEST_ERROR:] or f"it ended with code {done.returncode}"
+    return _last_line(done.stderr) or f"it ended with code {done.returncode}"
+
+
+def _last_line(stderr: str) -> str:
+    """What went wrong comes last; before it Podman warns of everything else it met."""
+    return stderr.strip().rpartition("\n")[2].removeprefix("Error: ")[-LONGEST_ERROR:]
 
 
 def _memory(home: PodmanHome) -> Path:

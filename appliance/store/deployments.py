@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from sqlite3 import IntegrityError
 from typing import Any
 
@@ -168,13 +169,13 @@ async def find(
 ) -> Priced | None:
     """A deployment that ``owner_id`` (None: everybody's) may see, with its cost."""
     parameters = {"id": deployment_id, "owner_id": owner_id, **cost_parameters(now)}
-    rows = await db.read(SELECT_ONE, parameters)
-    return _priced(rows[0]) if rows else None
+    rows = await db.look_up(SELECT_ONE, parameters)
+    return _priced(rows, beside=1)[0] if rows else None
 
 
 async def for_driver(db: Database, deployment_id: str) -> Deployment | None:
     """The row the reconciler works on, also one that is being deleted."""
-    rows = await db.read(SELECT_FOR_DRIVER, {"id": deployment_id})
+    rows = await db.look_up(SELECT_FOR_DRIVER, {"id": deployment_id})
     return to_deployment(rows[0]) if rows else None
 
 
@@ -193,7 +194,7 @@ async def of_containers(db: Database, container_ids: list[str]) -> dict[str, str
     """The deployments whose last container is one of those, by its id."""
     if not container_ids:
         return {}
-    rows = await db.read(SELECT_OF_CONTAINERS, {"ids": json.dumps(container_ids)})
+    rows = await db.look_up(SELECT_OF_CONTAINERS, {"ids": json.dumps(container_ids)})
     return {row["container_id"]: row["id"] for row in rows}
 
 
@@ -216,10 +217,10 @@ async def page(
     scope = {"owner_id": owner_id, "status": status}
     sql = SELECT_PAGE[owner_id is not None, status is not None]
     window = {"limit": limit, "offset": (number - 1) * limit}
-    rows = await db.read(sql, {**scope, **window, **cost_parameters(now)})
+    rows = await db.look_up(sql, {**scope, **window, **cost_parameters(now)})
     if rows:
-        return [_priced(row) for row in rows], int(rows[0]["total"])
-    [total] = await db.read(SELECT_TOTAL, scope)
+        return _priced(rows, beside=2), int(rows[0]["total"])
+    [total] = await db.look_up(SELECT_TOTAL, scope)
     return [], int(total[0])
 
 
@@ -258,6 +259,13 @@ async def bury(tx: Transaction, deployment_id: str, now: Instant) -> None:
 
 def to_deployment(row: Row) -> Deployment:
     """A row as the domain knows it."""
+    return _deployment(tuple(row.keys()), tuple(row))
+
+
+@lru_cache(maxsize=4096)
+def _deployment(names: tuple[str, ...], values: tuple[Any, ...]) -> Deployment:
+    """Remembered, for the same few rows are read again and again: a page is 20, clients poll."""
+    row = dict(zip(names, values, strict=True))
     return Deployment(
         id=row["id"], owner_id=row["owner_id"], node_id=row["node_id"], name=row["name"],
         spec=load_spec(row["spec"]), secrets=row["secrets"], rate_cents=row["rate_cents"],
@@ -279,8 +287,13 @@ def to_deployment(row: Row) -> Deployment:
     )  # fmt: skip
 
 
-def _priced(row: Row) -> Priced:
-    return Priced(to_deployment(row), cents(row["cost_us_cents"]))
+def _priced(rows: list[Row], *, beside: int) -> list[Priced]:
+    """Rows of which the last ``beside`` columns, the cost among them, are not the table's."""
+    names = tuple(rows[0].keys()[:-beside])
+    return [
+        Priced(_deployment(names, tuple(row)[:-beside]), cents(row["cost_us_cents"]))
+        for row in rows
+    ]
 
 
 def _expected(row: Row) -> Expected:

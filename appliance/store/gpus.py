@@ -74,12 +74,12 @@ async def holds_now(tx: Transaction) -> list[KeptHold]:
 
 async def holds(db: Database) -> list[KeptHold]:
     """Every hold as of the last commit."""
-    return [_hold(row) for row in await db.read(SELECT_HOLDS)]
+    return [_hold(row) for row in await db.look_up(SELECT_HOLDS)]
 
 
 async def held_by(db: Database, deployment_id: str) -> tuple[str, ...]:
     """The CDI names of the GPUs a deployment holds, in a lasting order."""
-    rows = await db.read(SELECT_HELD_BY, {"deployment_id": deployment_id})
+    rows = await db.look_up(SELECT_HELD_BY, {"deployment_id": deployment_id})
     return tuple(row["device"] for row in rows)
 
 

@@ -103,7 +103,7 @@ async def insert(tx: Transaction, new: NewToken, now: Instant) -> Token:
 
 async def find_credential(db: Database, token_id: str) -> Credential | None:
     """What to check a presented token of that id against; None if its user is disabled."""
-    rows = await db.read(SELECT_CREDENTIAL, {"id": token_id})
+    rows = await db.look_up(SELECT_CREDENTIAL, {"id": token_id})
     return _credential(rows[0]) if rows else None
 
 

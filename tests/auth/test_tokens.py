@@ -29,11 +29,11 @@ class SlowReads(Database):
     """The database, whose answers to reads arrive only when let go."""
 
     def __init__(self, db: Database) -> None:
-        super().__init__(db._writer, db._reader)
+        super().__init__(db._writer, db._reader, db._near_reader)
         self.let_go = anyio.Event()
 
-    async def read(self, sql: str, parameters: dict[str, Any] | None = None) -> list[Row]:
-        rows = await super().read(sql, parameters)
+    async def look_up(self, sql: str, parameters: dict[str, Any] | None = None) -> list[Row]:
+        rows = await super().look_up(sql, parameters)
         await self.let_go.wait()
         return rows
 
