@@ -34,6 +34,7 @@ from appliance.engine.assembly import Engine, Materials, assemble
 from appliance.engine.catalogue import PACKAGED_TEMPLATES, Catalogue
 from appliance.engine.deployments import House
 from appliance.engine.nodes import NodeProfile, Nodes
+from appliance.engine.reports import Reports
 from appliance.engine.vault import Vault, load_key
 from appliance.host import welcome
 from appliance.host.doctor import Check, examine
@@ -248,6 +249,7 @@ def _services(
         region=settings.region,
         country=settings.country,
         hourly_rate_cents=settings.hourly_rate_cents,
+        gpu_hourly_rate_cents=settings.gpu_hourly_rate_cents,
         max_deployments=settings.max_deployments,
     )
     engine = plant.engine
@@ -256,6 +258,7 @@ def _services(
         logs=engine.logs,
         feed=engine.feed,
         nodes=Nodes(db, clock, profile, engine.pulse, engine.gpus),
+        reports=Reports(db, clock, settings.energy_cents_per_kwh),
         catalogue=plant.catalogue,
         pulse=engine.pulse,
         accounts=accounts,
@@ -305,6 +308,7 @@ def _house(settings: Settings, prefix: str, node_id: str) -> House:
         node_id=node_id,
         prefix=prefix,
         rate_cents=settings.hourly_rate_cents,
+        gpu_rate_cents=settings.gpu_hourly_rate_cents,
         max_deployments=settings.max_deployments,
         cpus=psutil.cpu_count() or 1,
         memory_mb=psutil.virtual_memory().total // MIB,

@@ -1,9 +1,9 @@
 """The shapes of the answers, for the OpenAPI document; tests hold what is served against them."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from appliance.domain.deployment import Access, Health, RestartPolicy, Status
@@ -185,6 +185,29 @@ class NodeAnswer(Answer):
     node: dict[str, Any]
 
 
+class UsageLineAnswer(Answer):
+    """What a user, a deployment or a day used; money in cents, null where it does not apply."""
+
+    user_id: str | None
+    email: str | None
+    deployment_id: str | None
+    name: str | None
+    day: str | None
+    running_seconds: int
+    gpu_seconds: int
+    cost: int
+    energy_wh: float
+    energy_cost: int
+
+
+class UsageAnswer(Answer):
+    """The usage report."""
+
+    start: Annotated[datetime, Field(alias="from")]
+    to: datetime
+    usage: list[UsageLineAnswer]
+
+
 class TemplatesAnswer(Answer):
     """The catalogue."""
 
@@ -219,6 +242,7 @@ ANSWERS: dict[str, tuple[str, type[Answer] | None]] = {
     "read_stats": (JSON, StatsAnswer),
     "list_nodes": (JSON, NodesAnswer),
     "get_node": (JSON, NodeAnswer),
+    "read_usage": (JSON, UsageAnswer),
     "list_templates": (JSON, TemplatesAnswer),
     "get_template": (JSON, TemplateAnswer),
     "health": (JSON, HealthAnswer),

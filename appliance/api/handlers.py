@@ -13,10 +13,12 @@ from appliance.api.queries import (
     LogsQuery,
     NodesQuery,
     NoQuery,
+    UsageQuery,
 )
 from appliance.api.render import answer, text_answer
 from appliance.api.sse import EventStream, Message
 from appliance.domain.errors import FieldError, InvalidRequest, NotFound
+from appliance.domain.instant import rfc3339
 from appliance.domain.logline import LogGap, LogLine
 from appliance.engine.deployments import Idempotency
 from appliance.engine.logs import check_cursor
@@ -117,6 +119,18 @@ async def get_node(call: Call) -> Response:
     if found.id != call.path("id"):
         raise NotFound(f"no node {call.path('id')}")
     return answer({"node": render.node(found, call.caller)})
+
+
+async def read_usage(call: Call) -> Response:
+    """Shows what ran, for how long and at what cost; as CSV where that is asked for."""
+    q = call.query(UsageQuery)
+    period = call.services.reports.period(q.start, q.to)
+    lines = await call.services.reports.usage(call.caller, period, q.group_by)
+    if q.format == "csv" or (q.format is None and "text/csv" in (call.header("accept") or "")):
+        return render.usage_csv(lines)
+    shown = [render.usage_line(line) for line in lines]
+    span = {"from": rfc3339(period.start), "to": rfc3339(period.end)}
+    return answer({**span, "usage": shown})
 
 
 async def list_templates(call: Call) -> Response:

@@ -1,6 +1,8 @@
 """What the engine shows, in the wire's names and shapes."""
 
-from collections.abc import Iterable
+import csv
+import io
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
@@ -11,6 +13,7 @@ from starlette.responses import Response
 
 from appliance.auth.accounts import Login
 from appliance.auth.tokens import IssuedToken
+from appliance.domain.billing import Line
 from appliance.domain.deployment import Deployment, Port, Resources
 from appliance.domain.instant import rfc3339
 from appliance.domain.logline import LogLine
@@ -30,6 +33,9 @@ from appliance.store.users import User
 
 Json = dict[str, Any]
 MIB = 1024 * 1024
+USAGE_COLUMNS = ("userId", "email", "deploymentId", "name", "day", "runningSeconds", "gpuSeconds",
+                 "cost", "energyWh", "energyCost")  # fmt: skip
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def json_text(value: Json) -> str:
@@ -180,12 +186,40 @@ def node(n: NodeView, caller: Principal) -> Json:
         "region": n.region,
         "country": n.country,
         "hourlyRateCents": n.hourly_rate_cents,
+        "gpuHourlyRateCents": n.gpu_hourly_rate_cents,
         "activeDeployments": n.active_deployments,
         "maxDeployments": n.max_deployments,
         "uptimePercent": n.uptime_percent,
         "lastHeartbeat": rfc3339(n.last_heartbeat),
         "createdAt": rfc3339(n.created_at),
     }
+
+
+def usage_line(line: Line) -> Json:
+    """A line of the usage report."""
+    return {
+        "userId": line.user_id,
+        "email": line.email,
+        "deploymentId": line.deployment_id,
+        "name": line.name,
+        "day": None if line.day is None else line.day.isoformat(),
+        "runningSeconds": line.running_s,
+        "gpuSeconds": line.gpu_s,
+        "cost": line.cost_cents,
+        "energyWh": line.energy_wh,
+        "energyCost": line.energy_cents,
+    }
+
+
+def usage_csv(lines: Sequence[Line]) -> Response:
+    """The usage report as CSV (RFC 4180); cells that a spreadsheet would run are made text."""
+    buffer = io.StringIO()
+    rows = [usage_line(line) for line in lines]
+    writer = csv.DictWriter(buffer, USAGE_COLUMNS)
+    writer.writeheader()
+    writer.writerows({key: _plain_cell(value) for key, value in row.items()} for row in rows)
+    headers = {"Content-Disposition": 'attachment; filename="usage.csv"'}
+    return Response(buffer.getvalue(), headers=headers, media_type="text/csv; header=present")
 
 
 def template(t: Template) -> Json:
@@ -249,6 +283,10 @@ def login(made: Login) -> Json:
 def _pagination(*, number: int, limit: int, total: int) -> Json:
     pages = -(-total // limit)
     return {"page": number, "limit": limit, "total": total, "totalPages": pages}
+
+
+def _plain_cell(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _resources(r: Resources) -> Json:

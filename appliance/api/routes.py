@@ -16,6 +16,7 @@ from appliance.api.queries import (
     LogsQuery,
     NodesQuery,
     TokenBody,
+    UsageQuery,
     UserBody,
     UserChangeBody,
 )
@@ -55,6 +56,7 @@ ROUTES = (
     Route("GET", "/events", handlers.watch_events, READ),
     Route("GET", "/nodes", handlers.list_nodes, READ, query=NodesQuery),
     Route("GET", "/nodes/{id}", handlers.get_node, READ),
+    Route("GET", "/usage", handlers.read_usage, READ, query=UsageQuery),
     Route("GET", "/templates", handlers.list_templates, READ),
     Route("GET", "/templates/{id}", handlers.get_template, READ),
     Route("POST", "/auth/login", accounts.login, PUBLIC, body=LoginBody),

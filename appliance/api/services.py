@@ -12,6 +12,7 @@ from appliance.engine.feed import Feed
 from appliance.engine.logs import Logs
 from appliance.engine.nodes import Nodes
 from appliance.engine.pulse import Pulse
+from appliance.engine.reports import Reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Services:
     logs: Logs
     feed: Feed
     nodes: Nodes
+    reports: Reports
     catalogue: Catalogue
     pulse: Pulse
     accounts: Accounts

@@ -55,6 +55,18 @@ class Settings:
             parse.integer(0, 1_000_000), "What an hour of a running deployment costs, in cents."
         ),
     )
+    gpu_hourly_rate_cents: int = field(
+        default=0,
+        metadata=_about(
+            parse.integer(0, 1_000_000), "What each GPU of a deployment adds to that, in cents."
+        ),
+    )
+    energy_cents_per_kwh: int = field(
+        default=0,
+        metadata=_about(
+            parse.integer(0, 1_000_000), "What you pay for a kilowatt-hour; for `GET /usage`."
+        ),
+    )
     max_deployments: int = field(
         default=100,
         metadata=_about(parse.integer(1, 10_000), "How many deployments this machine takes."),

@@ -88,7 +88,7 @@ def assemble(m: Materials) -> Engine:
         feed=Feed(m.db, deployments, broadcast),
         pulse=pulse,
         reconciler=reconciler,
-        heartbeat=Heartbeat(m.db, m.clock, reconciler),
+        heartbeat=Heartbeat(m.db, m.clock, reconciler, watch),
         gpus=gpus,
         gpu_watch=watch,
     )

@@ -44,11 +44,12 @@ class Idempotency:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What is the same for every deployment of this machine."""
+    """What is the same for every deployment of this machine; rates in cents an hour."""
 
     node_id: str
     prefix: str
     rate_cents: int
+    gpu_rate_cents: int
     max_deployments: int
     cpus: int
     memory_mb: int
@@ -203,8 +204,12 @@ class Deployments:
             name=order.name or default_name(spec),
             spec=spec,
             secrets=self._vault.seal(deployment_id, order.secrets),
-            rate_cents=self._house.rate_cents,
+            rate_cents=self._rate_cents(spec),
         )
+
+    def _rate_cents(self, spec: Spec) -> int:
+        need = spec.resources.gpu_need
+        return self._house.rate_cents + self._house.gpu_rate_cents * (need.count if need else 0)
 
     def _spec(self, order: Order) -> Spec:
         wrong = list(self._wrong_for_this_machine(order))

@@ -80,7 +80,10 @@ async def _charge(tx: Transaction, before: Deployment, step: Become, now: Instan
     """Time in ``running`` is charged: its stretches begin and end with the status."""
     was, becomes = before.status is Status.RUNNING, step.status is Status.RUNNING
     if becomes and not was:
-        await usage.open_interval(tx, before.id, before.rate_cents, now)
+        need = before.spec.resources.gpu_need
+        await usage.open_interval(
+            tx, before.id, rate_cents=before.rate_cents, gpus=need.count if need else 0, now=now
+        )
     if was and not becomes:
         await _close(tx, before.id, step, now)
 

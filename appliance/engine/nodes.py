@@ -22,6 +22,7 @@ class NodeProfile:
     region: str | None
     country: str | None
     hourly_rate_cents: int
+    gpu_hourly_rate_cents: int
     max_deployments: int
 
 
@@ -52,6 +53,7 @@ class Nodes:
             region=profile.region,
             country=profile.country,
             hourly_rate_cents=profile.hourly_rate_cents,
+            gpu_hourly_rate_cents=profile.gpu_hourly_rate_cents,
             active_deployments=await deployments.count_active(self._db),
             max_deployments=profile.max_deployments,
             uptime_percent=_percent(row.up_us, alive_us),

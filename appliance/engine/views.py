@@ -110,6 +110,7 @@ class NodeView:
     region: str | None
     country: str | None
     hourly_rate_cents: int
+    gpu_hourly_rate_cents: int
     active_deployments: int
     max_deployments: int
     uptime_percent: float | None

@@ -23,6 +23,7 @@ from appliance.engine.assembly import Engine, Materials, assemble
 from appliance.engine.catalogue import PACKAGED_TEMPLATES, Catalogue
 from appliance.engine.deployments import House
 from appliance.engine.nodes import NodeProfile, Nodes
+from appliance.engine.reports import Reports
 from appliance.engine.vault import Vault
 from appliance.host.gpus import GpuReader
 from appliance.store import nodes
@@ -34,6 +35,8 @@ PREFIX = "nntest0001"
 IMAGE = "docker.io/library/app:latest"
 PASSWORD = "correct horse battery"
 RATE_CENTS = 150
+GPU_RATE_CENTS = 50
+KWH_CENTS = 30
 CATALOGUE = Catalogue.load(PACKAGED_TEMPLATES, None)
 Json = dict[str, Any]
 
@@ -148,7 +151,7 @@ async def serving(path: Path) -> AsyncIterator[Served]:
     accounts, catalogue = Accounts(db, clock), CATALOGUE
     owner = await accounts.machine_owner()
     node = await nodes.register(db, clock.now())
-    house = House(node.id, PREFIX, RATE_CENTS, 100, cpus=8, memory_mb=16_000)
+    house = House(node.id, PREFIX, RATE_CENTS, GPU_RATE_CENTS, 100, cpus=8, memory_mb=16_000)
     try:
         async with anyio.create_task_group() as tasks:
             engine = assemble(
@@ -159,6 +162,7 @@ async def serving(path: Path) -> AsyncIterator[Served]:
             services = Services(
                 deployments=engine.deployments, logs=engine.logs, feed=engine.feed,
                 nodes=Nodes(db, clock, _profile(owner.user_id), engine.pulse, engine.gpus),
+                reports=Reports(db, clock, KWH_CENTS),
                 catalogue=catalogue, pulse=engine.pulse, accounts=accounts, backup=_backup,
                 stopping=stopping,
             )  # fmt: skip
@@ -178,4 +182,4 @@ def _profile(operator_id: str) -> NodeProfile:
         cpu_model="Test CPU", cpu_cores=4, cpu_threads=8, ram_mb=16_000, disk_gb=500,
         disk_type=DiskType.NVME, network_speed_mbps=None, os="Debian 12",
     )  # fmt: skip
-    return NodeProfile(operator_id, "attic", specs, "home", "DE", RATE_CENTS, 100)
+    return NodeProfile(operator_id, "attic", specs, "home", "DE", RATE_CENTS, GPU_RATE_CENTS, 100)

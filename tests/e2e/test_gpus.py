@@ -33,7 +33,8 @@ def nvml(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeNvml]:
 
 @pytest.fixture(scope="module")
 def box(nvml: FakeNvml) -> Iterator[Box]:
-    with running_box(**nvml.environ, APPLIANCE_MAX_DEPLOYMENTS="500") as made:
+    prices = {"APPLIANCE_GPU_HOURLY_RATE_CENTS": "100", "APPLIANCE_ENERGY_CENTS_PER_KWH": "2000"}
+    with running_box(**nvml.environ, **prices, APPLIANCE_MAX_DEPLOYMENTS="500") as made:
         yield made
 
 
@@ -171,6 +172,23 @@ def test_memory_that_does_not_come_back_is_told_as_a_leak(api: Api, nvml: FakeNv
     nvml.change(1, used_mb=0)
     wait_for(lambda: node(api)["gpus"][1]["leaked"] == [])
     clear(api, d["id"])
+
+
+def test_gpu_time_and_energy_are_accounted_to_the_holder(api: Api, nvml: FakeNvml) -> None:
+    d = sleeper(api, gpus=[2])
+    api.until(d["id"], "running")
+    assert api.get(d["id"])["hourlyRateCents"] == 3600 + 100
+    nvml.change(2, energy_mj=3_600_000)
+    wait_for(lambda: usage(api, d["id"])["energyWh"] == 1.0, within_s=20)
+    line = usage(api, d["id"])
+    assert 0 < line["gpuSeconds"] <= line["runningSeconds"]
+    assert line["energyCost"] == 2  # 20 Euro a kilowatt-hour
+    clear(api, d["id"])
+
+
+def usage(api: Api, deployment_id: str) -> dict[str, Any]:
+    lines = api.http.get("/usage").json()["usage"]
+    return dict(next(line for line in lines if line["deploymentId"] == deployment_id))
 
 
 def reason(api: Api, deployment_id: str) -> str:

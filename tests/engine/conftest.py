@@ -100,7 +100,7 @@ async def appliance(
     db = await open_database(path)
     try:
         async with anyio.create_task_group() as tasks:
-            house = House("node_1", PREFIX, 3600, 100, cpus=8, memory_mb=16_000)
+            house = House("node_1", PREFIX, 3600, 0, 100, cpus=8, memory_mb=16_000)
             catalogue, vault = Catalogue.load(PACKAGED_TEMPLATES, None), Vault(b"k" * 32)
             source = gpus or FakeGpus()
             engine = assemble(

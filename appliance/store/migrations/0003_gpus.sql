@@ -29,3 +29,14 @@ CREATE TABLE gpu_last (
     deployment_id TEXT PRIMARY KEY REFERENCES deployment (id),
     gpus          TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Accounting: how many GPUs a stretch of time in `running` had, and the energy they took, by hour.
+ALTER TABLE usage ADD COLUMN gpus INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX usage_started ON usage (start_us);
+CREATE TABLE energy (
+    deployment_id TEXT NOT NULL REFERENCES deployment (id),
+    hour          INTEGER NOT NULL,             -- hours since 1970
+    energy_mj     INTEGER NOT NULL CHECK (energy_mj >= 0),
+    PRIMARY KEY (deployment_id, hour)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX energy_hour ON energy (hour);
