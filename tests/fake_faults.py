@@ -26,7 +26,7 @@ Verb = Literal[
     "execute",
     "stats",
 ]
-Kind = Literal["fail", "hang", "lose_answer", "delay"]
+Kind = Literal["fail", "hang", "lose_answer", "delay", "crash_before", "crash_after"]
 T = TypeVar("T")
 
 
@@ -59,6 +59,8 @@ class Faults:
         self._planned: dict[str, list[Fault]] = defaultdict(list)
         self._late: list[Callable[[], object]] = []
         self._down = False
+        self.crashed = False
+        """A planned crash has struck: whoever runs the engine is to end it now."""
 
     def fail(
         self, verb: Verb, *, error: RuntimeFailure | None = None, nth: int = 1, times: float = 1
@@ -78,6 +80,10 @@ class Faults:
     def delay(self, verb: Verb, *, nth: int = 1, times: float = 1) -> None:
         """The call raises ``RuntimeTimeout``; its effect lands at ``land``."""
         self._plan("delay", verb, nth, times)
+
+    def crash(self, verb: Verb, *, after: bool, nth: int = 1) -> None:
+        """The caller is never heard of again, from ``after`` the effect or before: ``crashed``."""
+        self._plan("crash_after" if after else "crash_before", verb, nth, 1)
 
     def land(self) -> None:
         """The delayed effects happen now, in the order of their calls, each as it still can."""
@@ -128,10 +134,12 @@ class Faults:
 
     async def suffer(self, fault: Fault, effect: Callable[[], object]) -> None:
         """What the fault does; it never returns."""
-        if fault.kind == "hang":
-            await anyio.sleep_forever()
-        if fault.kind == "lose_answer":
+        if fault.kind in ("lose_answer", "crash_after"):
             effect()
+        if fault.kind in ("crash_after", "crash_before"):
+            self.crashed = True
+        if fault.kind in ("hang", "crash_after", "crash_before"):
+            await anyio.sleep_forever()
         if fault.kind == "delay":
             self._late.append(effect)
         raise fault.error

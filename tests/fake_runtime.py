@@ -131,7 +131,7 @@ class FakeRuntime:
     def lose(self, name: str) -> None:
         """The process is gone and Podman never learns it (its monitor was killed too)."""
         kept = self._get(name)
-        kept.shown = replace(kept.shown, state=ContainerState.LOST)
+        kept.shown = replace(kept.shown, state=ContainerState.LOST, process=None)
 
     def freeze(self, name: str) -> None:
         """Somebody pauses it with Podman's command line."""
@@ -164,6 +164,10 @@ class FakeRuntime:
     def names(self) -> list[str]:
         """All containers, ours or not."""
         return list(self._containers)
+
+    def alive(self, process: Process) -> bool:
+        """As ``process.alive`` looks into /proc."""
+        return any(kept.shown.process == process for kept in self._containers.values())
 
     def created_from(self, name: str) -> ContainerSpec:
         """What the container was created with."""

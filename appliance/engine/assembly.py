@@ -1,11 +1,13 @@
 """The engine put together: the same in the appliance and in its tests."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import anyio
 from anyio.abc import TaskGroup
 
 from appliance.clock import Clock
+from appliance.domain.deployment import Process
 from appliance.engine.broadcast import Broadcast
 from appliance.engine.catalogue import Catalogue
 from appliance.engine.companions import Companions
@@ -23,6 +25,7 @@ from appliance.engine.pulse import Pulse
 from appliance.engine.reconciler import Reconciler
 from appliance.engine.stats import StatsReader
 from appliance.engine.vault import Vault
+from appliance.runtime import process
 from appliance.runtime.port import ContainerRuntime
 from appliance.store.database import Database
 
@@ -50,7 +53,10 @@ class Engine:
 
 @dataclass(frozen=True, slots=True)
 class Materials:
-    """What an engine is made from. ``tasks`` outlives every piece of its work."""
+    """What an engine is made from. ``tasks`` outlives every piece of its work.
+
+    ``alive`` tells whether a container's process still runs.
+    """
 
     db: Database
     runtime: ContainerRuntime
@@ -61,6 +67,7 @@ class Materials:
     gpus: GpuSource
     tasks: TaskGroup
     stop_grace_s: int = 10
+    alive: Callable[[Process], bool] = process.alive
 
 
 def assemble(m: Materials) -> Engine:
@@ -88,7 +95,7 @@ def assemble(m: Materials) -> Engine:
         feed=Feed(m.db, deployments, broadcast),
         pulse=pulse,
         reconciler=reconciler,
-        heartbeat=Heartbeat(m.db, m.clock, reconciler, watch),
+        heartbeat=Heartbeat(m.db, m.clock, reconciler, watch, m.alive),
         gpus=gpus,
         gpu_watch=watch,
     )

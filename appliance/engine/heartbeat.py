@@ -5,6 +5,7 @@ whose supervisor (conmon) was killed is noticed, of which Podman never tells.
 """
 
 import json
+from collections.abc import Callable
 
 from appliance.clock import Clock
 from appliance.domain.deployment import Process
@@ -12,7 +13,6 @@ from appliance.domain.instant import Instant
 from appliance.domain.usage import HEARTBEAT_S
 from appliance.engine.gpu_watch import GpuWatch
 from appliance.engine.reconciler import Reconciler
-from appliance.runtime.process import alive
 from appliance.store import events, idempotency, nodes, reports, usage
 from appliance.store.database import Database
 from appliance.store.usage import Watched
@@ -26,12 +26,18 @@ class Heartbeat:
     """One transaction a beat, whatever the number of deployments."""
 
     def __init__(
-        self, db: Database, clock: Clock, reconciler: Reconciler, gpu_watch: GpuWatch
+        self,
+        db: Database,
+        clock: Clock,
+        reconciler: Reconciler,
+        gpu_watch: GpuWatch,
+        alive: Callable[[Process], bool],
     ) -> None:
         self._db = db
         self._clock = clock
         self._reconciler = reconciler
         self._gpu_watch = gpu_watch
+        self._alive = alive
 
     async def run(self) -> None:
         """Beats until cancelled."""
@@ -47,7 +53,7 @@ class Heartbeat:
 
     async def _beat(self, before: Instant, now: Instant) -> None:
         watched = await usage.watched(self._db)
-        lost = {w.deployment_id for w in watched if not _alive(w)}
+        lost = {w.deployment_id for w in watched if not self._lives(w)}
         for deployment_id in lost:
             self._reconciler.nudge(deployment_id)
         live = [w.deployment_id for w in watched if w.deployment_id not in lost]
@@ -63,8 +69,7 @@ class Heartbeat:
             await idempotency.prune(tx, now)
             await events.prune(tx, now.wall_us - KEEP_EVENTS_US)
 
-
-def _alive(w: Watched) -> bool:
-    if w.pid is None or w.start_ticks is None:
-        return False
-    return alive(Process(w.pid, w.start_ticks))
+    def _lives(self, w: Watched) -> bool:
+        if w.pid is None or w.start_ticks is None:
+            return False
+        return self._alive(Process(w.pid, w.start_ticks))

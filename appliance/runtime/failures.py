@@ -29,6 +29,7 @@ REFUSALS: tuple[tuple[str, type[RuntimeFailure]], ...] = (
     ("no such container", NoSuchContainer),
     ("no container with name or id", NoSuchContainer),
     ("name is already in use", NameInUse),
+    ("network already exists", NameInUse),
     ("cannot listen on the tcp port", PortTaken),
     ("address already in use", PortTaken),
     ("given id already exists", ContainerWedged),

@@ -7,6 +7,7 @@ Whatever must be cancelled goes through ``streams.py`` instead.
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
@@ -332,8 +333,8 @@ class PodmanRuntime:
         return replace(container, out_of_memory=container.out_of_memory or killed)
 
     async def _ensure_network(self, wanted: ContainerSpec) -> None:
-        path = f"/networks/{wanted.network}/exists"
-        if not (await self._session.get(path, timeout_s=READ_S)).found:
+        """Asks for it at once: it exists only when something interrupted us before."""
+        with suppress(NameInUse):
             await self._post("/networks/create", network_body(wanted))
 
     async def _create(self, wanted: ContainerSpec) -> None:

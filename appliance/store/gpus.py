@@ -22,14 +22,15 @@ class KeptHold:
 # Only those who want to run now: somebody who was stopped or deleted keeps nobody waiting, even
 # before its driver has come round to take it out of the line.
 SELECT_LINE = """
-SELECT l.deployment_id, d.spec, p.gpus FROM gpu_line l JOIN deployment d ON d.id = l.deployment_id
-LEFT JOIN gpu_last p ON p.deployment_id = l.deployment_id
-WHERE d.desired = 'running' ORDER BY l.seq
+SELECT d.id AS deployment_id, d.spec, p.gpus
+FROM gpu_line CROSS JOIN deployment d ON d.id = gpu_line.deployment_id
+LEFT JOIN gpu_last p ON p.deployment_id = d.id
+WHERE d.desired = 'running' ORDER BY gpu_line.seq
 """
 
 SELECT_HOLDS = """
-SELECT h.*, d.owner_id FROM gpu_hold h JOIN deployment d ON d.id = h.deployment_id
-ORDER BY h.since_us, h.deployment_id, h.gpu
+SELECT gpu_hold.*, d.owner_id FROM gpu_hold CROSS JOIN deployment d ON d.id = deployment_id
+ORDER BY since_us, deployment_id, gpu
 """
 
 SELECT_HELD_BY = "SELECT device FROM gpu_hold WHERE deployment_id = :deployment_id ORDER BY gpu"

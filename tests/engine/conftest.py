@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from appliance.clock import SystemClock
+from appliance.clock import Clock, SystemClock
 from appliance.domain.deployment import Resources, Status
 from appliance.domain.gpu import Gpu, GpuReading, Survey
 from appliance.domain.observed import ImageFacts
@@ -94,7 +94,10 @@ async def eventually(fact: Callable[[], Awaitable[bool]], *, within_s: float = 1
 
 @asynccontextmanager
 async def appliance(
-    path: Path, runtime: FakeRuntime, gpus: FakeGpus | None = None
+    path: Path,
+    runtime: FakeRuntime,
+    gpus: FakeGpus | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[World]:
     """Runs until the block ends, then stops as a crash does: no goodbye."""
     db = await open_database(path)
@@ -104,8 +107,11 @@ async def appliance(
             catalogue, vault = Catalogue.load(PACKAGED_TEMPLATES, None), Vault(b"k" * 32)
             source = gpus or FakeGpus()
             engine = assemble(
-                Materials(db, runtime, SystemClock(), catalogue, vault, house, source, tasks)
-            )
+                Materials(
+                    db, runtime, clock or SystemClock(), catalogue, vault, house, source, tasks,
+                    alive=runtime.alive,
+                )
+            )  # fmt: skip
             tasks.start_soon(engine.run)
             yield World(engine, runtime, db)
             tasks.cancel_scope.cancel()

@@ -30,6 +30,10 @@ CREATE TABLE gpu_last (
     gpus          TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Whose container a process lives in.
+CREATE INDEX deployment_container ON deployment (container_id)
+    WHERE container_id IS NOT NULL AND deleted_us IS NULL;
+
 -- Accounting: how many GPUs a stretch of time in `running` had, and the energy they took, by hour.
 ALTER TABLE usage ADD COLUMN gpus INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX usage_started ON usage (start_us);

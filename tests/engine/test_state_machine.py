@@ -1,0 +1,303 @@
+"""Any orders, faults of Podman, deaths of the engine and cuts of the power, in any order.
+
+Whatever happened: what was acknowledged is carried out, once, and nobody pays for what did not
+run. Hypothesis looks for the story that breaks it and tells the shortest one.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from appliance.domain.deployment import Desired, RestartPolicy, Status
+from appliance.domain.errors import (
+    ContainerWedged,
+    ImageFailure,
+    NotFound,
+    PortTaken,
+    RuntimeFailure,
+    RuntimeTimeout,
+    RuntimeUnavailable,
+    StartRefused,
+)
+from appliance.domain.observed import ImageFacts
+from appliance.domain.order import Order
+from appliance.domain.usage import OPEN_GRACE_US
+from appliance.engine.deployments import Deployments
+from appliance.engine.views import DeploymentView
+from tests.engine.conftest import ADA, IMAGE, PREFIX
+from tests.engine.virtual_world import VirtualWorld, is_up
+from tests.fake_faults import Verb
+
+PULLED, MISSING, ENDS, CRASHES, STUBBORN, REFUSED = (
+    f"docker.io/library/{word}:latest"
+    for word in ("pulled", "missing", "ends", "crashes", "stubborn", "refused")
+)
+LOOPING = frozenset({Status.STARTING, Status.RUNNING})
+ENDING = {
+    IMAGE: Status.RUNNING,
+    PULLED: Status.RUNNING,
+    STUBBORN: Status.RUNNING,
+    MISSING: Status.FAILED,
+    REFUSED: Status.FAILED,
+    ENDS: Status.STOPPED,
+    CRASHES: Status.FAILED,
+}
+"""Where a deployment wanted running comes to rest, if it is not started again for ever."""
+
+VERBS: list[Verb] = [
+    "ping", "image", "pull", "create", "start", "stop", "remove", "purge", "inspect",
+    "list_containers",
+]  # fmt: skip
+ERRORS = [
+    RuntimeFailure("it did not work (test)"), RuntimeTimeout("no answer (test)"),
+    RuntimeUnavailable("away (test)"), ContainerWedged("wedged (test)"), PortTaken("taken (test)"),
+]  # fmt: skip
+ORDERS = {
+    "start": (Deployments.start, Desired.RUNNING),
+    "stop": (Deployments.stop, Desired.STOPPED),
+    "restart": (Deployments.restart, Desired.RUNNING),
+    "delete": (Deployments.delete, Desired.DELETED),
+}
+GRACE_S = OPEN_GRACE_US / 1_000_000
+LONGEST_BACKOFF_S = 310
+STRANGER = f"{PREFIX}-dep-000000000000-g1"
+which, verbs, nth = st.integers(0, 9), st.sampled_from(VERBS), st.integers(1, 4)
+
+
+@dataclass
+class Acknowledged:
+    """What a caller was told, and so may count on."""
+
+    image: str
+    desired: Desired = Desired.RUNNING
+    unseen_ends: int = 0
+
+
+class Lifecycle(RuleBasedStateMachine):
+    """A user, a Podman and a power supply with a will of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = VirtualWorld()
+        self.told: dict[str, Acknowledged] = {}
+        self.wall_was_set = False
+        runtime = self.world.runtime
+        for image in (IMAGE, ENDS, CRASHES, STUBBORN, REFUSED):
+            runtime.images[image] = ImageFacts(id=f"sha256:{image}", exposed_ports=(8080,))
+        runtime.offer(PULLED)
+        runtime.behaviours[ENDS].exits = 0
+        runtime.behaviours[CRASHES].exits = 3
+        runtime.behaviours[STUBBORN].stubborn = True
+        runtime.behaviours[REFUSED].refuses = StartRefused("no such device (test)")
+        runtime.add_stranger(STRANGER)
+
+    def teardown(self) -> None:
+        try:
+            self.comes_to_rest()
+        finally:
+            self.world.close()
+
+    # The user.
+
+    @rule(image=st.sampled_from(sorted(ENDING)), policy=st.sampled_from(RestartPolicy))
+    def create(self, image: str, policy: RestartPolicy) -> None:
+        order = Order(node_id="node_1", custom_image=image, restart_policy=policy)
+        self.told[self.world.run(self.world.world.deploy(order))] = Acknowledged(image)
+        self.world.settle()
+
+    @rule(which=which, verb=st.sampled_from(sorted(ORDERS)))
+    @precondition(lambda self: self.told)
+    def order(self, which: int, verb: str) -> None:
+        deployment_id, told = self.some(which)
+        method, desired = ORDERS[verb]
+        work = method(self.world.world.engine.deployments, ADA, deployment_id)
+        if told.desired is Desired.DELETED:
+            with pytest.raises(NotFound):
+                self.world.run(work)
+        else:
+            self.world.run(work)
+            told.desired = desired
+        self.world.settle()
+
+    @rule(seconds=st.sampled_from([0.3, 4, 11, 45]))
+    def time_goes_by(self, seconds: float) -> None:
+        self.world.settle(seconds)
+
+    # Podman.
+
+    @rule(verb=verbs, nth=nth, error=st.sampled_from(ERRORS), times=st.integers(1, 3))
+    def podman_will_fail(self, verb: Verb, nth: int, error: RuntimeFailure, times: int) -> None:
+        if verb == "pull" and isinstance(error, ContainerWedged | PortTaken):
+            error = ImageFailure("registry_unreachable", "refused (test)")
+        self.world.runtime.faults.fail(verb, error=error, nth=nth, times=times)
+
+    @rule(verb=verbs, nth=nth)
+    def podman_will_not_be_heard(self, verb: Verb, nth: int) -> None:
+        self.world.runtime.faults.lose_answer(verb, nth=nth)
+
+    @rule(verb=verbs, nth=nth)
+    def podman_will_be_late(self, verb: Verb, nth: int) -> None:
+        self.world.runtime.faults.delay(verb, nth=nth)
+
+    @rule()
+    def what_was_late_lands(self) -> None:
+        self.world.runtime.faults.land()
+        self.world.settle()
+
+    @rule(seconds=st.sampled_from([1, 30]))
+    def podman_is_away(self, seconds: float) -> None:
+        self.world.runtime.take_down()
+        self.world.settle(seconds)
+        self.world.runtime.bring_up()
+        self.world.settle()
+
+    @rule(which=which, code=st.sampled_from([0, 3, 137]))
+    @precondition(lambda self: self.told)
+    def a_container_ends(self, which: int, code: int) -> None:
+        for name in self.world.runtime.running(self.some(which)[0]):
+            self.world.runtime.finish(name, code)
+        self.world.settle()
+
+    @rule(which=which, removed=st.booleans())
+    @precondition(lambda self: self.told)
+    def a_container_is_lost(self, which: int, removed: bool) -> None:
+        deployment_id, told = self.some(which)
+        for name in self.world.runtime.running(deployment_id):
+            told.unseen_ends += 1
+            (self.world.runtime.vanish if removed else self.world.runtime.lose)(name)
+        self.world.settle()
+
+    # The machine.
+
+    @rule(away_s=st.sampled_from([0, 3, 120]))
+    def the_engine_is_killed(self, away_s: float) -> None:
+        self.world.kill()
+        self.world.loop.elapse(away_s)
+        self.world.crash()
+
+    @rule(verb=verbs, nth=nth, after=st.booleans())
+    def the_engine_will_be_killed_at(self, verb: Verb, nth: int, after: bool) -> None:
+        self.world.runtime.faults.crash(verb, nth=nth, after=after)
+
+    @rule()
+    def the_power_fails(self) -> None:
+        self.world.power_cut()
+
+    @rule(seconds=st.sampled_from([-3600, -7, 7, 3600]))
+    @precondition(lambda self: not self.wall_was_set)
+    def the_wall_clock_is_set(self, seconds: float) -> None:
+        self.wall_was_set = True
+        self.world.clock.set_wall(seconds=seconds)
+
+    # What always holds.
+
+    @invariant()
+    def what_was_acknowledged_is_listed(self) -> None:
+        alive = {i for i, told in self.told.items() if told.desired is not Desired.DELETED}
+        assert set(self.listed()) == alive
+
+    @invariant()
+    def never_two_of_one(self) -> None:
+        for deployment_id in self.told:
+            assert len(self.world.runtime.running(deployment_id)) <= 1
+
+    @invariant()
+    def nobody_pays_for_what_did_not_run(self) -> None:
+        for deployment_id, view in self.listed().items():
+            ran = self.world.runtime.true_running_s(deployment_id)
+            unseen = self.told[deployment_id].unseen_ends
+            assert view.total_cost_cents <= ran + GRACE_S * (1 + unseen)
+
+    @invariant()
+    def stretches_never_overlap(self) -> None:
+        rows = self.world.rows("SELECT * FROM usage ORDER BY deployment_id, seq")
+        for before, after in pairwise(rows):
+            if before["deployment_id"] == after["deployment_id"]:
+                assert before["end_boot_us"] is not None
+                same_boot = before["boot_id"] == after["boot_id"]
+                assert not same_boot or before["end_boot_us"] <= after["start_boot_us"]
+
+    @invariant()
+    def strangers_are_left_alone(self) -> None:
+        assert STRANGER in self.world.runtime.names()
+
+    # What holds in the end.
+
+    def comes_to_rest(self) -> None:
+        """With nothing wrong any more, everything becomes as it is wanted."""
+        world = self.world
+        world.runtime.faults.clear()
+        world.runtime.faults.land()
+        world.settle(LONGEST_BACKOFF_S)
+        for i, view in self.listed().items():
+            given_up = view.deployment.shown in (Status.FAILED, Status.STOPPED)
+            if self.told[i].desired is Desired.RUNNING and given_up:
+                assert view.deployment.reason is not None, view
+                world.run(world.world.engine.deployments.start(ADA, i))
+        world.settle(LONGEST_BACKOFF_S)
+        for deployment_id, told in self.told.items():
+            self.rests(deployment_id, told)
+        assert world.world.engine.reconciler.strangers == {STRANGER}
+
+    def rests(self, deployment_id: str, told: Acknowledged) -> None:
+        runtime, shown = self.world.runtime, self.listed().get(deployment_id)
+        hyphened = deployment_id.replace("_", "-")
+        mine = [n for n in (*runtime.names(), *runtime.networks, *runtime.volumes) if hyphened in n]
+        if shown is None:
+            assert mine == []
+            return
+        d = shown.deployment
+        assert shown.total_cost_cents <= runtime.true_running_s(deployment_id) + (
+            GRACE_S * told.unseen_ends
+        )
+        if told.desired is Desired.STOPPED:
+            assert d.shown is Status.STOPPED
+        else:
+            assert d.shown in endings(told.image, d.spec.restart_policy), d
+        assert (d.shown is Status.RUNNING) == bool(runtime.running(deployment_id)), d
+        if d.shown is Status.RUNNING:
+            assert is_up(runtime, f"{PREFIX}-{hyphened}-g{d.generation}")
+
+    def some(self, which: int) -> tuple[str, Acknowledged]:
+        return list(self.told.items())[which % len(self.told)]
+
+    def listed(self) -> dict[str, DeploymentView]:
+        page = self.world.world.engine.deployments.page(ADA, None, number=1, limit=100)
+        views, total = self.world.run(page)
+        assert len(views) == total
+        return {view.deployment.id: view for view in views}
+
+
+def endings(image: str, policy: RestartPolicy) -> frozenset[Status]:
+    if image == ENDS and policy is RestartPolicy.ALWAYS:
+        return LOOPING
+    if image == CRASHES and policy is not RestartPolicy.NEVER:
+        return LOOPING
+    return frozenset({ENDING[image]})
+
+
+def search(examples: int, steps: int) -> None:
+    thorough = settings(
+        max_examples=examples, stateful_step_count=steps, deadline=None, derandomize=False,
+        database=None, suppress_health_check=list(HealthCheck), print_blob=False,
+    )  # fmt: skip
+    run_state_machine_as_test(Lifecycle, settings=thorough)
+
+
+def test_no_story_breaks_a_promise() -> None:
+    search(examples=40, steps=20)
+
+
+@pytest.mark.slow
+def test_no_long_story_breaks_a_promise() -> None:
+    search(examples=400, steps=60)

@@ -1,0 +1,163 @@
+"""An engine in virtual time that can be killed at any moment, and a witness of what really ran."""
+
+import asyncio
+import shutil
+import tempfile
+from collections import defaultdict
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiosqlite.core
+import anyio
+import pytest
+
+from appliance.domain.observed import ContainerName, ContainerState
+from appliance.store.database import Row
+from tests.engine.conftest import PREFIX, appliance, with_users
+from tests.fake_runtime import FakeRuntime
+from tests.virtual_time import CountedQueue, VirtualClock, VirtualLoop
+
+SCRATCH = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a folder of our own in it
+START_S = 0.02
+MOMENT_S = 0.2
+"""Long enough for whatever need not wait for anything."""
+
+T = TypeVar("T")
+
+
+class WitnessedRuntime(FakeRuntime):
+    """Writes down when each container's process truly began and ended."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        super().__init__(prefix=PREFIX, clock=clock)
+        self._true = clock
+        self._began: dict[str, float] = {}
+        self._ran: defaultdict[str, float] = defaultdict(float)
+
+    def true_running_s(self, deployment_id: str) -> float:
+        """How long containers of that deployment have truly run."""
+        still = sum(
+            self._true.true_s - began
+            for name, began in self._began.items()
+            if _owner(name) == deployment_id
+        )
+        return self._ran[deployment_id] + still
+
+    def running(self, deployment_id: str) -> list[str]:
+        """Its containers whose process runs now."""
+        return [name for name in self._began if _owner(name) == deployment_id]
+
+    async def start(self, name: str) -> None:
+        """Takes a moment, as every start does: two runs never begin at once."""
+        await self._true.sleep(START_S)
+        await super().start(name)
+
+    def vanish(self, name: str) -> None:
+        """Somebody removes it with Podman's command line."""
+        self._remove(name)
+
+    def lose(self, name: str) -> None:
+        super().lose(name)
+        self._over(name)
+
+    def reboot(self) -> None:
+        for name in list(self._began):
+            self._over(name)
+        super().reboot()
+
+    def _run(self, name: str) -> None:
+        super()._run(name)
+        self._began[name] = self._true.true_s
+
+    def _end(self, name: str, exit_code: int, *, out_of_memory: bool = False) -> None:
+        super()._end(name, exit_code, out_of_memory=out_of_memory)
+        self._over(name)
+
+    def _remove(self, name: str) -> None:
+        super()._remove(name)
+        self._over(name)
+
+    def _over(self, name: str) -> None:
+        began = self._began.pop(name, None)
+        if began is not None:
+            self._ran[_owner(name)] += self._true.true_s - began
+
+
+def _owner(name: str) -> str:
+    parsed = ContainerName.parse(name, prefix=PREFIX)
+    return parsed.deployment_id if parsed else ""
+
+
+class VirtualWorld:
+    """One data directory and one Podman, and the engines that come and go on them."""
+
+    def __init__(self) -> None:
+        # The one hook: every connection made from here on tells its loop of its statements.
+        self._patch = pytest.MonkeyPatch()
+        self._patch.setattr(aiosqlite.core, "SimpleQueue", CountedQueue)
+        self.loop = VirtualLoop()
+        asyncio.set_event_loop(self.loop)
+        self.clock = VirtualClock(self.loop)
+        self.runtime = WitnessedRuntime(self.clock)
+        self._folder = Path(tempfile.mkdtemp(prefix="nnworld-", dir=SCRATCH))
+        self._path = self._folder / "appliance.db"
+        self.loop.run(with_users(self._path))
+        self.boot()
+
+    def boot(self) -> None:
+        """An engine starts on what there is."""
+        up = asyncio.Event()
+        self._life = self.loop.create_task(self._live(up))
+        self.run(up.wait())
+        self.settle()
+
+    def kill(self) -> None:
+        """It is gone, whatever it was at, and says goodbye to nobody."""
+        self._life.cancel()
+        self.run(asyncio.wait([self._life]))
+
+    def crash(self) -> None:
+        """Killed, and another one starts."""
+        self.kill()
+        self.runtime.faults.crashed = False
+        self.boot()
+
+    def power_cut(self) -> None:
+        """The machine goes down and comes up again, with nothing running."""
+        self.kill()
+        self.runtime.faults.land()
+        self.runtime.reboot()
+        self.clock.reboot()
+        self.runtime.faults.crashed = False
+        self.boot()
+
+    def settle(self, seconds: float = MOMENT_S) -> None:
+        """Time goes by; a crash that was planned and struck happens."""
+        self.loop.elapse(seconds)
+        while self.runtime.faults.crashed:
+            self.crash()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.loop.run(work)
+
+    def rows(self, sql: str) -> list[Row]:
+        return self.run(self.world.db.read(sql))
+
+    def close(self) -> None:
+        self.kill()
+        self.loop.run(self.loop.shutdown_asyncgens())
+        asyncio.set_event_loop(None)
+        self.loop.close()
+        self._patch.undo()
+        shutil.rmtree(self._folder)
+
+    async def _live(self, up: asyncio.Event) -> None:
+        async with appliance(self._path, self.runtime, clock=self.clock) as self.world:
+            up.set()
+            await anyio.sleep_forever()
+
+
+def is_up(runtime: FakeRuntime, name: str) -> bool:
+    shown = runtime.container(name)
+    return shown is not None and shown.state is ContainerState.RUNNING
