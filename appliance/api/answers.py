@@ -220,6 +220,22 @@ class TemplateAnswer(Answer):
     template: dict[str, Any]
 
 
+class CheckAnswer(Answer):
+    """One finding: what, why it matters, and what mends it."""
+
+    name: str
+    status: Literal["ok", "warn", "fail", "unknown"]
+    detail: str
+    remedy: str
+    why: str
+
+
+class DoctorAnswer(Answer):
+    """Every finding about the machine."""
+
+    checks: list[CheckAnswer]
+
+
 class HealthAnswer(Answer):
     """Whether Podman answers."""
 
@@ -245,6 +261,7 @@ ANSWERS: dict[str, tuple[str, type[Answer] | None]] = {
     "read_usage": (JSON, UsageAnswer),
     "list_templates": (JSON, TemplatesAnswer),
     "get_template": (JSON, TemplateAnswer),
+    "read_doctor": (JSON, DoctorAnswer),
     "health": (JSON, HealthAnswer),
     "watch_events": ("text/event-stream", None),
     "make_backup": ("application/vnd.sqlite3", None),

@@ -154,6 +154,13 @@ async def health(call: Call) -> Response:
     return answer({"status": status, "runtime": runtime})
 
 
+async def read_doctor(call: Call) -> Response:
+    """Shows what is right and wrong with the machine, and the command that mends it."""
+    call.query(NoQuery)
+    checks = await call.services.doctor()
+    return answer({"checks": [render.check(check) for check in checks]})
+
+
 async def make_backup(call: Call) -> Response:
     """Sends a consistent copy of the database."""
     chunks = await call.services.backup()

@@ -27,6 +27,7 @@ from appliance.engine.views import (
     GpuView,
     NodeView,
 )
+from appliance.host.doctor import Check
 from appliance.store.events import Event
 from appliance.store.tokens import Token
 from appliance.store.users import User
@@ -244,6 +245,11 @@ def template(t: Template) -> Json:
         "health": None if t.health is None else {"path": t.health.path, "port": t.health.port},
         "access": t.access.value,
     }
+
+
+def check(c: Check) -> Json:
+    """One finding of the doctor."""
+    return asdict(c)
 
 
 def user(u: User) -> Json:

@@ -70,6 +70,7 @@ ROUTES = (
     Route("GET", "/users/{id}", accounts.get_user, ADMIN_READ),
     Route("PATCH", "/users/{id}", accounts.change_user, ADMIN_WRITE, body=UserChangeBody),
     Route("DELETE", "/users/{id}", accounts.delete_user, ADMIN_WRITE),
+    Route("GET", "/doctor", handlers.read_doctor, ADMIN_READ),
     Route("GET", "/healthz", handlers.health, PUBLIC),
 )
 # fmt: on

@@ -1,6 +1,6 @@
 """What the handlers work with; made by the supervisor."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -13,6 +13,7 @@ from appliance.engine.logs import Logs
 from appliance.engine.nodes import Nodes
 from appliance.engine.pulse import Pulse
 from appliance.engine.reports import Reports
+from appliance.host.doctor import Check
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,4 +29,5 @@ class Services:
     pulse: Pulse
     accounts: Accounts
     backup: Callable[[], Awaitable[AsyncIterator[bytes]]]
+    doctor: Callable[[], Awaitable[Sequence[Check]]]
     stopping: anyio.Event

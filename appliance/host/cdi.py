@@ -21,10 +21,11 @@ CSafeLoader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass(frozen=True, slots=True)
 class CdiDevice:
-    """A device by its full name; ``paths`` are its nodes as the container sees them."""
+    """A device by its full name; its nodes as the container sees them, and as they are here."""
 
     name: str
     paths: tuple[str, ...]
+    host_paths: tuple[str, ...]
     file: Path
 
 
@@ -80,14 +81,16 @@ def _load(file: Path) -> Any:  # noqa: ANN401 - whatever stands in the file
 
 
 def _devices(spec: Mapping[str, Any], file: Path) -> Iterator[CdiDevice]:
-    kind, everywhere = spec["kind"], _nodes(spec)
+    kind = spec["kind"]
     if not isinstance(kind, str) or "/" not in kind or not spec.get("cdiVersion"):
         raise ValueError("kind or cdiVersion is missing")
     for device in spec["devices"]:
-        paths = dict.fromkeys([*_nodes(device), *everywhere])
-        yield CdiDevice(f"{kind}={device['name']}", tuple(paths), file)
+        nodes = [*_nodes(device), *_nodes(spec)]
+        inside = dict.fromkeys(str(node["path"]) for node in nodes)
+        here = dict.fromkeys(str(node.get("hostPath") or node["path"]) for node in nodes)
+        yield CdiDevice(f"{kind}={device['name']}", tuple(inside), tuple(here), file)
 
 
-def _nodes(owner: Mapping[str, Any]) -> list[str]:
+def _nodes(owner: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     edits = owner.get("containerEdits") or {}
-    return [str(node["path"]) for node in edits.get("deviceNodes") or ()]
+    return list(edits.get("deviceNodes") or ())

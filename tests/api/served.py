@@ -25,6 +25,7 @@ from appliance.engine.deployments import House
 from appliance.engine.nodes import NodeProfile, Nodes
 from appliance.engine.reports import Reports
 from appliance.engine.vault import Vault
+from appliance.host.doctor import Check
 from appliance.host.gpus import GpuReader
 from appliance.store import nodes
 from appliance.store.database import Database, open_database
@@ -164,6 +165,7 @@ async def serving(path: Path) -> AsyncIterator[Served]:
                 nodes=Nodes(db, clock, _profile(owner.user_id), engine.pulse, engine.gpus),
                 reports=Reports(db, clock, KWH_CENTS),
                 catalogue=catalogue, pulse=engine.pulse, accounts=accounts, backup=_backup,
+                doctor=_doctor,
                 stopping=stopping,
             )  # fmt: skip
             tasks.start_soon(engine.run)
@@ -175,6 +177,10 @@ async def serving(path: Path) -> AsyncIterator[Served]:
             tasks.cancel_scope.cancel()
     finally:
         await db.close()
+
+
+async def _doctor() -> list[Check]:
+    return [Check("gpu", "fail", "what", "command", "why")]
 
 
 def _profile(operator_id: str) -> NodeProfile:

@@ -71,7 +71,7 @@ async def every_kind_of_deployment(served: Served, caller: Caller) -> list[str]:
 CALLS: tuple[tuple[str, str], ...] = (
     ("GET", "/deployments"), ("GET", "/deployments?limit=2&page=2"), ("GET", "/deployments/{id}"),
     ("GET", "/deployments/{id}/logs"), ("GET", "/deployments/{id}/events"),
-    ("GET", "/deployments/{id}/stats"), ("GET", "/nodes"), ("GET", "/usage"),
+    ("GET", "/deployments/{id}/stats"), ("GET", "/nodes"), ("GET", "/usage"), ("GET", "/doctor"),
     ("GET", "/templates"),
     ("GET", "/templates/ollama"), ("GET", "/healthz"), ("POST", "/deployments/{id}/restart"),
     ("POST", "/deployments/{id}/stop"), ("POST", "/deployments/{id}/start"),

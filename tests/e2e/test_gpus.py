@@ -191,6 +191,32 @@ def usage(api: Api, deployment_id: str) -> dict[str, Any]:
     return dict(next(line for line in lines if line["deploymentId"] == deployment_id))
 
 
+def test_the_doctor_sees_each_gpu_from_inside_a_container(api: Api) -> None:
+    done = api.box.cli("doctor", "--json")
+    by_command = [c for c in json.loads(done.stdout) if c["name"] == "gpu self-test"]
+    assert [c["status"] for c in by_command] == ["ok"] * GPUS
+    answer = api.http.get("/doctor")
+    assert answer.status_code == 200
+    checks = {c["name"]: c["status"] for c in answer.json()["checks"]}
+    assert (checks["gpu"], checks["cdi spec"], checks["gpu self-test"]) == ("ok",) * 3
+
+
+def test_the_doctor_tells_of_a_gpu_that_does_not_come_inside(api: Api, nvml: FakeNvml) -> None:
+    file = Path("/var/run/cdi") / f"nntest-{nvml.gpus[0].uuid}.json"
+    good = file.read_text()
+    spec = json.loads(good)
+    node_of_three = spec["devices"][3]["containerEdits"]["deviceNodes"][0]
+    node_of_three["hostPath"] = "/dev/no-such-node"
+    file.write_text(json.dumps(spec))
+    try:
+        checks = api.http.get("/doctor").json()["checks"]
+    finally:
+        file.write_text(good)
+    failed = {c["name"]: c for c in checks if c["status"] == "fail"}
+    assert "/dev/no-such-node" in failed["gpu devices"]["detail"]
+    assert failed["gpu self-test"]["detail"].startswith("GPU 3: ")
+
+
 def reason(api: Api, deployment_id: str) -> str:
     return str(api.get(deployment_id)["statusReason"])
 
