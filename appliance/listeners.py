@@ -13,6 +13,7 @@ from appliance.config.parse import Address
 BACKLOG = 1024
 IDLE_S = 60
 CONNECTIONS = 1000
+WEBSOCKET_MESSAGE_BYTES = 64 * 1024
 
 
 class Server(uvicorn.Server):
@@ -34,7 +35,9 @@ def server(app: ASGIApp, *, grace_s: int) -> Server:
         uvicorn.Config(
             app,
             http="httptools",
-            ws="none",
+            ws="websockets-sansio",
+            ws_max_size=WEBSOCKET_MESSAGE_BYTES,
+            ws_per_message_deflate=False,
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -27,8 +27,10 @@ from appliance.api import app as api
 from appliance.api.routes import CONTROL_ROUTES, ROUTES
 from appliance.api.services import Services
 from appliance.auth.accounts import Accounts
+from appliance.auth.audit import Audit
+from appliance.auth.setup import Setup
 from appliance.clock import Clock, SystemClock
-from appliance.config import Settings
+from appliance.config import Settings, in_force
 from appliance.diagnosis import diagnose, podman_home
 from appliance.domain.errors import ApplianceError, RuntimeFailure
 from appliance.domain.ids import new_id
@@ -146,7 +148,7 @@ async def _podman(settings: Settings, prefix: str, clock: Clock, tasks: TaskGrou
     deadlines = PullDeadlines(stall_s=settings.pull_stall_s, total_s=settings.pull_total_s)
     runtime = connect(
         url, prefix=prefix, limits=trial.limits, clock=clock,
-        credentials=Credentials(settings.auth_file) if settings.auth_file.exists() else None,
+        credentials=Credentials(settings.auth_file),
         pull_deadlines=deadlines,
     )  # fmt: skip
     if not await _welcome(url, runtime):
@@ -191,12 +193,11 @@ async def _open(
     accounts = Accounts(db, clock)
     owner = await accounts.machine_owner()
     stopping = anyio.Event()
-    services = _services(settings, db, clock, plant, accounts, owner.user_id, stopping)
+    http = listeners.tcp(settings.listen_http)
+    setup = Setup(accounts, clock, settings.setup_link, _http_url(http))
+    services = _services(settings, db, clock, plant, accounts, setup, owner.user_id, stopping)
     apps = (
-        (
-            api.create_app(services, ROUTES, api.bearer(accounts)),
-            listeners.tcp(settings.listen_http),
-        ),
+        (api.create_app(services, ROUTES, api.bearer(accounts)), http),
         (
             api.create_app(services, CONTROL_ROUTES, api.owner_or_bearer(accounts, owner)),
             listeners.unix(settings.control_socket),
@@ -207,7 +208,8 @@ async def _open(
         tasks.start_soon(_watch_signals, stopping)
         for server, sock in servers:
             serving.start_soon(_serve_on, server, sock)
-        log.info("ready address=%s data=%s", _http_url(apps[0][1]), settings.data_dir)
+        log.info("ready address=%s data=%s", _http_url(http), settings.data_dir)
+        await setup.announce()
         await stopping.wait()
         for server, _ in servers:
             server.should_exit = True
@@ -233,6 +235,7 @@ def _services(
     clock: Clock,
     plant: _Plant,
     accounts: Accounts,
+    setup: Setup,
     operator_id: str,
     stopping: anyio.Event,
 ) -> Services:
@@ -249,6 +252,9 @@ def _services(
     engine = plant.engine
     return Services(
         deployments=engine.deployments,
+        updates=engine.updates,
+        terminals=engine.terminals,
+        samples=engine.samples,
         logs=engine.logs,
         feed=engine.feed,
         nodes=Nodes(db, clock, profile, engine.pulse, engine.gpus),
@@ -256,8 +262,12 @@ def _services(
         catalogue=plant.catalogue,
         pulse=engine.pulse,
         accounts=accounts,
+        audit=Audit(db, clock),
+        setup=setup,
         backup=lambda: _backup(settings, db),
         doctor=lambda: run_in_daemon(partial(diagnose, settings, engine.gpu_watch.state.survey)),
+        registries=Credentials(settings.auth_file),
+        settings=in_force(settings, os.environ),
         stopping=stopping,
     )
 

@@ -4,14 +4,14 @@
 #   packaging/up.sh           starts it in the background; packaging/down.sh stops it
 #   packaging/up.sh --serve   runs it in the foreground
 # APPLIANCE_* settings in the environment are used; NEURANET_VENV says where it is installed,
-# NEURANET_ADMIN_EMAIL who the first admin is.
+# NEURANET_ADMIN_EMAIL who the first admin is (empty: nobody; the one-time set-up link is printed).
 set -euo pipefail
 HERE=$(cd "$(dirname "$0")" && pwd)
 . "$HERE/common.sh"
 
 PACKAGES="podman runc crun catatonit busybox-static nftables iptables uidmap curl python3-venv"
 NETWORK_PACKAGES="netavark aardvark-dns"
-EMAIL=${NEURANET_ADMIN_EMAIL:-admin@localhost}
+EMAIL=${NEURANET_ADMIN_EMAIL-admin@localhost}
 
 main() {
   case "${1:-}" in
@@ -109,6 +109,7 @@ ensure_admin() {
     say "admin: there is one" >&2
     return
   fi
+  [ -n "$EMAIL" ] || { say "admin: none yet" >&2; return; }
   password=$(head -c 15 /dev/urandom | base64 | tr '+/' 'xy')
   "$VENV/bin/appliance" user add "$EMAIL" --admin --password-stdin <<<"$password" >/dev/null ||
     die "can't add $EMAIL"
@@ -160,10 +161,13 @@ found = answer.get("deployment") or answer["nodes"][0]
 print(found[sys.argv[1]])' "$1"; }
 
 farewell() {
+  local link
   say ""
   say "The API is at http://$HTTP (on this machine)."
   if [ -n "$1" ]; then
     say "Log in as $EMAIL with the password $1 (shown this once)."
+  elif link=$("$VENV/bin/appliance" setup 2>/dev/null); then
+    say "Make the first admin, within an hour: $link"
   else
     say "Log in as the admin you know."
   fi

@@ -24,7 +24,9 @@ Verb = Literal[
     "events",
     "check_health",
     "execute",
+    "open_terminal",
     "stats",
+    "all_stats",
 ]
 Kind = Literal["fail", "hang", "lose_answer", "delay", "crash_before", "crash_after"]
 T = TypeVar("T")

@@ -6,7 +6,8 @@ A test drives it from three sides: the port's verbs, the world (``finish``, ``lo
 
 import math
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 import anyio
@@ -68,6 +69,35 @@ class _Kept:
     wedged: bool = False
 
 
+class FakeTerminal:
+    """Shows what is typed, as every terminal does; ``exit`` ends it."""
+
+    def __init__(self) -> None:
+        self.size = (80, 24)
+        self.hung_up = False
+        self._send, self._shown = anyio.create_memory_object_stream[bytes](math.inf)
+
+    async def receive(self) -> bytes:
+        try:
+            return await self._shown.receive()
+        except anyio.EndOfStream:
+            return b""
+
+    async def send(self, data: bytes) -> None:
+        if data == b"exit\n":
+            self._send.close()
+        else:
+            self._send.send_nowait(data)
+
+    async def resize(self, columns: int, rows: int) -> None:
+        self.size = (columns, rows)
+
+    def hang_up(self) -> None:
+        self.hung_up = True
+        self._send.close()
+        self._shown.close()
+
+
 class FakeRuntime:
     """Containers in a dict. Instance prefix and clock are the test's; nothing waits by itself."""
 
@@ -80,6 +110,7 @@ class FakeRuntime:
         self.behaviours: dict[str, Behaviour] = defaultdict(Behaviour)
         self.commands: dict[tuple[str, ...], tuple[Sequence[bytes], int]] = {}
         self.executed: list[tuple[str, tuple[str, ...]]] = []
+        self.terminals: list[FakeTerminal] = []
         self.networks: set[str] = set()
         self.volumes: set[str] = set()
         self.mute_events = False
@@ -239,8 +270,21 @@ class FakeRuntime:
         if code:
             raise StartRefused(f"{argv[0]} ended with code {code}.")
 
+    @asynccontextmanager
+    async def open_terminal(self, name: str, argv: Sequence[str]) -> AsyncIterator["FakeTerminal"]:
+        await self.faults.around("open_terminal", name, lambda: self._run_in(name, argv))
+        terminal = FakeTerminal()
+        self.terminals.append(terminal)
+        try:
+            yield terminal
+        finally:
+            terminal.hang_up()
+
     async def stats(self, name: str) -> ContainerStats | None:
         return await self.faults.around("stats", name, lambda: self._read_stats(name))
+
+    async def all_stats(self) -> Mapping[str, ContainerStats]:
+        return await self.faults.around("all_stats", "", self._read_all_stats)
 
     # Effects.
 
@@ -369,6 +413,10 @@ class FakeRuntime:
         if kept is None or kept.shown.state is not ContainerState.RUNNING:
             return None
         return ContainerStats(10**9, 2**20, kept.spec.memory_bytes, 0, 0, 0, 0, 1)
+
+    def _read_all_stats(self) -> Mapping[str, ContainerStats]:
+        readings = {name: self._read_stats(name) for name in self._containers}
+        return {name: r for name, r in readings.items() if r and name.startswith(f"{self.prefix}-")}
 
     def _find_image(self, reference: str) -> ImageFacts | None:
         by_id = {facts.id: facts for facts in self.images.values()}

@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from appliance.config import Address, Settings, SettingsError, find_data_dir, flag, load, variable
+from appliance.config import (
+    Address,
+    Settings,
+    SettingsError,
+    find_data_dir,
+    flag,
+    in_force,
+    load,
+    variable,
+)
 from appliance.config.load import SETTINGS
 
 RIGHT = {
@@ -200,3 +209,19 @@ def test_everything_derived_lives_in_the_data_directory(tmp_path: Path) -> None:
 def test_an_address_is_written_as_it_is_read() -> None:
     assert str(Address("::1", 80)) == "[::1]:80"
     assert str(Address("127.0.0.1", 80)) == "127.0.0.1:80"
+
+
+def test_each_setting_tells_where_it_comes_from(tmp_path: Path) -> None:
+    (tmp_path / "appliance.toml").write_text('region = "home"\ncountry = "DE"\n')
+    environ = {variable("data_dir"): str(tmp_path), variable("country"): "FR",
+               "CONTAINER_HOST": "unix:///x.sock"}  # fmt: skip
+    settings = load({"domain": "box.example"}, environ)
+    found = {s.name: (s.value, s.source) for s in in_force(settings, environ)}
+    assert found.keys() == SETTINGS.keys()
+    assert found["data_dir"] == (str(tmp_path), "APPLIANCE_DATA_DIR")
+    assert found["region"] == ("home", f"region in {tmp_path / 'appliance.toml'}")
+    assert found["country"] == ("FR", "APPLIANCE_COUNTRY")
+    assert found["domain"] == ("box.example", "--domain")
+    assert found["podman_url"] == ("unix:///x.sock", "CONTAINER_HOST")
+    assert found["listen_http"] == ("127.0.0.1:8080", "default")
+    assert found["node_name"] == (None, "default")

@@ -4,13 +4,41 @@ from starlette.responses import Response
 
 from appliance.api import render
 from appliance.api.call import Call
-from appliance.api.queries import LoginBody, TokenBody, UserBody, UserChangeBody
+from appliance.api.queries import (
+    LoginBody,
+    NoQuery,
+    PasswordBody,
+    SetupBody,
+    TokenBody,
+    UserBody,
+    UserChangeBody,
+)
 from appliance.api.render import answer
+
+
+async def setup_state(call: Call) -> Response:
+    """Tells whether the first admin is still to be made."""
+    call.query(NoQuery)
+    return answer({"needed": await call.services.setup.needed()})
+
+
+async def set_up(call: Call) -> Response:
+    """Makes the first admin with the code of the one-time link, and logs them in."""
+    body = await call.body(SetupBody)
+    call.tried_email = body.email
+    made = await call.services.setup.complete(body.code, body.email, body.password)
+    return answer(render.login(made), 201)
+
+
+async def make_setup_link(call: Call) -> Response:
+    """Makes a fresh one-time link; the older one opens nothing any more."""
+    return answer({"link": await call.services.setup.link()})
 
 
 async def login(call: Call) -> Response:
     """Exchanges e-mail and password for a token."""
     body = await call.body(LoginBody)
+    call.tried_email = body.email
     made = await call.services.accounts.login(body.email, body.password, call.address)
     return answer(render.login(made))
 
@@ -18,6 +46,13 @@ async def login(call: Call) -> Response:
 async def logout(call: Call) -> Response:
     """Ends the token it is called with."""
     await call.services.accounts.logout(call.caller)
+    return answer({"success": True})
+
+
+async def change_password(call: Call) -> Response:
+    """Changes the caller's own password and ends their other sessions."""
+    body = await call.body(PasswordBody)
+    await call.services.accounts.change_password(call.caller, body.current, body.new, call.address)
     return answer({"success": True})
 
 

@@ -3,16 +3,23 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
+from appliance.api.shapes import (
+    Answer,
+    AuditAnswer,
+    AuditVerdictAnswer,
+    LinkAnswer,
+    LoginAnswer,
+    Pagination,
+    RegistriesAnswer,
+    RegistryAnswer,
+    SamplesAnswer,
+    SettingsAnswer,
+    SetupAnswer,
+    TicketAnswer,
+)
 from appliance.domain.deployment import Access, Health, RestartPolicy, Status
-
-
-class Answer(BaseModel):
-    """Field names are the wire's; nothing else is sent."""
-
-    model_config = ConfigDict(extra="forbid", alias_generator=to_camel)
 
 
 class FieldProblem(Answer):
@@ -31,7 +38,7 @@ class Problem(Answer):
     detail: str
     code: str
     error_id: str
-    errors: list[FieldProblem] = []
+    errors: list[FieldProblem] = Field(default_factory=list)
 
 
 class EndpointAnswer(Answer):
@@ -77,6 +84,13 @@ class PullAnswer(Answer):
     bytes_total: int | None
 
 
+class UpdateAnswer(Answer):
+    """An update under way: what serves meanwhile, and whether it was stopped for the new one."""
+
+    serving_image: str
+    interrupted: bool
+
+
 class DeploymentShape(Answer):
     """A deployment; money in cents."""
 
@@ -108,6 +122,7 @@ class DeploymentShape(Answer):
     actions: list[Literal["start", "stop", "restart", "delete"]]
     hourly_rate_cents: int
     pull: PullAnswer | None
+    update: UpdateAnswer | None
 
 
 class DeploymentAnswer(Answer):
@@ -121,15 +136,6 @@ class CreatedAnswer(Answer):
 
     deployment: DeploymentShape
     estimated_hourly_cost: int
-
-
-class Pagination(Answer):
-    """Which page of how many."""
-
-    page: int
-    limit: int
-    total: int
-    total_pages: int
 
 
 class DeploymentsAnswer(Answer):
@@ -249,6 +255,7 @@ ANSWERS: dict[str, tuple[str, type[Answer] | None]] = {
     "create_deployment": (JSON, CreatedAnswer),
     "list_deployments": (JSON, DeploymentsAnswer),
     "get_deployment": (JSON, DeploymentAnswer),
+    "update_deployment": (JSON, DeploymentAnswer),
     "start_deployment": (JSON, DeploymentAnswer),
     "stop_deployment": (JSON, DeploymentAnswer),
     "restart_deployment": (JSON, DeploymentAnswer),
@@ -256,6 +263,14 @@ ANSWERS: dict[str, tuple[str, type[Answer] | None]] = {
     "read_logs": (JSON, LogsAnswer),
     "read_history": (JSON, HistoryAnswer),
     "read_stats": (JSON, StatsAnswer),
+    "read_samples": (JSON, SamplesAnswer),
+    "create_terminal": (JSON, TicketAnswer),
+    "list_audit": (JSON, AuditAnswer),
+    "verify_audit": (JSON, AuditVerdictAnswer),
+    "list_settings": (JSON, SettingsAnswer),
+    "list_registries": (JSON, RegistriesAnswer),
+    "put_registry": (JSON, RegistryAnswer),
+    "delete_registry": (JSON, SuccessAnswer),
     "list_nodes": (JSON, NodesAnswer),
     "get_node": (JSON, NodeAnswer),
     "read_usage": (JSON, UsageAnswer),
@@ -263,6 +278,11 @@ ANSWERS: dict[str, tuple[str, type[Answer] | None]] = {
     "get_template": (JSON, TemplateAnswer),
     "read_doctor": (JSON, DoctorAnswer),
     "health": (JSON, HealthAnswer),
+    "login": (JSON, LoginAnswer),
+    "change_password": (JSON, SuccessAnswer),
+    "setup_state": (JSON, SetupAnswer),
+    "set_up": (JSON, LoginAnswer),
+    "make_setup_link": (JSON, LinkAnswer),
     "watch_events": ("text/event-stream", None),
     "make_backup": ("application/vnd.sqlite3", None),
 }

@@ -7,14 +7,17 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from appliance.api import openapi, problems
+from appliance.api import audit, openapi, problems
 from appliance.api.call import Call
 from appliance.api.render import answer
-from appliance.api.routes import Route
+from appliance.api.routes import SOCKETS, Route, Socket
 from appliance.api.services import Services
+from appliance.api.terminal import DEFECT
 from appliance.auth.accounts import Accounts
 from appliance.domain.errors import ApplianceError, NotAuthenticated, NotPermitted
 from appliance.domain.permissions import Policy, Principal, Role, may
@@ -39,10 +42,11 @@ def create_app(services: Services, routes: Iterable[Route], authenticate: Authen
         if not isinstance(route.policy, Policy):
             raise TypeError(f"{route.method} {route.path} names no policy")
         by_path.setdefault(route.path, {})[route.method] = route
-    table = [
+    table: list[BaseRoute] = [
         StarletteRoute(path, _Resource(methods, services, authenticate))
         for path, methods in by_path.items()
     ]
+    table += [WebSocketRoute(socket.path, _Conversation(socket, services)) for socket in SOCKETS]
     document = openapi.document([r for methods in by_path.values() for r in methods.values()])
     table.append(StarletteRoute("/openapi.json", _openapi(document), methods=["GET"]))
     app = Starlette(routes=table, exception_handlers={HTTPException: _http_problem})
@@ -94,21 +98,53 @@ class _Resource:
         if route is None:
             detail = f"{request.url.path} takes {self._allow}"
             return problems.problem(405, "method_not_allowed", detail, {"Allow": self._allow})
+        call = Call(request, self._services, NOBODY)
+        response = await self._handled(call, route)
+        await audit.record(call, route.handler.__name__, route.policy, response)
+        return response
+
+    async def _handled(self, call: Call, route: Route) -> Response:
         try:
-            return await route.handler(await self._admitted(request, route))
+            await self._admit(call, route.policy)
+            return await route.handler(call)
         except ApplianceError as error:
             return problems.of_error(error)
         except Exception as error:  # noqa: BLE001 - the edge of the house: a defect becomes an errorId
             return problems.of_defect(error)
 
-    async def _admitted(self, request: Request, route: Route) -> Call:
-        if route.policy is Policy.PUBLIC:
-            return Call(request, self._services, NOBODY)
-        caller = await self._authenticate(request)
-        if not may(caller, route.policy):
-            needs = route.policy.replace("_", " ")
+    async def _admit(self, call: Call, policy: Policy) -> None:
+        if policy is Policy.PUBLIC:
+            return
+        caller = call.caller = await self._authenticate(call.request)
+        if not may(caller, policy):
+            needs = policy.replace("_", " ")
             raise NotPermitted(f"needs the right to {needs}; you are {caller.role}, {caller.scope}")
-        return Call(request, self._services, caller)
+
+
+class _Conversation:
+    """One WebSocket: the edge where every error becomes a refused upgrade, or a close."""
+
+    def __init__(self, socket: Socket, services: Services) -> None:
+        self._socket = socket
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        websocket = WebSocket(scope, receive, send)
+        try:
+            await self._socket.converse(websocket, self._services)
+        except WebSocketDisconnect:
+            return
+        except ApplianceError as error:
+            await self._refuse(websocket, problems.of_error(error))
+        except Exception as error:  # noqa: BLE001 - the edge of the house, as above
+            await self._refuse(websocket, problems.of_defect(error))
+
+    async def _refuse(self, websocket: WebSocket, problem: Response) -> None:
+        if websocket.application_state is WebSocketState.CONNECTING:
+            await audit.record_refusal(websocket, self._services, problem)
+            await websocket.send_denial_response(problem)
+        elif websocket.application_state is WebSocketState.CONNECTED:
+            await websocket.close(DEFECT)
 
 
 def _openapi(document: dict[str, Any]) -> Callable[[Request], Awaitable[Response]]:

@@ -20,7 +20,9 @@ from appliance.domain.permissions import Principal
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_DEPTH = 20
-HIDDEN = frozenset({"secrets", "password"})
+HIDDEN = frozenset({"secrets", "password", "current", "new", "code"})
+"""Fields whose values no error repeats."""
+
 SHOWN_LENGTH = 60
 
 M = TypeVar("M", bound=BaseModel)
@@ -40,12 +42,16 @@ class UnsupportedMediaType(ApplianceError):
 
 @dataclass(slots=True)
 class Call:
-    """A request of a caller who passed the route's policy."""
+    """A request, and its caller once they have passed the route's policy.
+
+    ``tried_email`` is who somebody without a token says they are.
+    """
 
     request: Request
     services: Services
     caller: Principal
     raw_body: bytes = b""
+    tried_email: str = ""
 
     def path(self, name: str) -> str:
         """A parameter of the path."""

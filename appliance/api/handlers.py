@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from appliance.api import render
 from appliance.api.call import Call
+from appliance.api.changes import DeploymentChangeBody
 from appliance.api.models import DeploymentBody
 from appliance.api.queries import (
     DeploymentsQuery,
@@ -13,6 +14,7 @@ from appliance.api.queries import (
     LogsQuery,
     NodesQuery,
     NoQuery,
+    SamplesQuery,
     UsageQuery,
 )
 from appliance.api.render import answer, text_answer
@@ -22,6 +24,7 @@ from appliance.domain.instant import rfc3339
 from appliance.domain.logline import LogGap, LogLine
 from appliance.engine.deployments import Idempotency
 from appliance.engine.logs import check_cursor
+from appliance.engine.samples import TICK_S
 from appliance.engine.views import DeploymentView, FeedItem, NodeView
 
 MAX_KEY_LENGTH = 255
@@ -49,6 +52,12 @@ async def get_deployment(call: Call) -> Response:
     """Shows a deployment."""
     call.query(NoQuery)
     return _one(await call.services.deployments.get(call.caller, call.path("id")), 200)
+
+
+async def update_deployment(call: Call) -> Response:
+    """Changes a deployment; the old container serves until a new one does."""
+    change = (await call.body(DeploymentChangeBody)).change()
+    return _one(await call.services.updates.update(call.caller, call.path("id"), change), 202)
 
 
 async def start_deployment(call: Call) -> Response:
@@ -94,6 +103,13 @@ async def read_stats(call: Call) -> Response:
     """Shows what a running deployment uses now."""
     found = await call.services.deployments.stats(call.caller, call.path("id"))
     return answer({"stats": render.stats(found)})
+
+
+async def read_samples(call: Call) -> Response:
+    """Shows what a deployment used over the last hour, oldest first."""
+    q = call.query(SamplesQuery)
+    found = await call.services.samples.of(call.caller, call.path("id"), q.since)
+    return answer({"intervalS": TICK_S, "samples": [render.sample(s) for s in found]})
 
 
 async def watch_events(call: Call) -> Response:
@@ -159,12 +175,6 @@ async def read_doctor(call: Call) -> Response:
     call.query(NoQuery)
     checks = await call.services.doctor()
     return answer({"checks": [render.check(check) for check in checks]})
-
-
-async def make_backup(call: Call) -> Response:
-    """Sends a consistent copy of the database."""
-    chunks = await call.services.backup()
-    return StreamingResponse(chunks, media_type="application/vnd.sqlite3")
 
 
 def _one(view: DeploymentView, status: int) -> Response:

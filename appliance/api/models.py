@@ -13,7 +13,6 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    field_validator,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
@@ -93,7 +92,12 @@ def _gpus(value: object) -> object:
     return value
 
 
-def _variables(values: dict[str, str]) -> dict[str, str]:
+def check_variables(values: dict[str, str]) -> dict[str, str]:
+    """Names and sizes of variables.
+
+    Raises:
+        ValueError: with all that is wrong.
+    """
     faults = [fault for name, value in values.items() if (fault := _variable_fault(name, value))]
     if len(values) > MAX_VARIABLES:
         faults.append(f"at most {MAX_VARIABLES} variables")
@@ -120,7 +124,12 @@ PortNumber = Annotated[int, Field(ge=1, le=65535)]
 Gpus = Annotated[int | list[int | str], BeforeValidator(_gpus)]
 Megabytes = Annotated[int, Field(ge=1, le=16_777_216)]
 Argument = Annotated[str, StringConstraints(max_length=4096, pattern=r"^[^\x00]*$")]
-Variables = Annotated[dict[str, str], AfterValidator(_variables)]
+Hostname = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"),
+    AfterValidator(_hostname),
+]
+Variables = Annotated[dict[str, str], AfterValidator(check_variables)]
 
 
 class PortBody(Strict):
@@ -130,12 +139,20 @@ class PortBody(Strict):
     protocol: Protocol = Protocol.HTTP
     name: Name | None = None
 
+    def opened(self) -> Port:
+        """As the engine takes it."""
+        return Port(self.port, self.protocol, self.name)
+
 
 class VolumeBody(Strict):
     """Storage that is kept while the deployment lives."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
     path: Annotated[str, StringConstraints(max_length=512), AfterValidator(_mount_path)]
+
+    def volume(self) -> Volume:
+        """As the engine takes it."""
+        return Volume(self.name, self.path)
 
 
 class ResourcesBody(Strict):
@@ -161,6 +178,18 @@ class ResourcesBody(Strict):
             raise ValueError("gpus is required where minVramMb, vramMb or exclusive is given")
         return self
 
+    def limits(self) -> Resources:
+        """As the engine takes it."""
+        return Resources(
+            cpus=self.cpus,
+            memory_mb=self.memory_mb,
+            shm_mb=self.shm_mb,
+            gpus=self.gpus if isinstance(self.gpus, int) else tuple(map(str, self.gpus)),
+            min_vram_mb=self.min_vram_mb,
+            vram_mb=self.vram_mb,
+            exclusive=self.exclusive,
+        )
+
 
 class HealthBody(Strict):
     """An HTTP GET that has to be answered below 400."""
@@ -168,47 +197,48 @@ class HealthBody(Strict):
     path: Annotated[str, StringConstraints(max_length=512, pattern=r"^/[!-~]*$")]
     port: PortNumber | None = None
 
+    def check(self) -> HealthCheck:
+        """As the engine takes it."""
+        return HealthCheck(self.path, self.port)
+
+
+def _ports_once(ports: list[PortBody]) -> list[PortBody]:
+    numbers = [p.port for p in ports]
+    if len(set(numbers)) < len(numbers):
+        raise ValueError("each port may stand once")
+    return ports
+
+
+def _volumes_once(volumes: list[VolumeBody]) -> list[VolumeBody]:
+    for values in ([v.name for v in volumes], [v.path for v in volumes]):
+        if len(set(values)) < len(values):
+            raise ValueError("each name and each path may stand once")
+    return volumes
+
+
+Image = Annotated[str, AfterValidator(_image)]
+Command = Annotated[list[Argument], Field(min_length=1, max_length=256)]
+Ports = Annotated[list[PortBody], Field(max_length=32), AfterValidator(_ports_once)]
+Volumes = Annotated[list[VolumeBody], Field(max_length=32), AfterValidator(_volumes_once)]
+
 
 class DeploymentBody(Strict):
     """``POST /deployments``: exactly one of ``templateId`` and ``customImage``."""
 
     node_id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     template_id: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
-    custom_image: Annotated[str, AfterValidator(_image)] | None = None
+    custom_image: Image | None = None
     name: Name | None = None
     env: Variables = Field(default_factory=dict)
     secrets: Variables = Field(default_factory=dict)
-    command: Annotated[list[Argument], Field(min_length=1, max_length=256)] | None = None
-    ports: Annotated[list[PortBody], Field(max_length=32)] | None = None
-    volumes: Annotated[list[VolumeBody], Field(max_length=32)] | None = None
+    command: Command | None = None
+    ports: Ports | None = None
+    volumes: Volumes | None = None
     resources: ResourcesBody | None = None
     access: Access | None = None
-    hostname: (
-        Annotated[
-            str,
-            StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"),
-            AfterValidator(_hostname),
-        ]
-        | None
-    ) = None
+    hostname: Hostname | None = None
     health: HealthBody | None = None
     restart_policy: RestartPolicy | None = None
-
-    @field_validator("ports")
-    @classmethod
-    def _ports_once(cls, ports: list[PortBody] | None) -> list[PortBody] | None:
-        numbers = [p.port for p in ports or []]
-        if len(set(numbers)) < len(numbers):
-            raise ValueError("each port may stand once")
-        return ports
-
-    @field_validator("volumes")
-    @classmethod
-    def _volumes_once(cls, volumes: list[VolumeBody] | None) -> list[VolumeBody] | None:
-        for values in ([v.name for v in volumes or []], [v.path for v in volumes or []]):
-            if len(set(values)) < len(values):
-                raise ValueError("each name and each path may stand once")
-        return volumes
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -229,26 +259,14 @@ class DeploymentBody(Strict):
             env=self.env,
             secrets=self.secrets,
             command=None if self.command is None else tuple(self.command),
-            ports=_tuple(self.ports, lambda p: Port(p.port, p.protocol, p.name)),
-            volumes=_tuple(self.volumes, lambda v: Volume(v.name, v.path)),
-            resources=None if self.resources is None else _resources(self.resources),
+            ports=_tuple(self.ports, PortBody.opened),
+            volumes=_tuple(self.volumes, VolumeBody.volume),
+            resources=None if self.resources is None else self.resources.limits(),
             access=self.access,
             hostname=self.hostname,
-            health=None if self.health is None else HealthCheck(self.health.path, self.health.port),
+            health=None if self.health is None else self.health.check(),
             restart_policy=self.restart_policy,
         )
-
-
-def _resources(body: ResourcesBody) -> Resources:
-    return Resources(
-        cpus=body.cpus,
-        memory_mb=body.memory_mb,
-        shm_mb=body.shm_mb,
-        gpus=body.gpus if isinstance(body.gpus, int) else tuple(map(str, body.gpus)),
-        min_vram_mb=body.min_vram_mb,
-        vram_mb=body.vram_mb,
-        exclusive=body.exclusive,
-    )
 
 
 def _tuple(items: list[B] | None, make: Callable[[B], D]) -> tuple[D, ...] | None:

@@ -79,6 +79,12 @@ class LogsQuery(Query):
     follow: bool = False
 
 
+class SamplesQuery(Query):
+    """``GET /deployments/:id/stats/history``."""
+
+    since: Moment | None = None
+
+
 class HistoryQuery(Query):
     """``GET /deployments/:id/events``: after that event, so many."""
 
@@ -100,6 +106,30 @@ class LoginBody(Strict):
 
     email: Annotated[str, StringConstraints(max_length=254)]
     password: Annotated[str, StringConstraints(max_length=512)]
+
+
+class SetupBody(Strict):
+    """``POST /setup``: the code of the one-time link, and who the first admin is."""
+
+    code: Annotated[str, StringConstraints(max_length=64)]
+    email: Email
+    password: Password
+
+
+class PasswordBody(Strict):
+    """``POST /auth/password``."""
+
+    current: Annotated[str, StringConstraints(max_length=512)]
+    new: Password
+
+
+class RegistryBody(Strict):
+    """``PUT /registries/:host``."""
+
+    username: Annotated[
+        str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^:\x00-\x1f]+$")
+    ]
+    password: Annotated[str, StringConstraints(min_length=1, max_length=8192)]
 
 
 class TokenBody(Strict):

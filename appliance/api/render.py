@@ -13,12 +13,15 @@ from starlette.responses import Response
 
 from appliance.auth.accounts import Login
 from appliance.auth.tokens import IssuedToken
+from appliance.config import SettingInForce
 from appliance.domain.billing import Line
-from appliance.domain.deployment import Deployment, Port, Resources
+from appliance.domain.deployment import Deployment, Port, Resources, Update
 from appliance.domain.instant import rfc3339
 from appliance.domain.logline import LogLine
 from appliance.domain.permissions import Principal
 from appliance.domain.template import Template
+from appliance.engine.samples import Sample
+from appliance.engine.terminals import Ticket
 from appliance.engine.views import (
     Created,
     DeploymentStats,
@@ -28,6 +31,8 @@ from appliance.engine.views import (
     NodeView,
 )
 from appliance.host.doctor import Check
+from appliance.runtime.credentials import RegistryLogin
+from appliance.store.audit import Entry
 from appliance.store.events import Event
 from appliance.store.tokens import Token
 from appliance.store.users import User
@@ -79,7 +84,7 @@ class _Same:
 def _fixed_part(same: _Same) -> str:
     """What only a new version of the row changes; most of a deployment, and asked for often."""
     view = same.view
-    d, spec = view.deployment, view.deployment.spec
+    d, spec = view.deployment, view.deployment.wanted_spec
     shown: Json = {
         "id": d.id,
         "userId": d.owner_id,
@@ -107,6 +112,7 @@ def _fixed_part(same: _Same) -> str:
         "actions": view.actions,
         "hourlyRateCents": d.rate_cents,
         "updatedAt": rfc3339(d.updated_at),
+        "update": None if d.update is None else _update(d, d.update),
     }
     return json_text(shown | _stamps(d))
 
@@ -172,6 +178,17 @@ def stats(s: DeploymentStats) -> Json:
     shown["memoryMb"] = round(shown.pop("memoryBytes") / MIB, 1)
     shown["memoryLimitMb"] = None if limit is None else round(limit / MIB, 1)
     return shown
+
+
+def sample(s: Sample) -> Json:
+    """One moment of the last hour; memory in MiB."""
+    return {
+        "at": rfc3339(s.at),
+        "cpuPercent": s.cpu_percent,
+        "memoryMb": round(s.memory_bytes / MIB, 1),
+        "networkRxBytesPerS": s.network_rx_bytes_per_s,
+        "networkTxBytesPerS": s.network_tx_bytes_per_s,
+    }
 
 
 def node(n: NodeView, caller: Principal) -> Json:
@@ -263,6 +280,33 @@ def user(u: User) -> Json:
     }
 
 
+def audit_entry(e: Entry) -> Json:
+    """Who did what, from where, with which result."""
+    what = e.what
+    return {
+        "id": e.seq,
+        "at": rfc3339(e.at),
+        "action": what.action,
+        "object": what.object,
+        "result": what.result,
+        "code": what.code,
+        "actorId": what.actor_id,
+        "actor": what.actor,
+        "tokenId": what.token_id,
+        "address": what.address,
+    }
+
+
+def setting(s: SettingInForce) -> Json:
+    """A setting, its value as one would write it."""
+    return {"name": s.name, "value": s.value, "source": s.source, "help": s.help}
+
+
+def registry(r: RegistryLogin) -> Json:
+    """A login at a registry, without its password."""
+    return {"host": r.host, "username": r.username}
+
+
 def token(t: Token) -> Json:
     """A token, without its secret."""
     return {
@@ -278,6 +322,11 @@ def token(t: Token) -> Json:
 def issued(made: IssuedToken) -> Json:
     """A new token, this once with its text."""
     return {"token": made.text, "apiToken": token(made.token)}
+
+
+def ticket(made: Ticket) -> Json:
+    """A new ticket, this once with its text."""
+    return {"ticket": made.text, "expiresAt": rfc3339(made.expires_at)}
 
 
 def login(made: Login) -> Json:
@@ -322,6 +371,11 @@ def _gpu(g: GpuView, caller: Principal) -> Json:
             {"deploymentId": i if all_of_them else None, "vramMb": mb} for i, mb in g.leaked.items()
         ],
     }
+
+
+def _update(d: Deployment, u: Update) -> Json:
+    """What serves until the new container does."""
+    return {"servingImage": d.spec.image, "interrupted": u.handover}
 
 
 def _stamps(d: Deployment) -> Json:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import anyio
 
 from appliance.auth.accounts import Accounts
+from appliance.auth.audit import Audit
+from appliance.auth.setup import Setup
+from appliance.config import SettingInForce
 from appliance.engine.catalogue import Catalogue
 from appliance.engine.deployments import Deployments
 from appliance.engine.feed import Feed
@@ -13,7 +16,11 @@ from appliance.engine.logs import Logs
 from appliance.engine.nodes import Nodes
 from appliance.engine.pulse import Pulse
 from appliance.engine.reports import Reports
+from appliance.engine.samples import Samples
+from appliance.engine.terminals import Terminals
+from appliance.engine.updates import Updates
 from appliance.host.doctor import Check
+from appliance.runtime.credentials import Credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +28,9 @@ class Services:
     """The rooms behind the API. ``stopping`` is set when streams have to end."""
 
     deployments: Deployments
+    updates: Updates
+    terminals: Terminals
+    samples: Samples
     logs: Logs
     feed: Feed
     nodes: Nodes
@@ -28,6 +38,10 @@ class Services:
     catalogue: Catalogue
     pulse: Pulse
     accounts: Accounts
+    audit: Audit
+    setup: Setup
+    registries: Credentials
+    settings: Sequence[SettingInForce]
     backup: Callable[[], Awaitable[AsyncIterator[bytes]]]
     doctor: Callable[[], Awaitable[Sequence[Check]]]
     stopping: anyio.Event

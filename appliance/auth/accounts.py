@@ -7,7 +7,15 @@ from appliance.auth.limits import LoginLimits
 from appliance.auth.passwords import Passwords, check_new_password
 from appliance.auth.tokens import IssuedToken, Tokens
 from appliance.clock import Clock
-from appliance.domain.errors import Conflict, NameTaken, NotAuthenticated, NotFound, NotPermitted
+from appliance.domain.errors import (
+    Conflict,
+    FieldError,
+    InvalidRequest,
+    NameTaken,
+    NotAuthenticated,
+    NotFound,
+    NotPermitted,
+)
 from appliance.domain.ids import new_id
 from appliance.domain.permissions import Principal, Role, Scope
 from appliance.store import tokens as token_store
@@ -76,8 +84,7 @@ class Accounts:
             fresh = await self._passwords.hash(password)
             async with self._db.transaction() as tx:
                 await users.rehash(tx, user, fresh)
-        made = await self._tokens.issue_session(user)
-        return Login(made.text, made.token.expires_at, user)
+        return await self._session(user)
 
     async def logout(self, caller: Principal) -> None:
         """Ends the token the caller came with, if it was one."""
@@ -87,6 +94,29 @@ class Accounts:
     async def me(self, caller: Principal) -> User:
         """The caller."""
         return await self.user(caller.user_id)
+
+    async def change_password(
+        self, caller: Principal, current: str, new: str, address: str | None
+    ) -> None:
+        """Sets the caller's own password; every other session of theirs ends, API tokens stay.
+
+        Raises:
+            InvalidRequest: ``current`` is not their password, or ``new`` is too short or too long.
+            Conflict: the machine's owner has no password.
+            RateLimited: too many tries.
+        """
+        user = await self.me(caller)
+        _check_not_the_owner(user)
+        self._limits.take(user.email, address)
+        if not await self._passwords.verify(user.password_hash, current):
+            raise InvalidRequest(FieldError("current", "is not your password"))
+        self._limits.succeeded(user.email, address)
+        hashed = await self._new_hash(new, "new")
+        async with self._db.transaction() as tx:
+            before = _found(await users.find_for_change(tx, user.id), user.id)
+            await users.update(tx, replace(before, password_hash=hashed))
+            await token_store.delete_other_sessions(tx, user.id, caller.token_id)
+        self._tokens.forget_user(user.id)
 
     async def create_token(
         self, caller: Principal, name: str, scope: Scope, expires_at: datetime | None
@@ -122,12 +152,27 @@ class Accounts:
             InvalidRequest: the password is too short or too long.
             NameTaken: somebody has that e-mail address.
         """
-        check_new_password(password)
-        if email.lower() == OWNER_EMAIL:
-            raise NameTaken(f"{OWNER_EMAIL} is the owner of this machine")
-        hashed = await self._passwords.hash(password)
+        hashed = await self._new_hash(password)
         async with self._db.transaction() as tx:
-            return await users.insert(tx, new_id("user"), email, role, hashed, self._clock.now())
+            return await self._insert(tx, email, role, hashed)
+
+    async def has_admin(self) -> bool:
+        """Whether any admin can log in by password."""
+        return await users.count_admins(self._db) > 0
+
+    async def create_first_admin(self, email: str, password: str) -> Login:
+        """The first user who can log in, logged in.
+
+        Raises:
+            NotFound: there is an admin already.
+            InvalidRequest, NameTaken: as ``create_user``.
+        """
+        hashed = await self._new_hash(password)
+        async with self._db.transaction() as tx:
+            if await users.other_admins(tx, ""):
+                raise NotFound("this appliance is set up: there is an admin")
+            user = await self._insert(tx, email, Role.ADMIN, hashed)
+        return await self._session(user)
 
     async def users(self) -> list[User]:
         """Everybody but the machine's owner, oldest first."""
@@ -185,9 +230,18 @@ class Accounts:
             await users.delete(tx, user_id, owner.user_id)
         self._tokens.forget_user(user_id)
 
-    async def _new_hash(self, password: str) -> str:
-        check_new_password(password)
+    async def _new_hash(self, password: str, field: str = "password") -> str:
+        check_new_password(password, field)
         return await self._passwords.hash(password)
+
+    async def _insert(self, tx: Transaction, email: str, role: Role, hashed: str) -> User:
+        if email.lower() == OWNER_EMAIL:
+            raise NameTaken(f"{OWNER_EMAIL} is the owner of this machine")
+        return await users.insert(tx, new_id("user"), email, role, hashed, self._clock.now())
+
+    async def _session(self, user: User) -> Login:
+        made = await self._tokens.issue_session(user)
+        return Login(made.text, made.token.expires_at, user)
 
 
 def _check_not_the_owner(user: User) -> None:

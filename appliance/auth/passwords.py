@@ -22,7 +22,7 @@ WAITING_MAX = 32
 T = TypeVar("T")
 
 
-def check_new_password(password: str) -> None:
+def check_new_password(password: str, field: str = "password") -> None:
     """Length is the only rule: rules of composition make passwords worse, not better.
 
     Raises:
@@ -30,7 +30,7 @@ def check_new_password(password: str) -> None:
     """
     if not PASSWORD_MIN_BYTES <= len(password.encode()) <= PASSWORD_MAX_BYTES:
         words = f"must be {PASSWORD_MIN_BYTES} to {PASSWORD_MAX_BYTES} bytes long"
-        raise InvalidRequest(FieldError("password", words))
+        raise InvalidRequest(FieldError(field, words))
 
 
 class Passwords:

@@ -17,6 +17,18 @@ from appliance.domain.permissions import Role, Scope
 Email = Annotated[str, typer.Argument(help="The user's e-mail address.")]
 
 
+def setup(remote: Remote, *, as_json: AsJson = False) -> None:
+    """Print a fresh one-time link that makes the first admin.
+
+    Good for an hour; only while no admin can log in.
+    """
+    answer = remote.post("/setup/link")
+    if as_json:
+        print_json(answer)
+    else:
+        print(answer["link"])
+
+
 def user_add(
     remote: Remote,
     *,

@@ -24,6 +24,7 @@ REMOTE: tuple[Command, ...] = (
     machine.templates,
     machine.node,
     machine.backup,
+    accounts.setup,
 )
 USER: dict[str, Command] = {
     "add": accounts.user_add,
@@ -35,6 +36,7 @@ TOKEN: dict[str, Command] = {
     "ls": accounts.token_ls,
     "revoke": accounts.token_revoke,
 }
+AUDIT: dict[str, Command] = {"ls": machine.audit_ls, "verify": machine.audit_verify}
 EXITS = "Exit codes: " + "; ".join(f"{code.value} {text}" for code, text in MEANINGS.items()) + "."
 
 
@@ -60,6 +62,7 @@ def build() -> typer.Typer:
     for name, about, commands in (
         ("user", "Manage users.", USER),
         ("token", "Manage API tokens.", TOKEN),
+        ("audit", "Show and verify the audit log.", AUDIT),
     ):
         group = _group(about)
         for verb, command in commands.items():

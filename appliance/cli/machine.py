@@ -125,6 +125,33 @@ def node(remote: Remote, *, as_json: AsJson = False) -> None:
         print_facts(_node_facts(found))
 
 
+def audit_ls(
+    remote: Remote,
+    *,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="How many, the newest.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Show who did what, newest first."""
+    entries = remote.get("/audit", limit=limit)["entries"]
+    if as_json:
+        print_json(entries)
+    else:
+        keys = ("at", "actor", "action", "object", "result", "address")
+        print_table(tuple(k.upper() for k in keys), ([e[key] for key in keys] for e in entries))
+
+
+def audit_verify(remote: Remote, *, as_json: AsJson = False) -> None:
+    """Tell whether the audit log is as it was written. Fails if it is not."""
+    found = remote.get("/audit/verify")
+    if as_json:
+        print_json(found)
+    elif found["intact"]:
+        tell(f"{found['entries']} entries, all as they were written")
+    if not found["intact"]:
+        text = f"entry {found['firstBroken']} of {found['entries']} is missing or was changed"
+        raise CommandFailed(text)
+
+
 def _write(file: Path, chunks: Iterable[bytes]) -> int:
     """Whole or not at all, mode 0600: a backup holds every account. Returns the size in bytes."""
     try:

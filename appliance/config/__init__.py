@@ -5,18 +5,29 @@ in the environment, ``--listen-http`` on the command line. A flag beats a variab
 beats the file, the file beats the default. Everything that is wrong is reported at once.
 """
 
-from appliance.config.load import Problem, SettingsError, find_data_dir, flag, load, variable
+from appliance.config.load import (
+    Problem,
+    SettingInForce,
+    SettingsError,
+    find_data_dir,
+    flag,
+    in_force,
+    load,
+    variable,
+)
 from appliance.config.parse import Address
 from appliance.config.settings import Settings, control_socket
 
 __all__ = [
     "Address",
     "Problem",
+    "SettingInForce",
     "Settings",
     "SettingsError",
     "control_socket",
     "find_data_dir",
     "flag",
+    "in_force",
     "load",
     "variable",
 ]

@@ -47,6 +47,16 @@ class Raw:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class SettingInForce:
+    """A setting, its value as text, and where it stands: a flag, a variable, the file, nowhere."""
+
+    name: str
+    value: str | None
+    source: str
+    help: str
+
+
 class SettingsError(Exception):
     """Settings are wrong; carries every one of them."""
 
@@ -73,6 +83,24 @@ def load(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Setting
     if problems:
         raise SettingsError(*problems)
     return Settings(**{**values, "data_dir": data_dir})
+
+
+def in_force(settings: Settings, environ: Mapping[str, str]) -> list[SettingInForce]:
+    """Each of ``settings``, which were loaded with ``environ``; none of them is a secret."""
+    raw = {**_from_file(settings.data_dir / FILE_NAME, []), **_from_environ(environ)}
+    _choose_podman(raw, environ, [])
+    standing = _parsed(raw, [])
+    defaults = {name: field.default for name, field in SETTINGS.items()}
+    defaults["data_dir"] = parse.path(_usual_data_dir(environ))
+    found = []
+    for name, field in SETTINGS.items():
+        value = getattr(settings, name)
+        source = "default" if value == defaults[name] else flag(name)
+        if name in raw and standing.get(name) == value:
+            source = raw[name].where
+        text = None if value is None else str(value)
+        found.append(SettingInForce(name, text, source, field.metadata["help"]))
+    return found
 
 
 def find_data_dir(given: str | None, environ: Mapping[str, str]) -> Path:

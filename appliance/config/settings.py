@@ -148,6 +148,11 @@ class Settings:
         return self.data_dir / "secret.key"
 
     @property
+    def setup_link(self) -> Path:
+        """Holds the one-time link to the first admin's account while there is none."""
+        return self.data_dir / "setup-link"
+
+    @property
     def auth_file(self) -> Path:
         """Where registry credentials are read from, if it exists (containers-auth.json(5))."""
         return self.registry_auth_file or self.data_dir / "auth.json"

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from appliance.domain.instant import Instant
+
 
 class Desired(StrEnum):
     """What the user wants; written by the API alone."""
@@ -194,15 +196,36 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
+class Update:
+    """A new spec that waits to take over; ``generation`` names the container it is tried in.
+
+    ``handover``: the old container was stopped for the new one. It was ordered at
+    ``since_boot_us`` of the boot ``boot_id``.
+    """
+
+    spec: Spec
+    secrets: bytes | None
+    generation: int
+    handover: bool
+    boot_id: str
+    since_boot_us: int
+
+    def since(self, now: Instant) -> int:
+        """When its time began to count, on the boot clock of ``now``."""
+        return self.since_boot_us if self.boot_id == now.boot_id else 0
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """One row. ``shown`` is the status a caller sees: an accepted order shows at once.
 
     ``intent`` counts the orders of the API, ``observed_intent`` the last one the reconciler has
     taken up, ``restart_intent`` the last order to restart, ``started_intent`` the last order
     that found the container at rest (so a restart is due while it is below ``restart_intent``).
-    ``generation`` names the container. ``handled_run_us`` is the start time of the last container
-    run whose end has been dealt with. ``since_boot_us`` and ``retry_boot_us`` count within
-    ``boot_id``.
+    ``generation`` names the container, ``last_generation`` is the highest number ever used.
+    ``spec`` is what serves, ``update`` what is to follow. ``handled_run_us`` is the start time of
+    the last container run whose end has been dealt with. ``since_boot_us`` and ``retry_boot_us``
+    count within ``boot_id``.
     """
 
     id: str
@@ -238,3 +261,10 @@ class Deployment:
     updated_at: datetime
     started_at: datetime | None
     stopped_at: datetime | None
+    last_generation: int = 1
+    update: Update | None = None
+
+    @property
+    def wanted_spec(self) -> Spec:
+        """What was asked for last, whether or not it serves already."""
+        return self.spec if self.update is None else self.update.spec

@@ -1,7 +1,7 @@
 """A caller's order and a template, made into one complete spec; every wrong field at once."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from appliance.domain.deployment import (
@@ -16,7 +16,7 @@ from appliance.domain.deployment import (
 from appliance.domain.errors import FieldError, InvalidRequest
 from appliance.domain.image import complete
 from appliance.domain.order import Order
-from appliance.domain.template import Template, TemplateParameter
+from appliance.domain.template import Template
 
 NAME_STEM_LENGTH = 40
 
@@ -27,18 +27,13 @@ def spec_from_template(order: Order, template: Template) -> Spec:
     Raises:
         InvalidRequest: the template needs a variable that the order does not bring.
     """
-    given = {**order.env, **order.secrets}
-    _refuse(_missing(template, given))
+    refuse_missing(template, {*order.env, *order.secrets})
     return Spec(
         image=template.image,
         template_id=template.id,
         command=order.command if order.command is not None else template.command,
         env=order.env,
-        base_env={
-            v.name: v.default
-            for v in template.env
-            if v.default is not None and v.name not in order.secrets
-        },
+        base_env=template_env(template, order.secrets),
         secret_names=tuple(sorted(order.secrets)),
         ports=order.ports if order.ports is not None else template.ports,
         volumes=order.volumes if order.volumes is not None else template.volumes,
@@ -47,7 +42,7 @@ def spec_from_template(order: Order, template: Template) -> Spec:
         hostname=order.hostname,
         health=order.health or template.health,
         restart_policy=order.restart_policy or RestartPolicy.ON_FAILURE,
-        parameters=tuple(_parameters(template.parameters, order)),
+        parameters=template_parameters(template, order.env),
     )
 
 
@@ -97,8 +92,13 @@ def _resources(order: Order, template: Template) -> Resources:
     return chosen
 
 
-def _missing(template: Template, given: dict[str, str]) -> list[FieldError]:
-    return [
+def refuse_missing(template: Template, given: Collection[str]) -> None:
+    """Every variable the template can't do without is ``given``, in ``env`` or ``secrets``.
+
+    Raises:
+        InvalidRequest: with those that are not.
+    """
+    missing = [
         FieldError(
             f"{'secrets' if v.secret else 'env'}.{v.name}",
             f"is required by the template {template.id}: {v.description}".rstrip(": "),
@@ -106,16 +106,27 @@ def _missing(template: Template, given: dict[str, str]) -> list[FieldError]:
         for v in template.env
         if v.required and v.default is None and v.name not in given
     ]
+    if missing:
+        raise InvalidRequest(*missing)
 
 
-def _refuse(errors: list[FieldError]) -> None:
-    if errors:
-        raise InvalidRequest(*errors)
+def template_env(template: Template, secret_names: Collection[str]) -> dict[str, str]:
+    """The template's own variables, but for those that the caller keeps secret."""
+    return {
+        v.name: v.default
+        for v in template.env
+        if v.default is not None and v.name not in secret_names
+    }
 
 
-def _parameters(declared: Iterable[TemplateParameter], order: Order) -> Iterable[Parameter]:
-    for parameter in declared:
-        text = order.env.get(parameter.name)
-        if text is not None:
-            values = tuple(v.strip() for v in text.split(parameter.separator) if v.strip())
-            yield Parameter(parameter.name, tuple(dict.fromkeys(values)), parameter.command)
+def template_parameters(template: Template, env: Mapping[str, str]) -> tuple[Parameter, ...]:
+    """What of ``env`` is done in the container instead of being told to it."""
+    return tuple(
+        Parameter(p.name, _values(env[p.name], p.separator), p.command)
+        for p in template.parameters
+        if p.name in env
+    )
+
+
+def _values(text: str, separator: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(v.strip() for v in text.split(separator) if v.strip()))

@@ -26,6 +26,10 @@ class ContainerState(StrEnum):
     LOST = "lost"
 
 
+UP = frozenset({ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.STOPPING})
+"""The states in which a container has a process."""
+
+
 @dataclass(frozen=True, slots=True)
 class Container:
     """One container as inspected.
@@ -115,9 +119,10 @@ class GpuView:
 class Observed:
     """All that ``plan()`` may know of the world.
 
-    ``container`` bears the current generation's name; ``strays`` are names of older generations
+    ``container`` bears the current generation's name; ``strays`` are names of other generations
     still there. ``image`` None means not on this machine. ``health`` None means there is no
-    check to wait for.
+    check to wait for. ``candidate`` is the same of the container that an update tries out; None
+    where there is no update.
     """
 
     container: Container | None = None
@@ -125,3 +130,4 @@ class Observed:
     image: ImageFacts | None = None
     health: Health | None = None
     gpus: GpuView = field(default_factory=GpuView)
+    candidate: "Observed | None" = None

@@ -18,7 +18,7 @@ from appliance.domain.deployment import (
 )
 from appliance.domain.endings import describe
 from appliance.domain.instant import Instant, to_us
-from appliance.domain.observed import Container, ContainerState, Observed
+from appliance.domain.observed import UP, Container, ContainerState, Observed
 from appliance.domain.steps import (
     SETTLED,
     Become,
@@ -28,12 +28,14 @@ from appliance.domain.steps import (
     Pull,
     Reject,
     Remove,
+    Retire,
     Start,
     Step,
     Stop,
     Wait,
 )
 from appliance.domain.transitions import DEADLINE_S
+from appliance.domain.update import take_over, take_over_at_stop, try_out
 
 SECOND_US = 1_000_000
 STEADY_US = 600 * SECOND_US
@@ -41,8 +43,6 @@ STEADY_US = 600 * SECOND_US
 
 DEFAULT_START_PERIOD_S = 60
 """For an image's own check; Docker's default of 0 would call everything running at once."""
-
-UP = frozenset({ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.STOPPING})
 
 
 def backoff_s(failures: int) -> float:
@@ -53,7 +53,8 @@ def backoff_s(failures: int) -> float:
 def plan(d: Deployment, seen: Observed, now: Instant) -> Step:
     """The next step for ``d``, given what was just seen."""
     if seen.strays:
-        return Remove(seen.strays[0])
+        stray = seen.strays[0]
+        return Remove(stray) if d.desired is Desired.DELETED else Retire(stray)
     return WANTED[d.desired](d, seen, now)
 
 
@@ -71,21 +72,27 @@ def _stop(d: Deployment, seen: Observed, now: Instant) -> Step:
         return _halt(d, c, now)
     if c is not None and c.state is ContainerState.LOST:
         return Remove(c.name)
+    if d.update is not None:
+        return take_over_at_stop(d, c, seen)
     if d.status is Status.STOPPED and d.intent == d.observed_intent:
         return SETTLED
     return Become(Status.STOPPED, "stopped", "Stopped", accept=True, at_rest=True, ended=c)
 
 
-def _run(d: Deployment, seen: Observed, now: Instant) -> Step:
-    c = seen.container
+def _run(d: Deployment, seen: Observed, now: Instant) -> Step:  # noqa: PLR0911 - a ladder, as below
+    c, update = seen.container, d.update
+    if update is not None and update.handover:
+        return try_out(d, update, seen, now)
     if c is not None and not c.ours:
-        return _name_conflict(d, c)
+        return take_over(d, None) if update is not None else _name_conflict(d, c)
     restart_due = d.restart_intent > d.started_intent
     if c is not None and c.state in UP:
         if c.devices != (seen.gpus.held or ()):
             return Remove(c.name)  # a start that landed late: its GPUs may be another's by now
         ending = restart_due or c.state is ContainerState.STOPPING
         return _halt(d, c, now) if ending else _up(d, seen, c, now)
+    if update is not None:
+        return take_over(d, c)
     if restart_due or d.intent > d.observed_intent:
         return _take_up(c)
     if d.status in (Status.STOPPED, Status.FAILED):
@@ -126,7 +133,7 @@ def _up(d: Deployment, seen: Observed, c: Container, now: Instant) -> Step:
     known = (d.container_id, d.process, dict(d.published)) == (c.id, c.process, dict(c.published))
     if d.status is Status.RUNNING:
         if known and d.intent == d.observed_intent and d.health is health:
-            return SETTLED
+            return SETTLED if d.update is None else try_out(d, d.update, seen, now)
         return _still_running(d, c, health)
     if seen.gpus.missing:
         return Reject(c.name, seen.gpus.missing)
@@ -134,12 +141,17 @@ def _up(d: Deployment, seen: Observed, c: Container, now: Instant) -> Step:
     if ready_at <= now.boot_us:
         at_rest = d.restart_intent <= d.started_intent
         return Become(
-            Status.RUNNING, "running", "Running", accept=d.intent > d.observed_intent,
-            at_rest=at_rest, container=c, health=health,
+            Status.RUNNING, "running", "Running", reason=_lasting(d),
+            accept=d.intent > d.observed_intent, at_rest=at_rest, container=c, health=health,
         )  # fmt: skip
     if not known:
         return Become(d.status, "started", "Container started", reason=d.reason, container=c)
     return Wait(ready_at)
+
+
+def _lasting(d: Deployment) -> Reason | None:
+    """That an update failed is to be seen also once the old container runs again."""
+    return d.reason if d.reason is not None and d.reason.code == "update_failed" else None
 
 
 def _still_running(d: Deployment, c: Container, health: Health) -> Step:

@@ -12,14 +12,28 @@ from appliance.domain.errors import (
 )
 from appliance.domain.instant import Instant
 from appliance.domain.plan import SECOND_US, backoff_s
-from appliance.domain.steps import Act, Become, Bury, Create, Pull, Remove, Stop, Wait
+from appliance.domain.steps import (
+    Act,
+    Become,
+    Bury,
+    Create,
+    Pull,
+    Remove,
+    Retire,
+    Start,
+    Stop,
+    Wait,
+)
+from appliance.domain.update import give_up
 
 LOOK_AGAIN_US = 2 * SECOND_US
 MAX_TRIES = 6
 """After that many failed tries in a row the deployment is failed and waits for an order."""
 
 
-def after_failure(d: Deployment, step: Act, error: RuntimeFailure, now: Instant) -> Become | Wait:
+def after_failure(  # noqa: PLR0911 - a ladder: the first rung that holds
+    d: Deployment, step: Act, error: RuntimeFailure, now: Instant
+) -> Become | Wait:
     """The step after ``step`` failed with ``error``.
 
     A lost answer is not a failure: look again soon. Podman away is nobody's fault: say so and
@@ -29,11 +43,13 @@ def after_failure(d: Deployment, step: Act, error: RuntimeFailure, now: Instant)
     if isinstance(error, RuntimeUnavailable):
         return _runtime_away(d, error)
     if isinstance(error, RuntimeTimeout | NoSuchContainer) or isinstance(
-        step, Stop | Remove | Bury
+        step, Stop | Remove | Retire | Bury
     ):
         return Wait(now.boot_us + LOOK_AGAIN_US)
     if isinstance(step, Create) and isinstance(error, ImageFailure):
         return Wait(now.boot_us)
+    if isinstance(step, Pull | Create | Start) and step.candidate and d.update is not None:
+        return give_up(d, d.update, Reason(error.code, str(error)))
     if isinstance(error, PortTaken | ContainerWedged) and d.failures < MAX_TRIES:
         return Become(
             Status.STARTING, "recreated", f"{error}; a new container follows",

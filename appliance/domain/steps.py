@@ -1,11 +1,20 @@
 """The steps ``plan()`` can answer with, and what a ``Become`` makes of a row."""
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from appliance.domain.deployment import Deployment, Health, Reason, Status
 from appliance.domain.instant import Instant, to_us
 from appliance.domain.observed import Container, ImageFacts
 from appliance.domain.transitions import legal
+
+
+class Turn(StrEnum):
+    """What becomes of an update: its spec takes over, it is dropped, or the old one makes room."""
+
+    ADOPT = "adopt"
+    GIVE_UP = "give_up"
+    HAND_OVER = "hand_over"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +39,14 @@ class Become:
     retry_in_s: float | None = None
     restarted: bool = False
     new_generation: bool = False
+    turn: Turn | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """Fetch the image."""
+    """Fetch the image; ``candidate`` here and below: that of the update."""
+
+    candidate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +67,14 @@ class Create:
     """Create the container of the current generation from the image that was seen."""
 
     image: ImageFacts
+    candidate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
     """Start the container."""
+
+    candidate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +85,13 @@ class Stop:
 @dataclass(frozen=True, slots=True)
 class Remove:
     """Remove a container of ours by force."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retire:
+    """Stop a container of ours with grace, then remove it: another one serves in its place."""
 
     name: str
 
@@ -86,7 +108,7 @@ class Wait:
     until_boot_us: int | None = None
 
 
-Act = Pull | Claim | Create | Start | Reject | Stop | Remove | Bury
+Act = Pull | Claim | Create | Start | Reject | Stop | Remove | Retire | Bury
 Step = Become | Act | Wait
 
 SETTLED = Wait()
@@ -105,11 +127,10 @@ def advance(before: Deployment, step: Become, now: Instant) -> Deployment:
         status=step.status,
         reason=step.reason,
         restart_count=before.restart_count + step.restarted,
-        generation=before.generation + step.new_generation,
         retry_boot_us=_retry(step, now),
         updated_at=now.wall,
     )
-    for change in (_accepted, _recorded, _ended, _timed):
+    for change in (_accepted, _recorded, _ended, _timed, _turned):
         after = change(before, after, step, now)
     return after
 
@@ -118,7 +139,7 @@ def _retry(step: Become, now: Instant) -> int | None:
     return None if step.retry_in_s is None else now.boot_us + round(step.retry_in_s * 1_000_000)
 
 
-def _accepted(before: Deployment, after: Deployment, step: Become, now: Instant) -> Deployment:  # noqa: ARG001 - the four changes share one signature
+def _accepted(before: Deployment, after: Deployment, step: Become, now: Instant) -> Deployment:  # noqa: ARG001 - the five changes share one signature
     failures = before.failures if step.failures is None else step.failures
     return replace(
         after,
@@ -128,7 +149,7 @@ def _accepted(before: Deployment, after: Deployment, step: Become, now: Instant)
     )
 
 
-def _recorded(before: Deployment, after: Deployment, step: Become, now: Instant) -> Deployment:  # noqa: ARG001 - the four changes share one signature
+def _recorded(before: Deployment, after: Deployment, step: Become, now: Instant) -> Deployment:  # noqa: ARG001 - the five changes share one signature
     health = step.health or (before.health if step.status is before.status else Health.UNKNOWN)
     after = replace(after, health=health)
     if step.container is None:
@@ -142,13 +163,30 @@ def _recorded(before: Deployment, after: Deployment, step: Become, now: Instant)
     )
 
 
-def _ended(before: Deployment, after: Deployment, step: Become, now: Instant) -> Deployment:  # noqa: ARG001 - the four changes share one signature
+def _ended(before: Deployment, after: Deployment, step: Become, now: Instant) -> Deployment:  # noqa: ARG001 - the five changes share one signature
     run = step.ended
     if run is None:
         return replace(after, exit_code=None) if step.status is Status.RUNNING else after
     handled = None if run.started_at is None else to_us(run.started_at)
     after = replace(after, process=None, exit_code=run.exit_code, handled_run_us=handled)
     return replace(after, log_path=run.log_path or before.log_path)
+
+
+def _turned(before: Deployment, after: Deployment, step: Become, now: Instant) -> Deployment:  # noqa: ARG001 - the five changes share one signature
+    update = before.update
+    if step.new_generation:
+        fresh = before.last_generation + 1
+        return replace(after, generation=fresh, last_generation=fresh)
+    if update is None or step.turn is None:
+        return after
+    match step.turn:
+        case Turn.ADOPT:
+            generation, spec, secrets = update.generation, update.spec, update.secrets
+            return replace(after, generation=generation, spec=spec, secrets=secrets, update=None)
+        case Turn.GIVE_UP:
+            return replace(after, update=None)
+        case Turn.HAND_OVER:
+            return replace(after, update=replace(update, handover=True))
 
 
 def _timed(before: Deployment, after: Deployment, step: Become, now: Instant) -> Deployment:

@@ -23,7 +23,10 @@ from appliance.engine.probes import Probes
 from appliance.engine.pulls import Pulls
 from appliance.engine.pulse import Pulse
 from appliance.engine.reconciler import Reconciler
+from appliance.engine.samples import Samples
 from appliance.engine.stats import StatsReader
+from appliance.engine.terminals import Terminals
+from appliance.engine.updates import Updates
 from appliance.engine.vault import Vault
 from appliance.runtime import process
 from appliance.runtime.port import ContainerRuntime
@@ -35,6 +38,8 @@ class Engine:
     """What the API uses, and ``run``, which makes it all happen."""
 
     deployments: Deployments
+    updates: Updates
+    terminals: Terminals
     logs: Logs
     feed: Feed
     pulse: Pulse
@@ -42,6 +47,7 @@ class Engine:
     heartbeat: Heartbeat
     gpus: Gpus
     gpu_watch: GpuWatch
+    samples: Samples
 
     async def run(self) -> None:
         """Reconciles and keeps the books, until cancelled."""
@@ -49,6 +55,7 @@ class Engine:
             tasks.start_soon(self.reconciler.run)
             tasks.start_soon(self.heartbeat.run)
             tasks.start_soon(self.gpu_watch.run, self.gpus.serve)
+            tasks.start_soon(self.samples.run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +98,17 @@ def assemble(m: Materials) -> Engine:
     )  # fmt: skip
     return Engine(
         deployments=deployments,
+        updates=Updates(
+            db=m.db, clock=m.clock, house=m.house, catalogue=m.catalogue, vault=m.vault,
+            broadcast=broadcast, deployments=deployments, ordered=reconciler.ordered,
+        ),
+        terminals=Terminals(m.db, m.clock, m.runtime, ledger, m.house.prefix),
         logs=Logs(m.db, m.clock, broadcast),
         feed=Feed(m.db, deployments, broadcast),
         pulse=pulse,
         reconciler=reconciler,
         heartbeat=Heartbeat(m.db, m.clock, reconciler, watch, m.alive),
+        samples=Samples(m.db, m.clock, m.runtime, m.house.prefix),
         gpus=gpus,
         gpu_watch=watch,
-    )
+    )  # fmt: skip

@@ -59,11 +59,14 @@ class Companions:
         return self._probes.health(d, c, image)
 
     def leave(self, deployment_id: str) -> None:
-        """The container does not run any more."""
-        self._probes.forget(deployment_id)
+        """The deployment's own container does not run any more."""
         errand = self._errands.pop(deployment_id, None)
         if errand is not None:
             errand.scope.cancel()
+
+    def unwatch(self, name: str) -> None:
+        """That container does not run any more, or is about to end."""
+        self._probes.forget(name)
 
     async def _image(self, image_id: str) -> ImageFacts | None:
         """An image's facts by its id, asked once: an id is the digest of all of them."""
@@ -76,6 +79,7 @@ class Companions:
         current = self._errands.get(d.id)
         if not d.spec.parameters or (current is not None and current.container_id == c.id):
             return
+        self.leave(d.id)
         errand = self._errands[d.id] = _Errand(c.id)
         self._tasks.start_soon(self._run_errand, errand, d, c)
 

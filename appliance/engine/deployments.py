@@ -4,7 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from appliance.clock import Clock
-from appliance.domain.deployment import Deployment, Desired, Port, Protocol, Spec, Status
+from appliance.domain.deployment import (
+    Deployment,
+    Desired,
+    Port,
+    Protocol,
+    Resources,
+    Spec,
+    Status,
+)
 from appliance.domain.errors import (
     Conflict,
     FieldError,
@@ -53,6 +61,20 @@ class House:
     max_deployments: int
     cpus: int
     memory_mb: int
+
+    def gpus_cents(self, spec: Spec) -> int:
+        """What the GPUs of a deployment add to the rate of an hour."""
+        need = spec.resources.gpu_need
+        return self.gpu_rate_cents * need.count if need else 0
+
+    def too_large(self, asked: Resources | None) -> list[FieldError]:
+        """What of ``asked`` this machine does not have at all."""
+        wrong = []
+        if asked is not None and (asked.cpus or 0) > self.cpus:
+            wrong.append(FieldError("resources.cpus", f"this machine has {self.cpus}"))
+        if asked is not None and (asked.memory_mb or 0) > self.memory_mb:
+            wrong.append(FieldError("resources.memoryMb", f"this machine has {self.memory_mb}"))
+        return wrong
 
 
 class Deployments:
@@ -204,12 +226,8 @@ class Deployments:
             name=order.name or default_name(spec),
             spec=spec,
             secrets=self._vault.seal(deployment_id, order.secrets),
-            rate_cents=self._rate_cents(spec),
+            rate_cents=self._house.rate_cents + self._house.gpus_cents(spec),
         )
-
-    def _rate_cents(self, spec: Spec) -> int:
-        need = spec.resources.gpu_need
-        return self._house.rate_cents + self._house.gpu_rate_cents * (need.count if need else 0)
 
     def _spec(self, order: Order) -> Spec:
         wrong = list(self._wrong_for_this_machine(order))
@@ -224,14 +242,9 @@ class Deployments:
         return spec_from_image(order, order.custom_image or "")
 
     def _wrong_for_this_machine(self, order: Order) -> list[FieldError]:
-        house, wrong = self._house, []
-        if order.node_id != house.node_id:
-            wrong.append(FieldError("nodeId", f"no such node; this machine is {house.node_id}"))
-        asked = order.resources
-        if asked is not None and (asked.cpus or 0) > house.cpus:
-            wrong.append(FieldError("resources.cpus", f"this machine has {house.cpus}"))
-        if asked is not None and (asked.memory_mb or 0) > house.memory_mb:
-            wrong.append(FieldError("resources.memoryMb", f"this machine has {house.memory_mb}"))
+        here, wrong = self._house.node_id, self._house.too_large(order.resources)
+        if order.node_id != here:
+            wrong.insert(0, FieldError("nodeId", f"no such node; this machine is {here}"))
         return wrong
 
     async def _check_limit(self, tx: Transaction) -> None:
@@ -289,14 +302,14 @@ class Deployments:
 
     def _view(self, row: Priced) -> DeploymentView:
         d = row.deployment
-        pulling = d.status is Status.PULLING
+        pulling = d.status is Status.PULLING or d.update is not None
         place = self._place(d.id) if d.status is Status.PENDING else None
         return DeploymentView(
             deployment=d if place is None else replace(d, reason=waiting_reason(place)),
             total_cost_cents=row.total_cost_cents,
             endpoints=endpoints(d),
             actions=actions(d.desired, d.shown),
-            pull=self._pulls.progress(d.spec.image) if pulling else None,
+            pull=self._pulls.progress(d.wanted_spec.image) if pulling else None,
         )
 
 

@@ -1,6 +1,7 @@
 """Takes one deployment from where it is to where it should be, a step at a time."""
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 
 import anyio
 
@@ -29,10 +30,12 @@ from appliance.domain.steps import (
     Pull,
     Reject,
     Remove,
+    Retire,
     Start,
     Stop,
     Wait,
 )
+from appliance.domain.update import candidate
 from appliance.engine.companions import Companions
 from appliance.engine.gpus import Gpus
 from appliance.engine.ledger import Ledger
@@ -46,6 +49,9 @@ from appliance.store.database import Database
 
 GPU_MISSING = "see `appliance doctor`"
 WAITING = frozenset({Status.PENDING, Status.PULLING, Status.STARTING})
+ATTENDED = frozenset({ContainerState.RUNNING, ContainerState.PAUSED})
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +115,8 @@ class Driver:
         step = plan(d, seen, self._shop.clock.now())
         while isinstance(step, Become):
             d = await self._shop.ledger.become(d, step)
+            if step.turn is not None:
+                return None  # another container is the deployment's now
             step = plan(d, seen, self._shop.clock.now())
         if not isinstance(step, Wait):
             return await self._take(d, step)
@@ -126,27 +134,36 @@ class Driver:
         return Wait()
 
     async def _look(self, d: Deployment) -> Observed:
-        runtime, prefix = self._shop.runtime, self._shop.prefix
-        name = str(ContainerName(prefix, d.id, d.generation))
-        c = await runtime.inspect(name)
-        strays = await self._strays(d, name)
-        if c is None or c.state not in (ContainerState.RUNNING, ContainerState.PAUSED):
+        seen = await self._look_at(d)
+        if seen.container is None or seen.container.state not in ATTENDED:
             self._shop.companions.leave(d.id)
-            wanted = c is None and d.desired is Desired.RUNNING
-            image = await runtime.image(d.spec.image) if wanted else None
-            cards = await self._shop.gpus.view(d, c)
-            return Observed(container=c, strays=strays, image=image, gpus=cards)
-        health = await self._shop.companions.attend(d, c)
-        cards = await self._shop.gpus.view(d, c)
-        return Observed(container=c, strays=strays, health=health, gpus=cards)
+        trying = d.update is not None and d.desired is not Desired.DELETED
+        trial = await self._look_at(candidate(d), trial=True) if trying else None
+        kept = {d.generation} | ({d.update.generation} if trying and d.update else set())
+        return replace(seen, strays=await self._strays(d, kept), candidate=trial)
 
-    async def _strays(self, d: Deployment, name: str) -> tuple[str, ...]:
+    async def _look_at(self, d: Deployment, *, trial: bool = False) -> Observed:
+        """The container of that generation, its image where that decides something, its health."""
+        runtime, name = self._shop.runtime, self._name(d)
+        c = await runtime.inspect(name)
+        cards = await self._shop.gpus.view(d, c)
+        if c is not None and c.state in ATTENDED:
+            health = await self._shop.companions.attend(d, c)
+            return Observed(container=c, health=health, gpus=cards)
+        self._shop.companions.unwatch(name)
+        to_be_made = c is None or (trial and c.state is ContainerState.CREATED)
+        wanted = to_be_made and d.desired is Desired.RUNNING
+        image = await runtime.image(d.spec.image) if wanted else None
+        return Observed(container=c, image=image, gpus=cards)
+
+    async def _strays(self, d: Deployment, kept: set[int]) -> tuple[str, ...]:
         """Containers of other generations; only one that was replaced or deleted can have any."""
-        if d.generation == 1 and d.desired is not Desired.DELETED:
+        if d.last_generation == 1 and d.desired is not Desired.DELETED:
             return ()
         listed = await self._shop.runtime.list_containers()
         parsed = [(c.name, ContainerName.parse(c.name, prefix=self._shop.prefix)) for c in listed]
-        return tuple(n for n, p in parsed if p and p.deployment_id == d.id and n != name)
+        ours = [(name, p.generation) for name, p in parsed if p and p.deployment_id == d.id]
+        return tuple(name for name, generation in ours if generation not in kept)
 
     async def _take(self, d: Deployment, step: Act) -> Wait | None:
         try:
@@ -159,32 +176,52 @@ class Driver:
         return None
 
     async def _act(self, d: Deployment, step: Act) -> None:
-        shop, name = self._shop, str(ContainerName(self._shop.prefix, d.id, d.generation))
+        shop = self._shop
         match step:
-            case Pull():
-                await self._fetch(d.spec.image)
             case Claim():
                 await shop.gpus.claim(d.id)
-            case Create(image):
-                await shop.runtime.create(await self._spec(d, image))
-            case Start():
-                await shop.runtime.start(name)
+            case Pull(of_update):
+                await self._fetch((candidate(d) if of_update else d).spec.image)
+            case Create(image, of_update):
+                spec = await self._spec(candidate(d) if of_update else d, image)
+                await shop.runtime.create(spec)
+            case Start(of_update):
+                await shop.runtime.start(self._name(candidate(d) if of_update else d))
             case Stop():
                 shop.companions.leave(d.id)
-                await shop.runtime.stop(name, grace_s=shop.stop_grace_s)
-            case Remove() | Reject() | Bury():
+                shop.companions.unwatch(self._name(d))
+                await shop.runtime.stop(self._name(d), grace_s=shop.stop_grace_s)
+            case Remove() | Retire() | Reject() | Bury():
                 await self._clear_away(d, step)
 
-    async def _clear_away(self, d: Deployment, step: Remove | Reject | Bury) -> None:
+    async def _clear_away(self, d: Deployment, step: Remove | Retire | Reject | Bury) -> None:
         match step:
             case Remove(name):
+                self._shop.companions.unwatch(name)
                 await self._shop.runtime.remove(name)
+            case Retire(name):
+                await self._retire(name)
             case Reject(name, missing):
+                self._shop.companions.unwatch(name)
                 await self._shop.runtime.remove(name)
                 raise GpuMissing(f"{', '.join(missing)} is not in the container: {GPU_MISSING}")
             case Bury():
                 await self._shop.runtime.purge(d.id)
                 await self._shop.ledger.bury(d)
+
+    async def _retire(self, name: str) -> None:
+        """Grace where it can be had, removal in any case."""
+        self._shop.companions.unwatch(name)
+        try:
+            await self._shop.runtime.stop(name, grace_s=self._shop.stop_grace_s)
+        except RuntimeUnavailable:
+            raise
+        except RuntimeFailure as error:
+            log.info("a container did not stop, it is removed name=%s reason=%s", name, error)
+        await self._shop.runtime.remove(name)
+
+    def _name(self, d: Deployment) -> str:
+        return str(ContainerName(self._shop.prefix, d.id, d.generation))
 
     async def _spec(self, d: Deployment, image: ImageFacts) -> ContainerSpec:
         secrets = self._shop.vault.open(d.id, d.secrets)

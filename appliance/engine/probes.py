@@ -57,17 +57,17 @@ class Probes:
         check = self._check(d, c, image)
         if check is None:
             return None
-        watch = self._watches.get(d.id)
+        watch = self._watches.get(c.name)
         if watch is None or watch.process != c.process:
-            self.forget(d.id)
-            watch = self._watches[d.id] = _Watch(c.process)
+            self.forget(c.name)
+            watch = self._watches[c.name] = _Watch(c.process)
             grace_until = start_period_ends(d, c.process) if c.process else 0
             self._tasks.start_soon(self._run, d.id, watch, check, grace_until)
         return watch.health
 
-    def forget(self, deployment_id: str) -> None:
-        """Ends the watch of a deployment, if there is one."""
-        watch = self._watches.pop(deployment_id, None)
+    def forget(self, name: str) -> None:
+        """Ends the watch of a container, if there is one."""
+        watch = self._watches.pop(name, None)
         if watch is not None:
             watch.scope.cancel()
 

@@ -6,6 +6,7 @@ first round at start-up is all there is of recovery.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -95,27 +96,34 @@ class Reconciler:
 
     def _differing(self, expected: Sequence[Expected], listed: Sequence[Listed]) -> Iterable[str]:
         states = {c.name: c.state for c in listed}
+        count = Counter(n.deployment_id for n in map(self._parsed, states) if n)
         for row in expected:
             name = str(ContainerName(self._shop.prefix, row.id, row.generation))
             busy = row.id in self._flights or row.id in self._alarms
-            if not busy and not (row.at_ease and states.get(name) == "running"):
+            alone = count[row.id] == 1
+            if not busy and not (row.at_ease and alone and states.get(name) == "running"):
                 yield row.id
+
+    def _parsed(self, name: str) -> ContainerName | None:
+        return ContainerName.parse(name, prefix=self._shop.prefix)
 
     async def _sort_out_unexpected(
         self, expected: Sequence[Expected], listed: Sequence[Listed]
     ) -> None:
         """Containers of rows at rest, of rows that are gone, and of no row at all."""
-        names = {c.name: ContainerName.parse(c.name, prefix=self._shop.prefix) for c in listed}
+        names = {c.name: self._parsed(c.name) for c in listed}
         at_work = {row.id for row in expected}
         ids = {n.deployment_id for n in names.values() if n} - at_work
         known = await deployments.known(self._shop.db, sorted(ids))
         for c in listed:
             parsed = names[c.name]
-            alive = known.get(parsed.deployment_id) if parsed else None
-            if parsed and alive is True and c.state == "running":
-                self.nudge(parsed.deployment_id)
-            if parsed and alive is False:
+            if parsed is None or parsed.deployment_id not in known:
+                continue
+            generation = known[parsed.deployment_id]
+            if generation is None:
                 await self._remove_late(c.name, parsed.deployment_id)
+            elif c.state == "running" or parsed.generation != generation:
+                self.nudge(parsed.deployment_id)
         self._strangers = frozenset(
             c.name for c, p in ((c, names[c.name]) for c in listed)
             if p and p.deployment_id not in at_work and p.deployment_id not in known
@@ -134,7 +142,7 @@ class Reconciler:
         while True:
             try:
                 async for event in self._shop.runtime.events():
-                    parsed = ContainerName.parse(event.container_name, prefix=self._shop.prefix)
+                    parsed = self._parsed(event.container_name)
                     if parsed and event.action in HINTS:
                         self.nudge(parsed.deployment_id)
             except RuntimeFailure as error:

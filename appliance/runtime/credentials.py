@@ -2,17 +2,33 @@
 
 import base64
 import json
+import os
+import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from appliance.domain.errors import ImageFailure
+from appliance.domain.errors import ImageFailure, StoreFailure
 
 DOCKER_HUB = "docker.io"
 DOCKER_HUB_KEY = "https://index.docker.io/v1/"  # what `docker login` writes for it
 
 
+@dataclass(frozen=True, slots=True)
+class RegistryLogin:
+    """Who pulls from ``host``; the password is in the file alone."""
+
+    host: str
+    username: str
+
+
 class Credentials:
-    """The file at ``path``, read anew for every pull so that a login counts at once."""
+    """The file at ``path``, read anew for every pull so that a login counts at once.
+
+    It is Podman's own format, so ``podman login --authfile`` and this class may take turns; what
+    a key holds besides ``auth`` stays as it is.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -24,11 +40,8 @@ class Credentials:
             ImageFailure: ``registry_unauthorized``, the file can't be read.
         """
         try:
-            entries = json.loads(self._path.read_text()).get("auths", {})
-            encoded = entry(entries, reference).get("auth", "")
-            user, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
-        except FileNotFoundError:
-            return {}
+            encoded = entry(self._read().get("auths", {}), reference).get("auth", "")
+            user, password = _decoded(encoded)
         except (OSError, ValueError, AttributeError) as error:
             text = f"The registry credentials in {self._path} can't be read: {error}"
             raise ImageFailure("registry_unauthorized", text) from error
@@ -36,6 +49,76 @@ class Credentials:
             return {}
         login = json.dumps({"username": user, "password": password})
         return {"X-Registry-Auth": base64.urlsafe_b64encode(login.encode()).decode()}
+
+    def logins(self) -> list[RegistryLogin]:
+        """Every login of the file, by host.
+
+        Raises:
+            StoreFailure: the file can't be read.
+        """
+        auths = self._checked().get("auths", {})
+        return [
+            RegistryLogin(host, _decoded(auths[host].get("auth", ""))[0]) for host in sorted(auths)
+        ]
+
+    def put(self, host: str, username: str, password: str) -> RegistryLogin:
+        """Logs in at ``host`` from the next pull on.
+
+        Raises:
+            StoreFailure: the file can't be read or written.
+        """
+        content = self._checked()
+        auth = base64.b64encode(f"{username}:{password}".encode()).decode()
+        content.setdefault("auths", {})[host] = {"auth": auth}
+        self._write(content)
+        return RegistryLogin(host, username)
+
+    def remove(self, host: str) -> bool:
+        """Forgets the login at ``host``; False if there is none.
+
+        Raises:
+            StoreFailure: the file can't be read or written.
+        """
+        content = self._checked()
+        if content.get("auths", {}).pop(host, None) is None:
+            return False
+        self._write(content)
+        return True
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            content: dict[str, Any] = json.loads(self._path.read_text())
+        except FileNotFoundError:
+            return {}
+        return content
+
+    def _checked(self) -> dict[str, Any]:
+        """The content, all of it as the format wants it, so that a change loses nothing."""
+        try:
+            content = self._read()
+            for login in content.get("auths", {}).values():
+                _decoded(login.get("auth", ""))
+        except (OSError, ValueError, AttributeError) as error:
+            text = f"The registry credentials in {self._path} can't be read: {error}"
+            raise StoreFailure(text) from error
+        return content
+
+    def _write(self, content: Mapping[str, Any]) -> None:
+        """Whole or not at all, for its owner alone (mkstemp makes it 0600)."""
+        try:
+            descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=".auth.")
+            with os.fdopen(descriptor, "w") as file:
+                json.dump(content, file)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(self._path)
+        except OSError as error:
+            raise StoreFailure(f"{self._path} can't be written: {error.strerror}") from error
+
+
+def _decoded(auth: str) -> tuple[str, str]:
+    user, _, password = base64.b64decode(auth, validate=True).decode().partition(":")
+    return user, password
 
 
 def entry(entries: Mapping[str, Mapping[str, str]], reference: str) -> Mapping[str, str]:

@@ -7,7 +7,7 @@ Whatever must be cancelled goes through ``streams.py`` instead.
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
@@ -39,6 +39,7 @@ from appliance.runtime.port import (
     PullProgress,
     RuntimeEvent,
     RuntimeInfo,
+    Terminal,
 )
 from appliance.runtime.pull import USUAL_DEADLINES, PullDeadlines
 from appliance.runtime.spec import MachineLimits, check, create_body, network_body, network_name
@@ -286,9 +287,19 @@ class PodmanRuntime:
         """Runs a command inside and yields its output."""
         return self._streams.execute(name, argv)
 
+    def open_terminal(
+        self, name: str, argv: Sequence[str]
+    ) -> AbstractAsyncContextManager[Terminal]:
+        """A program on a terminal inside."""
+        return self._streams.open_terminal(name, argv)
+
     async def stats(self, name: str) -> ContainerStats | None:
         """One reading."""
         return await self._streams.stats(name)
+
+    async def all_stats(self) -> Mapping[str, ContainerStats]:
+        """One reading of each."""
+        return await self._streams.all_stats()
 
     async def _post(self, path: str, body: Mapping[str, Any] | None = None) -> None:
         await self._session.ask(Request("POST", path, CHANGE_S, body=body or {}))

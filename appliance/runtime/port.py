@@ -6,6 +6,7 @@ Podman finishes what it began (measured). So every mutating verb is idempotent, 
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -76,6 +77,19 @@ class ContainerStats:
     block_read_bytes: int | None
     block_write_bytes: int | None
     pids: int | None
+
+
+class Terminal(Protocol):
+    """A program in a container on a pseudo-terminal, while it lives."""
+
+    async def receive(self) -> bytes:
+        """What it wrote next; empty when it has ended."""
+
+    async def send(self, data: bytes) -> None:
+        """Types ``data``; a program that has ended hears nothing."""
+
+    async def resize(self, columns: int, rows: int) -> None:
+        """Tells it how large the window is."""
 
 
 class ContainerRuntime(Protocol):
@@ -164,5 +178,18 @@ class ContainerRuntime(Protocol):
             StartRefused: it could not be started, or ended with a code other than 0.
         """
 
+    def open_terminal(
+        self, name: str, argv: Sequence[str]
+    ) -> AbstractAsyncContextManager[Terminal]:
+        """Runs ``argv`` in a running container on a terminal; leaving ends it (SIGHUP).
+
+        Raises:
+            NoSuchContainer, RuntimeUnavailable: it could not be opened.
+            RuntimeFailure: it does not run.
+        """
+
     async def stats(self, name: str) -> ContainerStats | None:
         """One reading of a running container, None if it does not run. Deadline 10 s."""
+
+    async def all_stats(self) -> Mapping[str, ContainerStats]:
+        """One reading of every running container of this instance, by name. Deadline 10 s."""

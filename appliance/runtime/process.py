@@ -104,13 +104,22 @@ async def end(process: Process) -> bool:
 
 def kill(process: Process) -> None:
     """SIGKILL to that very process; one that is gone is success."""
+    _send(process, signal.SIGKILL)
+
+
+def hang_up(process: Process) -> None:
+    """SIGHUP to that very process; one that is gone is success."""
+    _send(process, signal.SIGHUP)
+
+
+def _send(process: Process, number: signal.Signals) -> None:
     try:
         handle = os.pidfd_open(process.pid)
     except ProcessLookupError:
         return
     try:
         if alive(process):
-            signal.pidfd_send_signal(handle, signal.SIGKILL)
+            signal.pidfd_send_signal(handle, number)
     except ProcessLookupError:
         return
     finally:

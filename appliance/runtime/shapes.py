@@ -101,7 +101,17 @@ def stats(raw: Json, *, server: str) -> ContainerStats | None:
     ``server`` is the answer's Server header, which holds the version.
     """
     reading = (raw.get("Stats") or [None])[0]
-    if reading is None or not reading["CPUNano"]:
+    return None if reading is None else _reading(reading, server)
+
+
+def all_stats(raw: Json, *, server: str, prefix: str) -> dict[str, ContainerStats]:
+    """The same answer for all that run, by name; those of another instance are left out."""
+    every = ((r["Name"], _reading(r, server)) for r in raw.get("Stats") or ())
+    return {name: s for name, s in every if s is not None and name.startswith(f"{prefix}-")}
+
+
+def _reading(reading: Json, server: str) -> ContainerStats | None:
+    if not reading["CPUNano"]:
         return None
     received, sent = _network(reading, server)
     return ContainerStats(

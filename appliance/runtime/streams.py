@@ -6,7 +6,12 @@ errors; here leaving the scope closes the connection, and Podman stops what only
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from functools import partial
 from typing import Any
 
@@ -23,8 +28,9 @@ from appliance.domain.errors import (
 from appliance.runtime import activity, labels, shapes
 from appliance.runtime.credentials import Credentials
 from appliance.runtime.failures import deadline, pull_failure, refusal
-from appliance.runtime.port import ContainerStats, PullProgress, RuntimeEvent
+from appliance.runtime.port import ContainerStats, PullProgress, RuntimeEvent, Terminal
 from appliance.runtime.pull import PullDeadlines, StallWatch, Tally
+from appliance.runtime.terminal import connector, open_exec
 from appliance.runtime.threads import run_in_daemon
 
 LIBPOD = "/v4.0.0/libpod"
@@ -66,6 +72,7 @@ class PodmanStreams:
             timeout=httpx.Timeout(None, connect=deadlines.connect_s),
             trust_env=False,
         )
+        self._connect = connector(url)
         self._prefix = prefix
         self._credentials = credentials
         self._deadlines = deadlines
@@ -123,6 +130,23 @@ class PodmanStreams:
         if code:
             raise StartRefused(f"{argv[0]} ended with code {code} in {name}.")
 
+    def open_terminal(
+        self, name: str, argv: Sequence[str]
+    ) -> AbstractAsyncContextManager[Terminal]:
+        """A program on a terminal inside; see ``terminal.py``."""
+
+        async def ask(
+            method: str,
+            path: str,
+            body: Mapping[str, Any] | None,
+            params: Mapping[str, str] | None,
+        ) -> Any:  # noqa: ANN401 - JSON
+            with deadline(READ_S, "open a terminal"):
+                answer = await self._ask(method, path, json=body, params=params)
+            return _body(answer)
+
+        return open_exec(self._connect, ask, name, argv)
+
     async def stats(self, name: str) -> ContainerStats | None:
         """One reading, None if it does not run."""
         params = {"stream": "false", "containers": name}
@@ -132,6 +156,13 @@ class PodmanStreams:
         except NoSuchContainer:
             return None
         return shapes.stats(answer.json(), server=answer.headers.get("server", ""))
+
+    async def all_stats(self) -> Mapping[str, ContainerStats]:
+        """One reading of every running container of this instance, by name."""
+        with deadline(READ_S, "read statistics"):
+            answer = await self._ask("GET", "/containers/stats", params={"stream": "false"})
+        server = answer.headers.get("server", "")
+        return shapes.all_stats(answer.json(), server=server, prefix=self._prefix)
 
     async def _pull(self, reference: str, on_progress: Callable[[PullProgress], None]) -> None:
         login = self._credentials.header(reference) if self._credentials else {}

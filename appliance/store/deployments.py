@@ -15,6 +15,7 @@ from appliance.domain.deployment import (
     Reason,
     Spec,
     Status,
+    Update,
 )
 from appliance.domain.errors import NameTaken, StaleVersion
 from appliance.domain.instant import Instant, from_us, to_us
@@ -69,15 +70,17 @@ WHERE d.id = :id AND d.desired <> 'deleted' AND (:owner_id IS NULL OR d.owner_id
 SELECT_FOR_DRIVER = "SELECT * FROM deployment WHERE id = :id AND deleted_us IS NULL"
 
 SELECT_EXPECTED = """
-SELECT id, generation, status, desired, intent = observed_intent AS taken_up
+SELECT id, generation, status, desired,
+    intent = observed_intent AND next_spec IS NULL AS taken_up
 FROM deployment INDEXED BY deployment_unsettled
 WHERE deleted_us IS NULL AND (desired = 'deleted' OR intent > observed_intent
-                              OR status NOT IN ('stopped', 'failed'))
+                              OR status NOT IN ('stopped', 'failed') OR next_spec IS NOT NULL)
 """
 
-SELECT_KNOWN = (
-    "SELECT id, deleted_us FROM deployment WHERE id IN (SELECT value FROM json_each(:ids))"
-)
+SELECT_KNOWN = """
+SELECT id, generation, deleted_us FROM deployment
+WHERE id IN (SELECT value FROM json_each(:ids))
+"""
 
 SELECT_OF_CONTAINERS = """
 SELECT id, container_id FROM deployment
@@ -122,7 +125,8 @@ RETURNING *
 
 MOVE = """
 UPDATE deployment SET status = :status, observed_intent = :observed_intent,
-    started_intent = :started_intent, generation = :generation, reason = :reason,
+    started_intent = :started_intent, generation = :generation,
+    last_generation = :last_generation, reason = :reason,
     health = :health, failures = :failures, restart_count = :restart_count,
     exit_code = :exit_code, handled_run_us = :handled_run_us, container_id = :container_id,
     pid = :pid, pid_start_ticks = :pid_start_ticks, log_path = :log_path,
@@ -133,8 +137,17 @@ WHERE id = :id AND version = :version AND deleted_us IS NULL
 RETURNING *
 """
 
+TURN = """
+UPDATE deployment SET spec = :spec, secrets = :secrets, next_spec = :next_spec,
+    next_secrets = :next_secrets, next_generation = :next_generation,
+    next_boot_id = :next_boot_id, next_since_boot_us = :next_since_boot_us, handover = :handover
+WHERE id = :id
+RETURNING *
+"""
+
 BURY = """
-UPDATE deployment SET deleted_us = :now_us, secrets = NULL WHERE id = :id AND desired = 'deleted'
+UPDATE deployment SET deleted_us = :now_us, secrets = NULL, next_secrets = NULL
+WHERE id = :id AND desired = 'deleted'
 """
 
 
@@ -184,10 +197,10 @@ async def expected(db: Database) -> list[Expected]:
     return [_expected(row) for row in await db.read(SELECT_EXPECTED)]
 
 
-async def known(db: Database, ids: list[str]) -> dict[str, bool]:
-    """Which of ``ids`` have a row, and whether that row is still alive (not buried)."""
+async def known(db: Database, ids: list[str]) -> dict[str, int | None]:
+    """Which of ``ids`` have a row, and the generation of those that are alive (not buried)."""
     rows = await db.read(SELECT_KNOWN, {"ids": json.dumps(ids)})
-    return {row["id"]: row["deleted_us"] is None for row in rows}
+    return {row["id"]: row["generation"] if row["deleted_us"] is None else None for row in rows}
 
 
 async def of_containers(db: Database, container_ids: list[str]) -> dict[str, str]:
@@ -249,6 +262,8 @@ async def move(tx: Transaction, before: Deployment, after: Deployment) -> Deploy
     )
     if not rows:
         raise StaleVersion(f"{before.id} has moved on since version {before.version}")
+    if after.update is not before.update:
+        rows = await tx.execute(TURN, {"id": before.id, **spec_columns(after)})
     return to_deployment(rows[0])
 
 
@@ -284,7 +299,36 @@ def _deployment(names: tuple[str, ...], values: tuple[Any, ...]) -> Deployment:
         updated_at=from_us(row["updated_us"]),
         started_at=None if row["started_us"] is None else from_us(row["started_us"]),
         stopped_at=None if row["stopped_us"] is None else from_us(row["stopped_us"]),
+        last_generation=row["last_generation"], update=_update(row),
     )  # fmt: skip
+
+
+def spec_columns(d: Deployment) -> dict[str, Any]:
+    """What is asked for, as parameters: what serves, and what is to follow."""
+    u = d.update
+    return {
+        "spec": dump_spec(d.spec),
+        "secrets": d.secrets,
+        "next_spec": None if u is None else dump_spec(u.spec),
+        "next_secrets": None if u is None else u.secrets,
+        "next_generation": None if u is None else u.generation,
+        "next_boot_id": None if u is None else u.boot_id,
+        "next_since_boot_us": None if u is None else u.since_boot_us,
+        "handover": u is not None and u.handover,
+    }
+
+
+def _update(row: Mapping[str, Any]) -> Update | None:
+    if row["next_spec"] is None:
+        return None
+    return Update(
+        spec=load_spec(row["next_spec"]),
+        secrets=row["next_secrets"],
+        generation=row["next_generation"],
+        handover=bool(row["handover"]),
+        boot_id=row["next_boot_id"],
+        since_boot_us=row["next_since_boot_us"],
+    )
 
 
 def _priced(rows: list[Row], *, beside: int) -> list[Priced]:
@@ -315,6 +359,7 @@ def _reconciled(d: Deployment) -> Mapping[str, Any]:
         "observed_intent": d.observed_intent,
         "started_intent": d.started_intent,
         "generation": d.generation,
+        "last_generation": d.last_generation,
         "reason": None if d.reason is None else json.dumps(asdict(d.reason), ensure_ascii=False),
         "health": d.health,
         "failures": d.failures,

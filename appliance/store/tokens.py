@@ -80,6 +80,10 @@ RETURNING id
 
 DELETE = "DELETE FROM token WHERE id = :id AND user_id = :user_id RETURNING id"
 
+DELETE_OTHER_SESSIONS = """
+DELETE FROM token WHERE user_id = :user_id AND kind = 'session' AND id IS NOT :token_id
+"""
+
 DELETE_OF_USER = "DELETE FROM token WHERE user_id = :user_id"
 
 TOUCH = "UPDATE token SET last_used_us = :now_us WHERE id = :id"
@@ -134,6 +138,11 @@ async def delete(tx: Transaction, user_id: str, token_id: str) -> bool:
 async def delete_of_user(tx: Transaction, user_id: str) -> None:
     """Deletes all of theirs."""
     await tx.execute(DELETE_OF_USER, {"user_id": user_id})
+
+
+async def delete_other_sessions(tx: Transaction, user_id: str, token_id: str | None) -> None:
+    """Deletes their sessions but for the one of that id."""
+    await tx.execute(DELETE_OTHER_SESSIONS, {"user_id": user_id, "token_id": token_id})
 
 
 async def touch(tx: Transaction, token_id: str, now: Instant) -> None:

@@ -44,10 +44,13 @@ RETURNING *
 # Only if nothing else was set meanwhile: a login that finds an old hash must not undo a change.
 REHASH = "UPDATE user SET password_hash = :after WHERE id = :id AND password_hash = :before"
 
-COUNT_OTHER_ADMINS = """
+
+COUNT_ADMINS = """
 SELECT count(*) FROM user
-WHERE role = 'admin' AND NOT disabled AND password_hash IS NOT NULL AND id <> :id
+WHERE role = 'admin' AND NOT disabled AND password_hash IS NOT NULL
 """
+
+COUNT_OTHER_ADMINS = f"{COUNT_ADMINS} AND id <> :id"
 
 COUNT_UNBURIED = "SELECT count(*) FROM deployment WHERE owner_id = :id AND deleted_us IS NULL"
 
@@ -128,6 +131,12 @@ async def rehash(tx: Transaction, user: User, password_hash: str) -> None:
 async def other_admins(tx: Transaction, user_id: str) -> int:
     """How many admins can log in besides ``user_id``."""
     [row] = await tx.execute(COUNT_OTHER_ADMINS, {"id": user_id})
+    return int(row[0])
+
+
+async def count_admins(db: Database) -> int:
+    """How many admins can log in."""
+    [row] = await db.read(COUNT_ADMINS)
     return int(row[0])
 
 

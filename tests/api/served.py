@@ -9,13 +9,18 @@ from typing import Any
 
 import anyio
 import httpx
+from starlette.routing import compile_path
 from starlette.types import ASGIApp
 
+from appliance.api.answers import ANSWERS, Problem
 from appliance.api.app import bearer, create_app, owner_or_bearer
 from appliance.api.routes import CONTROL_ROUTES, ROUTES
 from appliance.api.services import Services
 from appliance.auth.accounts import Accounts
+from appliance.auth.audit import Audit
+from appliance.auth.setup import Setup
 from appliance.clock import SystemClock
+from appliance.config import Settings, in_force
 from appliance.domain.node import DiskType, NodeSpecs
 from appliance.domain.observed import ImageFacts
 from appliance.domain.permissions import Principal, Role, Scope
@@ -27,6 +32,7 @@ from appliance.engine.reports import Reports
 from appliance.engine.vault import Vault
 from appliance.host.doctor import Check
 from appliance.host.gpus import GpuReader
+from appliance.runtime.credentials import Credentials
 from appliance.store import nodes
 from appliance.store.database import Database, open_database
 from tests.fake_runtime import FakeRuntime
@@ -34,6 +40,7 @@ from tests.waiting import eventually
 
 PREFIX = "nntest0001"
 IMAGE = "docker.io/library/app:latest"
+ADDRESS = "http://appliance"
 PASSWORD = "correct horse battery"
 RATE_CENTS = 150
 GPU_RATE_CENTS = 50
@@ -76,9 +83,25 @@ class Caller:
         return field_errors(answer)
 
 
+DESCRIBED = {name: model for name, (_, model) in ANSWERS.items() if model is not None}
+
+
+def handler_of(request: httpx.Request) -> str:
+    """The name of the handler that answers it."""
+    found = (
+        r.handler.__name__ for r in CONTROL_ROUTES
+        if r.method == request.method and compile_path(r.path)[0].match(request.url.path)
+    )  # fmt: skip
+    return next(found, "")
+
+
 @dataclass
 class Served:
-    """The appliance without its sockets."""
+    """The appliance without its sockets.
+
+    Every answer to every client is held against its description as it comes; ``held`` names the
+    handlers of those that were good.
+    """
 
     services: Services
     engine: Engine
@@ -88,6 +111,7 @@ class Served:
     node_id: str
     stopping: anyio.Event
     clients: list[httpx.AsyncClient] = field(default_factory=list)
+    held: set[str] = field(default_factory=set)
 
     @cached_property
     def app(self) -> ASGIApp:
@@ -99,10 +123,20 @@ class Served:
 
     def client(self, app: ASGIApp, **headers: str) -> httpx.AsyncClient:
         made = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://appliance", headers=headers
-        )
+            transport=httpx.ASGITransport(app), base_url=ADDRESS, headers=headers,
+            event_hooks={"response": [self._hold]},
+        )  # fmt: skip
         self.clients.append(made)
         return made
+
+    async def _hold(self, answer: httpx.Response) -> None:
+        kind, name = answer.headers.get("content-type"), handler_of(answer.request)
+        if answer.status_code >= 400:
+            assert kind == "application/problem+json"
+            Problem.model_validate_json(await answer.aread())
+        elif name in DESCRIBED and kind == ANSWERS[name][0]:
+            DESCRIBED[name].model_validate_json(await answer.aread())
+            self.held.add(name)
 
     async def caller(
         self, email: str, role: Role = Role.USER, scope: Scope = Scope.WRITE
@@ -161,11 +195,16 @@ async def serving(path: Path) -> AsyncIterator[Served]:
                 )
             )
             services = Services(
-                deployments=engine.deployments, logs=engine.logs, feed=engine.feed,
+                deployments=engine.deployments, updates=engine.updates,
+                terminals=engine.terminals, samples=engine.samples, logs=engine.logs,
+                feed=engine.feed,
                 nodes=Nodes(db, clock, _profile(owner.user_id), engine.pulse, engine.gpus),
                 reports=Reports(db, clock, KWH_CENTS),
-                catalogue=catalogue, pulse=engine.pulse, accounts=accounts, backup=_backup,
-                doctor=_doctor,
+                catalogue=catalogue, pulse=engine.pulse, accounts=accounts,
+                audit=Audit(db, clock),
+                setup=Setup(accounts, clock, path.parent / "setup-link", ADDRESS),
+                settings=in_force(Settings(data_dir=path.parent), {}),
+                registries=Credentials(path.parent / "auth.json"), backup=_backup, doctor=_doctor,
                 stopping=stopping,
             )  # fmt: skip
             tasks.start_soon(engine.run)

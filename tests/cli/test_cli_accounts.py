@@ -90,3 +90,8 @@ def test_a_token_is_revoked_by_id_or_name(canned: Canned, run: Run, called: str)
 
 def test_a_token_that_is_not_there_ends_with_4(run: Run) -> None:
     assert run("token", "revoke", "phone").code == 4
+
+
+def test_setup_prints_the_link_alone(canned: Canned, run: Run) -> None:
+    canned.answer("POST /setup/link", {"link": "http://127.0.0.1:8080/ui/setup#code=abc"})
+    assert run("setup").out == "http://127.0.0.1:8080/ui/setup#code=abc\n"

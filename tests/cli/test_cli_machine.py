@@ -180,3 +180,21 @@ def test_the_shell_completes_the_names_and_ids_of_the_running_appliance(canned: 
 
 def test_the_shell_completes_nothing_where_no_appliance_runs(tmp_path: Path) -> None:
     assert completed(f"appliance show --data-dir {tmp_path} de", 4) == []
+
+
+def test_audit_ls_shows_who_did_what(canned: Canned, run: Run) -> None:
+    entry = {"at": "2024-01-15T10:30:00Z", "actor": "a@b.c", "action": "login", "object": None,
+             "result": "denied", "address": "192.0.2.7"}  # fmt: skip
+    canned.answer("GET /audit", page("entries", entry))
+    ended = run("audit", "ls")
+    assert "a@b.c" in ended.out
+    assert "denied" in ended.out
+
+
+def test_audit_verify_fails_where_an_entry_was_changed(canned: Canned, run: Run) -> None:
+    canned.answer("GET /audit/verify", {"entries": 3, "intact": True, "firstBroken": None})
+    assert run("audit", "verify").code == 0
+    canned.answer("GET /audit/verify", {"entries": 3, "intact": False, "firstBroken": 2})
+    ended = run("audit", "verify")
+    assert ended.code == 1
+    assert "entry 2 of 3" in ended.err

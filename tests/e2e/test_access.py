@@ -66,7 +66,9 @@ def test_nobody_gets_in_without_a_token(box: Box, route: Route, token: str | Non
 @pytest.mark.parametrize("route", FOREIGN, ids=named)
 def test_a_foreign_deployment_is_not_found(api: Api, stranger: httpx.Client, route: Route) -> None:
     theirs = api.create(templateId=None, customImage="localhost/none")["id"]
-    check_problem(stranger.request(route.method, route.path.replace("{id}", theirs)), 404)
+    body: dict[str, str] | None = {} if route.body is not None else None
+    path = route.path.replace("{id}", theirs)
+    check_problem(stranger.request(route.method, path, json=body), 404)
     assert api.get(theirs)["id"] == theirs
     assert stranger.get("/deployments").json()["deployments"] == []
     api.http.delete(f"/deployments/{theirs}")

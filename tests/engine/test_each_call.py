@@ -126,13 +126,18 @@ def test_a_page_is_one_statement_and_an_idle_beat_the_same_whatever_the_number(
     world: VirtualWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     statements: list[str] = []
-    usual = Database.read
+    usual_read, usual_look_up = Database.read, Database.look_up
 
-    async def counted(db: Database, sql: str, parameters: Parameters | None = None) -> list[Row]:
+    async def read(db: Database, sql: str, parameters: Parameters | None = None) -> list[Row]:
         statements.append(sql)
-        return await usual(db, sql, parameters)
+        return await usual_read(db, sql, parameters)
 
-    monkeypatch.setattr(Database, "read", counted)
+    async def look_up(db: Database, sql: str, parameters: Parameters | None = None) -> list[Row]:
+        statements.append(sql)
+        return await usual_look_up(db, sql, parameters)
+
+    monkeypatch.setattr(Database, "read", read)
+    monkeypatch.setattr(Database, "look_up", look_up)
     pages, beats = [], []
     for more in (1, 9):
         for _ in range(more):

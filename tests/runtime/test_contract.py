@@ -7,7 +7,13 @@ from typing import Any
 import anyio
 import pytest
 
-from appliance.domain.errors import ImageFailure, NameInUse, NoSuchContainer, StartRefused
+from appliance.domain.errors import (
+    ImageFailure,
+    NameInUse,
+    NoSuchContainer,
+    RuntimeFailure,
+    StartRefused,
+)
 from appliance.domain.observed import Container, ContainerState
 from appliance.runtime.port import ContainerSpec, PullProgress, RuntimeEvent
 from tests.podman_harness import BUSYBOX, NO_USER, new_prefix
@@ -352,3 +358,41 @@ async def test_statistics_are_of_running_containers_only(subject: Subject) -> No
     assert reading.memory_limit_bytes == 64 * MIB
     await subject.runtime.remove(spec.name)
     assert await subject.runtime.stats(spec.name) is None
+
+
+async def test_a_terminal_shows_what_is_typed_and_ends_with_its_program(
+    subject: Subject, wanted: ContainerSpec
+) -> None:
+    await running(subject, wanted)
+    async with subject.runtime.open_terminal(wanted.name, ["sh"]) as terminal:
+        await terminal.resize(132, 40)
+        await terminal.send(b"true typed\n")
+        seen = b""
+        with anyio.fail_after(10):
+            while b"typed" not in seen:
+                seen += await terminal.receive()
+            await terminal.send(b"exit\n")
+            while await terminal.receive():
+                pass
+
+
+async def test_what_does_not_run_has_no_terminal(subject: Subject, wanted: ContainerSpec) -> None:
+    with pytest.raises(NoSuchContainer):
+        async with subject.runtime.open_terminal(wanted.name, ["sh"]):
+            pytest.fail("it was opened")
+    await subject.runtime.create(wanted)
+    with pytest.raises(RuntimeFailure):
+        async with subject.runtime.open_terminal(wanted.name, ["sh"]):
+            pytest.fail("it was opened")
+
+
+async def test_one_reading_of_all_names_those_of_this_instance_that_run(
+    subject: Subject, wanted: ContainerSpec
+) -> None:
+    assert await subject.runtime.all_stats() == {}
+    await running(subject, wanted)
+    other = a_spec(subject.prefix, new_deployment())
+    await subject.runtime.create(other)
+    found = await subject.runtime.all_stats()
+    assert found.keys() == {wanted.name}
+    assert found[wanted.name].cpu_ns > 0

@@ -19,7 +19,7 @@ SMALL = {"tally", "node", "gpu_hold", "gpu_line"}
 read them through is to find the row."""
 
 SELDOM = {
-    "users.SELECT_ALL", "users.COUNT_OTHER_ADMINS",  # users are few
+    "users.SELECT_ALL", "users.COUNT_ADMINS", "users.COUNT_OTHER_ADMINS",  # users are few
     "users.COUNT_UNBURIED", "users.REASSIGN_BURIED",  # once a deleted user
     "events.PRUNE", "idempotency.PRUNE",  # once an hour
     "migrate.SELECT_OBJECTS",  # once a start

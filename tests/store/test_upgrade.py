@@ -44,7 +44,7 @@ async def test_everything_of_schema_1_is_still_there(old: Path) -> None:
     spec = page[0].deployment.spec
     assert (spec.template_id, spec.parameters[0].values) == ("ollama", ("llama2", "mistral"))
     assert [w.pid for w in await usage.watched(db)] == [4242]
-    assert await deployments.known(db, ["dep_000000000003"]) == {"dep_000000000003": False}
+    assert await deployments.known(db, ["dep_000000000003"]) == {"dep_000000000003": None}
     assert await meta.instance_prefix(db) == "nn0badcafe"
     assert (await nodes.current(db)).id == "node_000000000001"
     assert await events.last_seq(db) == 3

@@ -1,0 +1,69 @@
+"""What callers may send to change a deployment."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from appliance.api.models import (
+    Command,
+    HealthBody,
+    Hostname,
+    Image,
+    Name,
+    Ports,
+    ResourcesBody,
+    Strict,
+    Variables,
+    Volumes,
+    check_variables,
+)
+from appliance.domain.change import Change
+from appliance.domain.deployment import Access, RestartPolicy
+
+
+def _secrets(values: dict[str, str | None]) -> dict[str, str | None]:
+    check_variables({name: value or "" for name, value in values.items()})
+    return values
+
+
+class DeploymentChangeBody(Strict):
+    """``PATCH /deployments/:id``: only what is to change, each field whole.
+
+    ``secrets`` are set one by one, null takes one away. Null also takes away ``command``,
+    ``hostname`` and ``health``.
+    """
+
+    name: Name = ""
+    image: Image = ""
+    env: Variables = Field(default_factory=dict)
+    secrets: Annotated[dict[str, str | None], AfterValidator(_secrets)] = Field(
+        default_factory=dict
+    )
+    command: Command | None = None
+    ports: Ports = Field(default_factory=list)
+    volumes: Volumes = Field(default_factory=list)
+    resources: ResourcesBody = Field(default_factory=ResourcesBody)
+    access: Access = Access.PUBLIC
+    hostname: Hostname | None = None
+    health: HealthBody | None = None
+    restart_policy: RestartPolicy = RestartPolicy.ON_FAILURE
+
+    def change(self) -> Change:
+        """As the engine takes it: the defaults above count for nothing."""
+        values: dict[str, Any] = {
+            "image": self.image,
+            "env": self.env,
+            "command": None if self.command is None else tuple(self.command),
+            "ports": tuple(p.opened() for p in self.ports),
+            "volumes": tuple(v.volume() for v in self.volumes),
+            "resources": self.resources.limits(),
+            "access": self.access,
+            "hostname": self.hostname,
+            "health": None if self.health is None else self.health.check(),
+            "restart_policy": self.restart_policy,
+        }
+        return Change(
+            name=self.name or None,
+            fields={k: v for k, v in values.items() if k in self.model_fields_set},
+            secrets=self.secrets,
+        )

@@ -1,0 +1,71 @@
+"""What a caller wants changed about a deployment, and the spec that makes of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from appliance.domain.deployment import Spec
+from appliance.domain.errors import FieldError, InvalidRequest
+from appliance.domain.image import complete
+from appliance.domain.merge import refuse_missing, template_env, template_parameters
+from appliance.domain.template import Template
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The body of ``PATCH /deployments/:id``, right in shape.
+
+    ``fields`` holds fields of ``Spec`` by name, each whole. ``secrets`` are set one by one, None
+    takes one away: who changes one can't know the others.
+    """
+
+    name: str | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    secrets: Mapping[str, str | None] = field(default_factory=dict)
+
+
+def changed(spec: Spec, change: Change, template: Template | None) -> Spec:
+    """``spec`` with what ``change`` says; ``template`` is the one it was made from, if any.
+
+    Raises:
+        InvalidRequest: with every wrong field.
+    """
+    fields = dict(change.fields)
+    if "image" in fields:
+        fields["image"] = _complete(fields["image"])
+    after = replace(spec, **fields, secret_names=_secret_names(spec, change))
+    twice = sorted(after.env.keys() & set(after.secret_names))
+    if twice:
+        raise InvalidRequest(FieldError("env", f"{', '.join(twice)} is also among the secrets"))
+    if template is None or not ("env" in fields or change.secrets):
+        return after
+    refuse_missing(template, {*after.env, *after.secret_names})
+    return replace(
+        after,
+        base_env=template_env(template, after.secret_names),
+        parameters=template_parameters(template, after.env),
+    )
+
+
+def needs_new_container(before: Spec, after: Spec) -> bool:
+    """Whether they differ in more than what the appliance itself does with a container."""
+    return outside_of(after, before) != after
+
+
+def outside_of(after: Spec, spec: Spec) -> Spec:
+    """``spec`` with that part of ``after`` that counts at once."""
+    return replace(
+        spec, access=after.access, hostname=after.hostname, restart_policy=after.restart_policy
+    )
+
+
+def _secret_names(spec: Spec, change: Change) -> tuple[str, ...]:
+    gone = {name for name, value in change.secrets.items() if value is None}
+    return tuple(sorted({*spec.secret_names, *change.secrets} - gone))
+
+
+def _complete(reference: str) -> str:
+    try:
+        return complete(reference)
+    except ValueError as error:
+        raise InvalidRequest(FieldError("image", str(error))) from error

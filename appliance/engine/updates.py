@@ -1,0 +1,127 @@
+"""The use case of changing a deployment: one transaction, then the reconciler's work."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from appliance.clock import Clock
+from appliance.domain.change import Change, changed, needs_new_container, outside_of
+from appliance.domain.deployment import Deployment, Desired, Spec, Status, Update
+from appliance.domain.errors import FieldError, InvalidRequest, NotFound
+from appliance.domain.instant import Instant
+from appliance.domain.permissions import Principal
+from appliance.domain.template import Template
+from appliance.engine.broadcast import Broadcast
+from appliance.engine.catalogue import Catalogue
+from appliance.engine.deployments import Deployments, House
+from appliance.engine.vault import Vault
+from appliance.engine.views import DeploymentView
+from appliance.store import events, updates
+from appliance.store.database import Database
+from appliance.store.events import NewEvent
+
+AT_REST = frozenset({Status.STOPPED, Status.FAILED})
+
+
+class Updates:
+    """Changes deployments on behalf of a caller."""
+
+    def __init__(
+        self,
+        *,
+        db: Database,
+        clock: Clock,
+        house: House,
+        catalogue: Catalogue,
+        vault: Vault,
+        broadcast: Broadcast,
+        deployments: Deployments,
+        ordered: Callable[[str], None],
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._house = house
+        self._catalogue = catalogue
+        self._vault = vault
+        self._broadcast = broadcast
+        self._deployments = deployments
+        self._ordered = ordered
+
+    async def update(self, caller: Principal, deployment_id: str, change: Change) -> DeploymentView:
+        """Puts the change on record; what needs a new container follows, all else counts at once.
+
+        Raises:
+            InvalidRequest: with every wrong field; nothing was written.
+            NotFound: there is none of that id that the caller may see.
+            NameTaken: another deployment has that host name.
+        """
+        now = self._clock.now()
+        wrong = self._house.too_large(change.fields.get("resources"))
+        if wrong:
+            raise InvalidRequest(*wrong)
+        async with self._db.transaction() as tx:
+            before = await updates.find_for_change(tx, deployment_id, caller.sees)
+            if before is None:
+                raise NotFound(f"no deployment {deployment_id}")
+            after = self._after(before, change, now)
+            if after != before:
+                written = await updates.change(tx, after, now)
+                event = NewEvent(
+                    "update", _words(before, after), status=written.shown, actor_id=caller.user_id
+                )
+                await events.record(tx, before.id, before.owner_id, event, now)
+        if after != before:
+            self._broadcast.notify()
+            self._ordered(deployment_id)
+        return await self._deployments.get(caller, deployment_id)
+
+    def _after(self, before: Deployment, change: Change, now: Instant) -> Deployment:
+        wanted = before.wanted_spec
+        spec = changed(wanted, change, self._template(wanted))
+        _refuse_other_gpus(before, spec)
+        update = before.update
+        if change.secrets or needs_new_container(wanted, spec):
+            update = Update(
+                spec=spec,
+                secrets=self._secrets(before, change.secrets),
+                generation=before.last_generation + 1,
+                handover=update is not None and update.handover,
+                boot_id=now.boot_id,
+                since_boot_us=now.boot_us,
+            )
+        elif update is not None and spec != wanted:
+            update = replace(update, spec=spec)
+        return replace(
+            before,
+            name=change.name or before.name,
+            spec=outside_of(spec, before.spec),
+            rate_cents=before.rate_cents
+            + self._house.gpus_cents(spec)
+            - self._house.gpus_cents(wanted),
+            update=update,
+            last_generation=max(before.last_generation, update.generation if update else 0),
+        )
+
+    def _template(self, spec: Spec) -> Template | None:
+        return None if spec.template_id is None else self._catalogue.get(spec.template_id)
+
+    def _secrets(self, before: Deployment, changes: Mapping[str, str | None]) -> bytes | None:
+        sealed = before.secrets if before.update is None else before.update.secrets
+        if not changes:
+            return sealed
+        values = {**self._vault.open(before.id, sealed), **changes}
+        kept = {name: value for name, value in values.items() if value is not None}
+        return self._vault.seal(before.id, kept)
+
+
+def _refuse_other_gpus(before: Deployment, spec: Spec) -> None:
+    """What runs can't wait in line for other GPUs than it has."""
+    same = spec.resources.gpu_need == before.spec.resources.gpu_need
+    if before.desired is Desired.RUNNING and before.status not in AT_REST and not same:
+        text = "its GPUs can be changed only while the deployment is stopped"
+        raise InvalidRequest(FieldError("resources.gpus", text))
+
+
+def _words(before: Deployment, after: Deployment) -> str:
+    if after.update is not None and after.update is not before.update:
+        return f"Update requested: {after.update.spec.image}"
+    return "Changed"

@@ -1,0 +1,98 @@
+"""PATCH /deployments/:id: what may be sent, what is answered."""
+
+import pytest
+
+from tests.api.served import Caller, field_errors, problem
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.anyio
+
+
+async def patch(caller: Caller, deployment_id: str, **fields: object) -> dict[str, object]:
+    answer = await caller.http.patch(f"/deployments/{deployment_id}", json=fields)
+    assert answer.status_code == 202, answer.text
+    return dict(answer.json()["deployment"])
+
+
+async def test_the_answer_shows_what_is_wanted_and_what_serves_meanwhile(bob: Caller) -> None:
+    made = await bob.create(env={"A": "1"}, volumes=[{"name": "data", "path": "/data"}])
+    await bob.until(made["id"], "running")
+    shown = await patch(bob, made["id"], image="registry.example/app:2", env={"B": "2"})
+    assert shown["status"] == "running"
+    assert (shown["image"], shown["env"]) == ("registry.example/app:2", {"B": "2"})
+    assert shown["update"] == {"servingImage": made["image"], "interrupted": False}
+    assert shown["volumes"] == made["volumes"]
+
+
+async def test_an_update_that_fails_is_told_and_the_old_fields_are_back(bob: Caller) -> None:
+    made = await bob.create()
+    await bob.until(made["id"], "running")
+    await patch(bob, made["id"], image="registry.example/none:1")
+
+    async def failed() -> bool:
+        shown = (await bob.get(f"/deployments/{made['id']}"))["deployment"]
+        return shown["update"] is None
+
+    await eventually(failed)
+    shown = await bob.until(made["id"], "running")
+    assert shown["image"] == made["image"]
+    assert shown["statusReason"]["code"] == "update_failed"
+    assert "registry.example/none:1" in shown["statusReason"]["message"]
+
+
+async def test_every_field_may_be_sent_and_null_takes_some_away(bob: Caller) -> None:
+    made = await bob.create(hostname="blog", command=["sleep", "1"])
+    shown = await patch(
+        bob, made["id"], name="new", image="localhost/app", env={"A": "1"}, secrets={"S": "x"},
+        command=["run"], ports=[{"port": 81}], volumes=[{"name": "v", "path": "/v"}],
+        resources={"cpus": 1, "memoryMb": 64}, access="private", hostname="shop",
+        health={"path": "/"}, restartPolicy="never",
+    )  # fmt: skip
+    assert (shown["name"], shown["hostname"], shown["secretNames"]) == ("new", "shop", ["S"])
+    assert (shown["command"], shown["access"]) == (["run"], "private")
+    assert shown["resources"] == {"cpus": 1.0, "memoryMb": 64, "shmMb": None, "gpus": 0}
+    assert "x" not in str(shown["env"])
+    shown = await patch(
+        bob, made["id"], command=None, hostname=None, health=None, secrets={"S": None}
+    )
+    assert (shown["command"], shown["hostname"], shown["secretNames"]) == (None, None, [])
+    assert shown["env"] == {"A": "1"}
+
+
+async def test_nothing_to_change_changes_nothing(bob: Caller) -> None:
+    made = await bob.create()
+    await bob.until(made["id"], "running")
+    before = await bob.get(f"/deployments/{made['id']}/events")
+    shown = await patch(bob, made["id"])
+    assert (await patch(bob, made["id"], image=made["image"], name=made["name"])) == shown
+    assert await bob.get(f"/deployments/{made['id']}/events") == before
+
+
+async def test_every_wrong_field_is_named(bob: Caller) -> None:
+    made = await bob.create()
+    wrong = {"image": "No Image", "env": None, "ports": [{"port": 0}], "templateId": "x",
+             "secrets": {"0": "hush"}, "restartPolicy": "maybe", "name": ""}  # fmt: skip
+    answer = await bob.http.patch(f"/deployments/{made['id']}", json=wrong)
+    assert field_errors(answer).keys() == {
+        "image", "env", "ports.0.port", "templateId", "secrets", "restartPolicy", "name",
+    }  # fmt: skip
+    assert "hush" not in answer.text
+    answer = await bob.http.patch(f"/deployments/{made['id']}", json={"resources": {"cpus": 64}})
+    assert field_errors(answer) == {"resources.cpus": "this machine has 8"}
+
+
+async def test_a_taken_host_name_is_a_conflict(bob: Caller) -> None:
+    await bob.create(hostname="blog")
+    made = await bob.create()
+    answer = await bob.http.patch(f"/deployments/{made['id']}", json={"hostname": "blog"})
+    assert problem(answer, 409)["code"] == "name_taken"
+
+
+async def test_only_its_owner_and_admins_change_it(
+    ada: Caller, bob: Caller, carol: Caller, reader: Caller
+) -> None:
+    made = await bob.create()
+    path = f"/deployments/{made['id']}"
+    problem(await carol.http.patch(path, json={"name": "mine"}), 404)
+    problem(await reader.http.patch(path, json={"name": "mine"}), 403)
+    assert (await patch(ada, made["id"], name="adas"))["userId"] == bob.user_id

@@ -1,0 +1,238 @@
+"""plan() with an update: the old container is kept until the new one does, in every state."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from appliance.domain.deployment import (
+    Deployment,
+    Desired,
+    Health,
+    Process,
+    Spec,
+    Status,
+    Update,
+    Volume,
+)
+from appliance.domain.errors import ImageFailure, StartRefused
+from appliance.domain.observed import Container, ContainerState, Observed
+from appliance.domain.plan import plan
+from appliance.domain.setbacks import after_failure
+from appliance.domain.steps import (
+    Become,
+    Create,
+    Pull,
+    Remove,
+    Retire,
+    Start,
+    Step,
+    Stop,
+    Turn,
+    Wait,
+    advance,
+)
+from tests.domain.test_plan import IMAGE, MANY, NOW, WALL, a_container, a_row
+
+NEW_IMAGE = "docker.io/library/app:2"
+SETTLED_TICKS = NOW.boot_us // 10_000 - 1000
+
+
+def an_update(*, handover: bool = False, volumes: tuple[Volume, ...] = ()) -> Update:
+    spec = Spec(image=NEW_IMAGE, volumes=volumes)
+    return Update(spec, None, 2, handover, "boot", NOW.boot_us)
+
+
+def updated(**changes: object) -> Deployment:
+    row = {"status": Status.RUNNING, "observed_intent": 1, "container_id": "c1",
+           "process": Process(7, NOW.boot_us // 10_000), "last_generation": 2,
+           "update": an_update(), **changes}  # fmt: skip
+    return a_row(**row)
+
+
+def new(state: ContainerState, **changes: object) -> Container:
+    process = Process(8, SETTLED_TICKS) if state is ContainerState.RUNNING else None
+    return replace(
+        a_container(state), id="c2", name="nn-dep-1-g2", process=process, **changes,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+OLD = a_container(ContainerState.RUNNING)
+RESTING = a_container(ContainerState.EXITED, started_at=WALL)
+
+
+def seen(old: Container | None, trial: Container | None, **changes: object) -> Observed:
+    return Observed(container=old, candidate=Observed(trial, **changes))  # type: ignore[arg-type]
+
+
+def become(step: Step) -> Become:
+    assert isinstance(step, Become), step
+    return step
+
+
+def test_beside_a_container_that_serves_the_new_one_is_fetched_made_and_started() -> None:
+    d = updated()
+    assert plan(d, seen(OLD, None), NOW) == Pull(candidate=True)
+    assert plan(d, seen(OLD, None, image=IMAGE), NOW) == Create(IMAGE, candidate=True)
+    created = new(ContainerState.CREATED)
+    assert plan(d, seen(OLD, created, image=IMAGE), NOW) == Start(candidate=True)
+
+
+def test_once_it_is_up_it_takes_over_and_the_old_one_is_retired() -> None:
+    step = become(plan(updated(), seen(OLD, new(ContainerState.RUNNING)), NOW))
+    after = advance(updated(), step, NOW)
+    assert (after.status, after.generation, after.update) == (Status.RUNNING, 2, None)
+    assert after.spec.image == NEW_IMAGE
+    assert after.container_id == "c2"
+    left = Observed(new(ContainerState.RUNNING), strays=("nn-dep-1-g1",))
+    assert plan(after, left, NOW) == Retire("nn-dep-1-g1")
+
+
+def test_one_that_has_just_started_must_stay_up_for_two_seconds() -> None:
+    fresh = new(ContainerState.RUNNING)
+    fresh = replace(fresh, process=Process(8, NOW.boot_us // 10_000))
+    assert plan(updated(), seen(OLD, fresh), NOW) == Wait(NOW.boot_us + 2_000_000)
+
+
+def test_one_with_a_health_check_takes_over_when_it_is_healthy_and_not_before() -> None:
+    up = new(ContainerState.RUNNING)
+    assert isinstance(plan(updated(), seen(OLD, up, health=Health.UNKNOWN), NOW), Wait)
+    step = become(plan(updated(), seen(OLD, up, health=Health.HEALTHY), NOW))
+    assert (step.turn, step.health) == (Turn.ADOPT, Health.HEALTHY)
+
+
+@pytest.mark.parametrize(
+    ("trial", "health", "words"),
+    [
+        (new(ContainerState.EXITED), None, "Exited with code 1"),
+        (new(ContainerState.LOST), None, "process"),
+        (new(ContainerState.RUNNING), Health.UNHEALTHY, "health check fails"),
+        (new(ContainerState.RUNNING, ours=False), None, "not ours"),
+    ],
+)
+def test_one_that_does_not_do_leaves_the_deployment_as_it_was(
+    trial: Container, health: Health | None, words: str
+) -> None:
+    step = become(plan(updated(), seen(OLD, trial, health=health), NOW))
+    after = advance(updated(), step, NOW)
+    assert (after.status, after.generation, after.update) == (Status.RUNNING, 1, None)
+    assert after.spec.image == "docker.io/library/app:latest"
+    assert after.reason is not None
+    assert after.reason.code == "update_failed"
+    assert words in after.reason.message
+
+
+def test_an_update_that_never_ends_is_given_up_also_after_a_reboot() -> None:
+    hour_later = replace(NOW, boot_us=NOW.boot_us + 3_601_000_000)
+    trial = seen(OLD, new(ContainerState.PAUSED), health=Health.UNKNOWN)
+    assert become(plan(updated(), trial, hour_later)).turn is Turn.GIVE_UP
+    rebooted = updated(update=replace(an_update(), boot_id="before"))
+    assert become(plan(rebooted, trial, hour_later)).turn is Turn.GIVE_UP
+
+
+@pytest.mark.parametrize("step", [Pull(True), Create(IMAGE, True), Start(True)])
+def test_a_verb_that_fails_ends_the_update_and_not_the_deployment(
+    step: Pull | Create | Start,
+) -> None:
+    error = ImageFailure("image_not_found", "no such image") if step == Pull(True) else None
+    setback = become(after_failure(updated(), step, error or StartRefused("no"), NOW))
+    assert (setback.status, setback.turn) == (Status.RUNNING, Turn.GIVE_UP)
+
+
+def test_where_they_share_a_volume_the_old_one_is_stopped_first() -> None:
+    sharing = an_update(volumes=(Volume("data", "/data"),))
+    d = updated(update=sharing)
+    created = new(ContainerState.CREATED)
+    step = become(plan(d, seen(OLD, created, image=IMAGE), NOW))
+    assert (step.status, step.turn) == (Status.STARTING, Turn.HAND_OVER)
+    d = advance(d, step, NOW)
+    assert plan(d, seen(OLD, created, image=IMAGE), NOW) == Stop()
+    late = replace(NOW, boot_us=NOW.boot_us + 41_000_000)
+    assert plan(d, seen(OLD, created, image=IMAGE), late) == Remove("nn-dep-1-g1")
+    assert plan(d, seen(RESTING, created, image=IMAGE), NOW) == Start(candidate=True)
+    taken = advance(d, become(plan(d, seen(RESTING, new(ContainerState.RUNNING)), NOW)), NOW)
+    assert (taken.status, taken.generation) == (Status.RUNNING, 2)
+
+
+def test_a_volume_of_the_image_counts_as_one() -> None:
+    with_volume = replace(IMAGE, volumes=("/data",))
+    step = plan(updated(), seen(OLD, new(ContainerState.CREATED), image=with_volume), NOW)
+    assert become(step).turn is Turn.HAND_OVER
+
+
+def test_after_a_failed_hand_over_the_old_one_comes_back_and_says_why() -> None:
+    d = updated(status=Status.STARTING, update=an_update(handover=True))
+    d = advance(d, become(plan(d, seen(RESTING, new(ContainerState.EXITED)), NOW)), NOW)
+    assert (d.status, d.update, d.restart_count) == (Status.STARTING, None, 0)
+    assert plan(d, Observed(RESTING), NOW) == Start()
+    again = replace(OLD, process=Process(9, NOW.boot_us // 10_000))
+    d = advance(d, become(plan(d, Observed(again), NOW)), NOW)
+    assert d.status is Status.RUNNING
+    assert d.reason is not None
+    assert d.reason.code == "update_failed"
+
+
+def test_what_does_not_serve_takes_the_new_spec_at_once() -> None:
+    for status in (Status.PENDING, Status.STARTING, Status.FAILED, Status.RUNNING):
+        d = updated(status=status, intent=2)
+        step = become(plan(d, seen(RESTING, None), NOW))
+        assert (step.status, step.turn, step.accept) == (Status.PENDING, Turn.ADOPT, True)
+
+
+def test_a_rest_is_not_disturbed() -> None:
+    done = updated(status=Status.STOPPED)
+    step = become(plan(done, seen(RESTING, None), NOW))
+    assert (step.status, step.turn) == (Status.STOPPED, Turn.ADOPT)
+    stopped = updated(status=Status.STOPPED, desired=Desired.STOPPED)
+    step = become(plan(stopped, seen(RESTING, None), NOW))
+    assert (step.status, step.turn) == (Status.STOPPED, Turn.ADOPT)
+
+
+def test_a_stop_during_an_update_stops_both_with_grace() -> None:
+    d = updated(desired=Desired.STOPPED, status=Status.STOPPING, intent=2, observed_intent=2)
+    up = new(ContainerState.RUNNING)
+    assert plan(d, seen(OLD, up), NOW) == Stop()
+    d = advance(d, become(plan(d, seen(RESTING, up), NOW)), NOW)
+    assert (d.status, d.generation) == (Status.STOPPING, 2)
+    assert plan(d, Observed(up), NOW) == Stop()
+    d = advance(d, become(plan(d, Observed(new(ContainerState.EXITED)), NOW)), NOW)
+    assert d.status is Status.STOPPED
+
+
+def worlds() -> Iterator[Observed]:
+    states = (None, *ContainerState)
+    for old, trial, image in product(
+        states, states, (None, IMAGE, replace(IMAGE, volumes=("/v",)))
+    ):
+        for health in (None, *Health):
+            yield seen(
+                None if old is None else a_container(old),
+                None if trial is None else new(trial),
+                image=image, health=health,
+            )  # fmt: skip
+
+
+ROWS = [
+    updated(desired=desired, status=status, intent=2, observed_intent=observed,
+            restart_intent=restart, update=an_update(handover=handover))
+    for desired, status, observed, restart, handover in product(
+        Desired, Status, (1, 2), (0, 2), (False, True)
+    )
+    if not handover or status in (Status.STARTING, Status.STOPPING)
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("world", list(worlds()), ids=str)
+def test_whatever_is_seen_it_comes_to_an_act_or_to_rest_by_legal_moves(world: Observed) -> None:
+    for row in ROWS:
+        d = row
+        for _ in range(MANY):
+            adopted = d.generation == 2 and world.candidate is not None
+            now_seen = world.candidate if adopted and world.candidate else world
+            step = plan(d, now_seen, NOW)
+            if not isinstance(step, Become):
+                break
+            d = advance(d, step, NOW)
+        else:
+            pytest.fail(f"never comes to an end: {row} {world}")
