@@ -31,6 +31,7 @@ class Box:
     """One appliance and its data directory; started, killed and started again."""
 
     top: Path
+    python: str = sys.executable
     port: int = field(init=False)
     process: "subprocess.Popen[bytes] | None" = None
     extra: dict[str, str] = field(default_factory=dict)
@@ -64,7 +65,7 @@ class Box:
     def start(self) -> None:
         with (self.top / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "appliance", "serve"],
+                [self.python, "-m", "appliance", "serve"],
                 cwd=self.top, env=self.environ, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         wait_for(self.answers, within_s=READY_S, what=(self.top / "log").read_text)
@@ -89,7 +90,7 @@ class Box:
 
     def cli(self, *arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, "-m", "appliance", *arguments],
+            [self.python, "-m", "appliance", *arguments],
             cwd=self.top, env=self.environ, input=stdin, capture_output=True, text=True,
             check=False,
         )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from appliance.api.models import (
     Command,
@@ -26,12 +26,20 @@ def _secrets(values: dict[str, str | None]) -> dict[str, str | None]:
     return values
 
 
+def _without_defaults(schema: dict[str, Any]) -> None:
+    for shape in schema["properties"].values():
+        shape.pop("default", None)
+
+
 class DeploymentChangeBody(Strict):
     """``PATCH /deployments/:id``: only what is to change, each field whole.
 
     ``secrets`` are set one by one, null takes one away. Null also takes away ``command``,
-    ``hostname`` and ``health``.
+    ``hostname`` and ``health``. The defaults stand for fields that were not sent and are never
+    used, so the document does not speak of them.
     """
+
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
 
     name: Name = ""
     image: Image = ""
@@ -49,7 +57,7 @@ class DeploymentChangeBody(Strict):
     restart_policy: RestartPolicy = RestartPolicy.ON_FAILURE
 
     def change(self) -> Change:
-        """As the engine takes it: the defaults above count for nothing."""
+        """As the engine takes it: what was sent, and nothing else."""
         values: dict[str, Any] = {
             "image": self.image,
             "env": self.env,

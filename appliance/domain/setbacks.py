@@ -41,7 +41,8 @@ def after_failure(  # noqa: PLR0911 - a ladder: the first rung that holds
     is tried again with back-off; what it can't is a failure at once.
     """
     if isinstance(error, RuntimeUnavailable):
-        return _runtime_away(d, error)
+        # What is to be retired serves no more: no word of it on the one that does.
+        return Wait() if isinstance(step, Retire) else _runtime_away(d, error)
     if isinstance(error, RuntimeTimeout | NoSuchContainer) or isinstance(
         step, Stop | Remove | Retire | Bury
     ):

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from appliance.domain.deployment import Deployment, Health, Reason, Status, Update
 from appliance.domain.endings import describe
-from appliance.domain.instant import Instant
+from appliance.domain.instant import Instant, to_us
 from appliance.domain.observed import UP, Container, ContainerState, Observed
 from appliance.domain.steps import Become, Create, Pull, Remove, Start, Step, Stop, Turn, Wait
 from appliance.domain.transitions import DEADLINE_S
@@ -37,9 +37,11 @@ def try_out(d: Deployment, u: Update, seen: Observed, now: Instant) -> Step:
     """The next step of an update while the old container serves, or rests for the new one."""
     old, trial = seen.container, seen.candidate or Observed()
     new = trial.container
+    if u.handover and old is not None and _ended_unnoted(d, old):
+        return Become(d.status, "updating", "", reason=d.reason, ended=old)
     failure = _failure(d, u, trial, now)
     if failure is not None:
-        return give_up(d, u, failure, old)
+        return give_up(d, u, failure)
     if new is None:
         return Pull(candidate=True) if trial.image is None else Create(trial.image, candidate=True)
     if new.state is ContainerState.CREATED:
@@ -77,15 +79,21 @@ def take_over_at_stop(d: Deployment, old: Container | None, seen: Observed) -> B
     )  # fmt: skip
 
 
-def give_up(d: Deployment, u: Update, why: Reason, old: Container | None = None) -> Become:
+def give_up(d: Deployment, u: Update, why: Reason) -> Become:
     """The new container does not do: the deployment stays, or becomes again, what it was."""
     words = f"The update failed and the deployment stays as it was: {why.message}"
     return Become(
         Status.STARTING if u.handover else d.status, "update_failed", words,
         reason=Reason("update_failed", words), accept=u.handover, at_rest=u.handover,
-        ended=old if u.handover and old is not None and old.state not in UP else None,
         turn=Turn.GIVE_UP,
     )  # fmt: skip
+
+
+def _ended_unnoted(d: Deployment, old: Container) -> bool:
+    """Whether the old container's stop for the new one has yet to be noted: it was no crash."""
+    if old.state is not ContainerState.EXITED or old.started_at is None:
+        return False
+    return d.handled_run_us != to_us(old.started_at)
 
 
 def _failure(d: Deployment, u: Update, trial: Observed, now: Instant) -> Reason | None:

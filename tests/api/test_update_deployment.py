@@ -81,6 +81,13 @@ async def test_every_wrong_field_is_named(bob: Caller) -> None:
     assert field_errors(answer) == {"resources.cpus": "this machine has 8"}
 
 
+async def test_the_document_promises_no_defaults(bob: Caller) -> None:
+    document = (await bob.get("/openapi.json"))["components"]["schemas"]
+    shapes = document["DeploymentChangeBody"]["properties"]
+    assert shapes.keys() >= {"image", "env", "secrets", "restartPolicy"}
+    assert not [name for name, shape in shapes.items() if "default" in shape]
+
+
 async def test_a_taken_host_name_is_a_conflict(bob: Caller) -> None:
     await bob.create(hostname="blog")
     made = await bob.create()

@@ -150,6 +150,7 @@ def test_where_they_share_a_volume_the_old_one_is_stopped_first() -> None:
     assert plan(d, seen(OLD, created, image=IMAGE), NOW) == Stop()
     late = replace(NOW, boot_us=NOW.boot_us + 41_000_000)
     assert plan(d, seen(OLD, created, image=IMAGE), late) == Remove("nn-dep-1-g1")
+    d = advance(d, become(plan(d, seen(RESTING, created, image=IMAGE), NOW)), NOW)  # noted
     assert plan(d, seen(RESTING, created, image=IMAGE), NOW) == Start(candidate=True)
     taken = advance(d, become(plan(d, seen(RESTING, new(ContainerState.RUNNING)), NOW)), NOW)
     assert (taken.status, taken.generation) == (Status.RUNNING, 2)
@@ -163,6 +164,7 @@ def test_a_volume_of_the_image_counts_as_one() -> None:
 
 def test_after_a_failed_hand_over_the_old_one_comes_back_and_says_why() -> None:
     d = updated(status=Status.STARTING, update=an_update(handover=True))
+    d = advance(d, become(plan(d, seen(RESTING, new(ContainerState.EXITED)), NOW)), NOW)  # noted
     d = advance(d, become(plan(d, seen(RESTING, new(ContainerState.EXITED)), NOW)), NOW)
     assert (d.status, d.update, d.restart_count) == (Status.STARTING, None, 0)
     assert plan(d, Observed(RESTING), NOW) == Start()

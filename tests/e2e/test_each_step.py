@@ -23,10 +23,17 @@ from tests.podman_harness import apart, listening, remove_lab
 pytestmark = pytest.mark.podman
 WITHIN_S = 10
 STATUS = {"create": "running", "start": "running", "restart": "running", "stop": "stopped"}
-QUICK = {("create", "after"), ("delete", "before"), ("start", "after"), ("stop", "after")}
+UPDATES = {
+    "update": {"env": {"GREETING": "second"}},
+    "handover": {"env": {"GREETING": "second"}, "volumes": [{"name": "v", "path": "/v"}]},
+}
+QUICK = {
+    ("create", "after"), ("delete", "before"), ("start", "after"), ("stop", "after"),
+    ("handover", "after"),
+}  # fmt: skip
 CASES = [
     pytest.param(verb, when, marks=() if (verb, when) in QUICK else pytest.mark.slow)
-    for verb in (*STATUS, "delete")
+    for verb in (*STATUS, *UPDATES, "delete")
     for when in ("before", "after")
 ]
 
@@ -104,6 +111,8 @@ def tell(api: Api, verb: str, deployment_id: str) -> str:
         return str(api.create()["id"])
     if verb == "delete":
         assert api.http.delete(path).status_code == 200
+    elif verb in UPDATES:
+        assert api.http.patch(path, json=UPDATES[verb]).status_code == 202
     else:
         assert api.http.post(f"{path}/{verb}").status_code == 202
     return deployment_id
@@ -112,7 +121,13 @@ def tell(api: Api, verb: str, deployment_id: str) -> str:
 def ended(api: Api, verb: str, deployment_id: str) -> bool:
     if verb == "delete":
         return traces(api.box, deployment_id) == ""
-    return bool(api.get(deployment_id)["status"] == STATUS[verb])
+    shown = api.get(deployment_id)
+    if verb in UPDATES:
+        assert shown["env"] == {"GREETING": "second"}, shown["statusReason"]
+        left = traces(api.box, deployment_id)
+        alone = "-g2" in left and "-g1" not in left
+        return bool(shown["status"] == "running" and shown["update"] is None and alone)
+    return bool(shown["status"] == STATUS[verb])
 
 
 def traces(box: Box, deployment_id: str) -> str:

@@ -1,14 +1,23 @@
 """Each single call of Podman goes wrong once, in each way, in each verb's story; and is counted."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
-from appliance.domain.deployment import Status
-from appliance.domain.errors import NotFound, RuntimeFailure, RuntimeTimeout, RuntimeUnavailable
+from appliance.domain.change import Change
+from appliance.domain.deployment import Status, Volume
+from appliance.domain.errors import (
+    ContainerWedged,
+    NotFound,
+    PortTaken,
+    RuntimeFailure,
+    RuntimeTimeout,
+    RuntimeUnavailable,
+)
 from appliance.domain.observed import ImageFacts
+from appliance.domain.setbacks import LOOK_AGAIN_US
 from appliance.engine.deployments import Deployments
-from appliance.store.database import Database, Parameters, Row
 from tests.engine.conftest import ADA, IMAGE, an_order
 from tests.engine.virtual_world import VirtualWorld
 from tests.fake_faults import Call, Faults, Verb
@@ -18,12 +27,22 @@ ERRORS = {
     "fails": RuntimeFailure("it did not work (test)"),
     "hangs past its deadline": RuntimeTimeout("no answer (test)"),
     "is not reachable": RuntimeUnavailable("away (test)"),
+    "finds its port taken": PortTaken("taken (test)"),
+    "finds it wedged": ContainerWedged("wedged (test)"),
 }
 WAYS = [*ERRORS, "loses its answer", "lands late", "meets a crash before", "meets a crash after"]
-STORIES = ("create", "stop", "start", "restart", "delete")
+STORIES = ("create", "stop", "start", "restart", "delete", "update", "handover")
+UPDATES: dict[str, dict[str, object]] = {
+    "update": {"env": {"A": "1"}},
+    "handover": {"volumes": (Volume("data", "/data"),)},
+}
+LONG_ENOUGH_S = 3
+"""For an update: the new container has to stay up for two seconds."""
 STATUS = {"stop": Status.STOPPED}
 LONGEST_S = 200
-IDLE_S = 20.0
+IDLE_S = 60.0
+"""Whole numbers of beats, rounds and samples."""
+MOST_IDLE_STATEMENTS = 100  # twelve beats of five statements, three rounds, four samples
 
 
 @pytest.fixture
@@ -51,6 +70,10 @@ def begin(world: VirtualWorld, story: str) -> str:
 def tell(world: VirtualWorld, story: str, deployment_id: str) -> str:
     if story == "create":
         return world.run(world.world.deploy(an_order(PULLED)))
+    if story in UPDATES:
+        change = Change(fields=UPDATES[story])
+        world.run(world.world.engine.updates.update(ADA, deployment_id, change))
+        return deployment_id
     order = getattr(Deployments, story)
     world.run(order(world.world.engine.deployments, ADA, deployment_id))
     return deployment_id
@@ -72,7 +95,7 @@ def calls_of(world: VirtualWorld, story: str) -> list[Call]:
     deployment_id = begin(world, story)
     world.runtime.faults.calls.clear()
     tell(world, story, deployment_id)
-    world.settle()
+    world.settle(LONG_ENOUGH_S)
     return list(world.runtime.faults.calls)
 
 
@@ -85,7 +108,12 @@ def ended_well(world: VirtualWorld, story: str, deployment_id: str) -> None:
         with pytest.raises(NotFound):
             world.run(world.world.view(deployment_id))
         return
-    shown = world.run(world.world.view(deployment_id)).deployment.shown
+    d = world.run(world.world.view(deployment_id)).deployment
+    shown = d.shown
+    if story in UPDATES:
+        code = None if d.reason is None else d.reason.code
+        assert (d.update, code) in ((None, None), (None, "update_failed"))
+        assert d.generation == (1 if code else d.last_generation)
     assert shown is STATUS.get(story, Status.RUNNING)
     assert len(runtime.running(deployment_id)) == (shown is Status.RUNNING)
     assert len([n for n in runtime.names() if hyphened in n]) == 1
@@ -110,6 +138,18 @@ def test_whichever_call_goes_wrong_the_order_is_carried_out(
         world.runtime.faults.clear()
 
 
+def test_a_create_that_lands_after_the_delete_leaves_no_ghost(world: VirtualWorld) -> None:
+    world.runtime.faults.delay("create")
+    deployment_id = world.run(world.world.deploy())
+    world.settle()
+    tell(world, "delete", deployment_id)
+    world.settle(LOOK_AGAIN_US / 1_000_000)
+    world.runtime.faults.land()
+    assert len(world.runtime.names()) == 1
+    world.settle(LONGEST_S)
+    ended_well(world, "delete", deployment_id)
+
+
 def test_an_idle_round_asks_podman_the_same_whatever_the_number(world: VirtualWorld) -> None:
     counts = []
     for more in (1, 9):
@@ -119,35 +159,28 @@ def test_an_idle_round_asks_podman_the_same_whatever_the_number(world: VirtualWo
         world.runtime.faults.calls.clear()
         world.settle(IDLE_S)
         counts.append([call.verb for call in world.runtime.faults.calls])
-    assert counts == [["ping", "list_containers"]] * 2
+    idle = Counter(ping=3, list_containers=3, all_stats=4)
+    assert [Counter(c) for c in counts] == [idle] * 2
 
 
-def test_a_page_is_one_statement_and_an_idle_beat_the_same_whatever_the_number(
-    world: VirtualWorld, monkeypatch: pytest.MonkeyPatch
+def test_a_page_is_one_statement_and_an_idle_round_the_same_whatever_the_number(
+    world: VirtualWorld,
 ) -> None:
     statements: list[str] = []
-    usual_read, usual_look_up = Database.read, Database.look_up
-
-    async def read(db: Database, sql: str, parameters: Parameters | None = None) -> list[Row]:
-        statements.append(sql)
-        return await usual_read(db, sql, parameters)
-
-    async def look_up(db: Database, sql: str, parameters: Parameters | None = None) -> list[Row]:
-        statements.append(sql)
-        return await usual_look_up(db, sql, parameters)
-
-    monkeypatch.setattr(Database, "read", read)
-    monkeypatch.setattr(Database, "look_up", look_up)
-    pages, beats = [], []
+    db = world.world.db
+    db._near_reader.set_trace_callback(statements.append)
+    for connection in (db._reader, db._writer):
+        world.run(connection.set_trace_callback(statements.append))
+    pages, rounds = [], []
     for more in (1, 9):
         for _ in range(more):
             world.run(world.world.deploy())
         world.settle(IDLE_S)
         statements.clear()
         world.settle(IDLE_S)
-        beats.append(list(statements))
+        rounds.append(len(statements))
         statements.clear()
         world.run(world.world.engine.deployments.page(ADA, None, number=1, limit=20))
         pages.append(len(statements))
     assert pages == [1, 1]
-    assert beats[0] == beats[1]
+    assert rounds[0] == rounds[1] <= MOST_IDLE_STATEMENTS

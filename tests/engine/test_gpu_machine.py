@@ -45,7 +45,7 @@ class GpuBox(Lifecycle):
     def create_on_a_gpu(self, image: str, need: Resources) -> None:
         order = Order(node_id="node_1", custom_image=image, resources=need)
         made = self.world.run(self.world.world.deploy(order))
-        self.told[made] = Acknowledged(image)
+        self.told[made] = Acknowledged({image})
         if need.exclusive:
             self.alone.add(made.replace("_", "-"))
         self.world.settle()

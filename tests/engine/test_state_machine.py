@@ -18,7 +18,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from appliance.domain.deployment import Desired, RestartPolicy, Status
+from appliance.domain.change import Change
+from appliance.domain.deployment import Desired, RestartPolicy, Status, Volume
 from appliance.domain.errors import (
     ContainerWedged,
     ImageFailure,
@@ -78,7 +79,7 @@ which, verbs, nth = st.integers(0, 9), st.sampled_from(VERBS), st.integers(1, 4)
 class Acknowledged:
     """What a caller was told, and so may count on."""
 
-    image: str
+    images: set[str]
     desired: Desired = Desired.RUNNING
     unseen_ends: int = 0
 
@@ -112,7 +113,7 @@ class Lifecycle(RuleBasedStateMachine):
     @rule(image=st.sampled_from(sorted(ENDING)), policy=st.sampled_from(RestartPolicy))
     def create(self, image: str, policy: RestartPolicy) -> None:
         order = Order(node_id="node_1", custom_image=image, restart_policy=policy)
-        self.told[self.world.run(self.world.world.deploy(order))] = Acknowledged(image)
+        self.told[self.world.run(self.world.world.deploy(order))] = Acknowledged({image})
         self.world.settle()
 
     @rule(which=which, verb=st.sampled_from(sorted(ORDERS)))
@@ -127,6 +128,18 @@ class Lifecycle(RuleBasedStateMachine):
         else:
             self.world.run(work)
             told.desired = desired
+        self.world.settle()
+
+    @rule(which=which, image=st.sampled_from(sorted(ENDING)), shares=st.booleans())
+    @precondition(lambda self: self.told)
+    def update(self, which: int, image: str, shares: bool) -> None:
+        deployment_id, told = self.some(which)
+        if told.desired is Desired.DELETED:
+            return
+        volumes = (Volume("data", "/data"),) if shares else ()
+        change = Change(fields={"image": image, "volumes": volumes})
+        self.world.run(self.world.world.engine.updates.update(ADA, deployment_id, change))
+        told.images.add(image)
         self.world.settle()
 
     @rule(seconds=st.sampled_from([0.3, 4, 11, 45]))
@@ -207,9 +220,13 @@ class Lifecycle(RuleBasedStateMachine):
         assert set(self.listed()) == alive
 
     @invariant()
-    def never_two_of_one(self) -> None:
-        for deployment_id in self.told:
-            assert len(self.world.runtime.running(deployment_id)) <= 1
+    def never_two_of_one_but_for_an_update_and_never_on_one_volume(self) -> None:
+        runtime = self.world.runtime
+        for deployment_id, told in self.told.items():
+            running = [n for n in runtime.running(deployment_id) if n in runtime.names()]
+            assert len(running) <= (1 if len(told.images) == 1 else 2)
+            volumes = [v for n in running for v in runtime.created_from(n).volumes]
+            assert len(set(volumes)) == len(volumes)
 
     @invariant()
     def nobody_pays_for_what_did_not_run(self) -> None:
@@ -257,13 +274,17 @@ class Lifecycle(RuleBasedStateMachine):
             assert mine == []
             return
         d = shown.deployment
+        assert len([name for name in mine if name in runtime.names()]) <= 1
         assert shown.total_cost_cents <= runtime.true_running_s(deployment_id) + (
             GRACE_S * told.unseen_ends
         )
         if told.desired is Desired.STOPPED:
             assert d.shown is Status.STOPPED
         else:
-            assert d.shown in endings(told.image, d.spec.restart_policy), d
+            assert d.shown in endings(d.spec.image, d.spec.restart_policy), d
+        assert d.update is None
+        assert d.spec.image in told.images
+        assert len([n for n in runtime.names() if hyphened in n]) <= 1
         assert (d.shown is Status.RUNNING) == bool(runtime.running(deployment_id)), d
         if d.shown is Status.RUNNING:
             assert is_up(runtime, f"{PREFIX}-{hyphened}-g{d.generation}")

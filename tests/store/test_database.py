@@ -38,8 +38,9 @@ async def keys(db: Database) -> list[str]:
 
 @pytest.mark.parametrize("statement", [NOTE.replace(":key", "'a'"), "DELETE FROM user"])
 async def test_a_reader_writes_nothing(db: Database, statement: str) -> None:
-    with pytest.raises(StoreFailure, match="readonly"):
-        await db.read(statement)
+    for read in (db.read, db.look_up):
+        with pytest.raises(StoreFailure, match="readonly"):
+            await read(statement)
     assert await keys(db) == []
 
 

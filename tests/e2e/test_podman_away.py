@@ -1,0 +1,109 @@
+"""Podman's service killed, or stopped dead, under load: reads answer, writes wait."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.box import Api, Box, wait_for
+
+pytestmark = pytest.mark.podman
+CONVERGE_S = 10
+STALL_S = 3.0
+DEPLOYMENTS = 3
+Blow = Callable[[Box], None]
+
+
+def service_pid(box: Box) -> int:
+    """The Podman service that is this appliance's own child."""
+    assert box.process is not None
+    children = Path(f"/proc/{box.process.pid}/task/{box.process.pid}/children").read_text().split()
+    [pid] = [c for c in children if b"service" in Path(f"/proc/{c}/cmdline").read_bytes()]
+    return int(pid)
+
+
+@contextmanager
+def load(api: Api, paths: list[str]) -> Iterator[list[tuple[int, float]]]:
+    """Reads all the while; the status and the seconds of each answer."""
+    answers: list[tuple[int, float]] = []
+    over = threading.Event()
+
+    def read() -> None:
+        with httpx.Client(base_url=api.box.url, headers=api.http.headers, timeout=20) as http:
+            while not over.is_set():
+                for path in paths:
+                    began = time.monotonic()
+                    status = http.get(path).status_code
+                    answers.append((status, time.monotonic() - began))
+
+    readers = [threading.Thread(target=read) for _ in range(4)]
+    for reader in readers:
+        reader.start()
+    try:
+        yield answers
+    finally:
+        over.set()
+        for reader in readers:
+            reader.join()
+
+
+def kill(box: Box) -> None:
+    os.kill(service_pid(box), signal.SIGKILL)
+
+
+def freeze(box: Box) -> None:
+    os.kill(service_pid(box), signal.SIGSTOP)
+
+
+def thaw(box: Box) -> None:
+    os.kill(service_pid(box), signal.SIGCONT)
+
+
+def nothing(box: Box) -> None:
+    """A killed service is started again by the appliance."""
+
+
+@pytest.mark.parametrize(("go", "come"), [(kill, nothing), (freeze, thaw)], ids=["killed", "hung"])
+def test_reads_answer_writes_wait_and_all_converges_after_its_return(
+    api: Api, go: Blow, come: Blow
+) -> None:
+    ids = [api.create()["id"] for _ in range(DEPLOYMENTS)]
+    for i in ids:
+        api.until(i, "running")
+    paths = ["/deployments", f"/deployments/{ids[0]}", "/nodes", f"/deployments/{ids[0]}/logs"]
+    with load(api, paths) as answers:
+        go(api.box)
+        wait_for(lambda: len(answers) > 50)
+        late = api.create()["id"]
+        assert api.http.post(f"/deployments/{ids[0]}/stop").status_code == 202
+        assert api.http.delete(f"/deployments/{ids[1]}").status_code == 200
+        wait_for(lambda: len(answers) > 200)
+        come(api.box)
+        api.until(ids[0], "stopped", within_s=CONVERGE_S)
+        api.until(late, "running", within_s=CONVERGE_S)
+        gone = str(ids[1]).replace("_", "-")
+        wait_for(lambda: gone not in api.box.podman("ps", "-a"), within_s=CONVERGE_S)
+    assert {status for status, _ in answers} == {200}
+    assert max(seconds for _, seconds in answers) < STALL_S
+    for i in (ids[0], ids[2], late):
+        api.http.delete(f"/deployments/{i}")
+
+
+def test_a_hung_podman_is_told_by_healthz(api: Api) -> None:
+    freeze(api.box)
+    try:
+        wait_for(lambda: _runtime(api) == "unreachable", within_s=60)
+        assert api.http.get("/deployments").status_code == 200
+    finally:
+        thaw(api.box)
+    wait_for(lambda: _runtime(api) == "ok", within_s=CONVERGE_S)
+
+
+def _runtime(api: Api) -> str:
+    return str(api.http.get("/healthz").json()["runtime"])
