@@ -88,9 +88,12 @@ class _Desk:
 
 @dataclass(slots=True)
 class _Walk:
+    """``refused`` remembers who can't be served now, by need: a long line has few kinds of it."""
+
     desks: Mapping[str, _Desk]
     grants: list[Hold] = field(default_factory=list)
     places: dict[str, Place] = field(default_factory=dict)
+    refused: dict[GpuNeed, tuple[str, bool]] = field(default_factory=dict)
 
 
 def settle(cards: Sequence[Card], holds: Iterable[Hold], line: Sequence[Waiting]) -> Settlement:
@@ -125,23 +128,33 @@ def _any_alone(holds: Iterable[Hold]) -> bool:
 
 
 def _serve(walk: _Walk, one: Waiting) -> None:
+    refused = walk.refused.get(one.need)
+    if refused is None:
+        refused = _try(walk, one)
+    if refused is not None:
+        walk.places[one.deployment_id] = Place(len(walk.places) + 1, *refused)
+
+
+def _try(walk: _Walk, one: Waiting) -> tuple[str, bool] | None:
+    """Gives what is needed; else why not and whether it never can, and keeps what could serve."""
     able = [desk for desk in walk.desks.values() if _able(desk.card, one.need)]
     chosen = _choose([desk for desk in able if desk.fits(one.need)], one)
     if chosen is not None:
+        walk.refused.clear()
         for desk in chosen:
             hold = Hold(one.deployment_id, desk.card.key, one.need.exclusive, one.need.vram_mb)
             desk.take(hold)
             walk.grants.append(hold)
-        return
+        return None
     hopeless = len(able) < one.need.count
-    walk.places[one.deployment_id] = Place(
-        number=len(walk.places) + 1,
-        why=_hopeless(walk, one.need) if hopeless else _busy(able, one.need),
-        hopeless=hopeless,
-    )
-    if not hopeless:
+    refused = _hopeless(walk, one.need) if hopeless else _busy(able, one.need), hopeless
+    if not hopeless and not all(desk.kept for desk in able):
+        walk.refused.clear()
         for desk in able:
             desk.kept = True
+    else:
+        walk.refused[one.need] = refused
+    return refused
 
 
 def _able(card: Card, need: GpuNeed) -> bool:
@@ -185,9 +198,11 @@ def _busy(able: Sequence[_Desk], need: GpuNeed) -> str:
 
 def _state(desk: _Desk) -> str:
     name, taken = f"GPU {desk.card.index}", desk.card.taken_mb
-    if not desk.shares and taken:
-        return f"{name} has {taken} MiB taken by other programs"
-    return f"{name} is in use" if desk.shares else f"{name} is for those ahead in line"
+    if desk.shares:
+        return f"{name} is in use"
+    if desk.kept:
+        return f"{name} is for those ahead in line"
+    return f"{name} has {taken} MiB taken by other programs" if taken else f"{name} is free"
 
 
 def _hopeless(walk: _Walk, need: GpuNeed) -> str:

@@ -43,6 +43,11 @@ def test_the_first_come_is_the_first_served() -> None:
 def test_a_small_one_never_overtakes_a_large_one_that_waits() -> None:
     taken = (Hold("dep_x", "GPU-big", exclusive=True),)
     assert given_to([BIG, SMALL], GpuNeed(2), ONE, holds=taken) == {}
+    places = settle([BIG, SMALL], taken, in_line(GpuNeed(2), ONE, ONE)).places
+    assert [place.why for place in places.values()] == [
+        "Waits for 2 GPUs: GPU 0 is in use, GPU 1 is free",
+        *["Waits for 1 GPU: GPU 0 is in use, GPU 1 is for those ahead in line"] * 2,
+    ]
 
 
 def test_one_that_waits_for_another_card_keeps_nobody_from_this_one() -> None:
