@@ -6,6 +6,7 @@ For the command line, with or without a running appliance, and for the API.
 import os
 from collections.abc import Iterator, Sequence
 
+from appliance.clock import SystemClock
 from appliance.config import Settings
 from appliance.domain.gpu import Survey
 from appliance.host import gpu_doctor
@@ -13,6 +14,7 @@ from appliance.host.cdi import read_registry
 from appliance.host.doctor import Check, examine
 from appliance.host.gpus import GpuReader
 from appliance.host.welcome import find_busybox
+from appliance.ingress.checkup import check_certificates
 from appliance.runtime.home import PodmanHome
 from appliance.runtime.trial import TrialResult, missing_nodes, read_result
 from appliance.store.database import SQLITE_VERSION
@@ -30,7 +32,7 @@ def diagnose(settings: Settings, survey: Survey | None = None) -> list[Check]:
     checks += gpu_doctor.judge(gpu_doctor.read(seen, settings.cdi_dirs))
     if trial is not None and trial.works:
         checks += _self_tests(settings, seen, trial)
-    return checks
+    return [*checks, *check_certificates(settings, SystemClock().now().wall)]
 
 
 def fix(settings: Settings) -> Check | None:

@@ -1,7 +1,8 @@
 """The appliance's own sockets, and the servers on them."""
 
+import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,8 +12,11 @@ from starlette.types import ASGIApp
 from appliance.config.parse import Address
 
 BACKLOG = 1024
-IDLE_S = 60
+IDLE_S = 75
+"""Longer than the front door keeps a client waiting, so that it never asks a closing server."""
+
 CONNECTIONS = 1000
+FIRST_PASSED_FD = 3
 WEBSOCKET_MESSAGE_BYTES = 64 * 1024
 
 
@@ -29,8 +33,12 @@ class Server(uvicorn.Server):
         yield
 
 
-def server(app: ASGIApp, *, grace_s: int) -> Server:
-    """A server for ``app``; once told to exit, open requests get ``grace_s``."""
+def server(app: ASGIApp, *, grace_s: int, behind_door: bool = False) -> Server:
+    """A server for ``app``; once told to exit, open requests get ``grace_s``.
+
+    ``behind_door``: what X-Forwarded-For and -Proto say is true, for only the front door, which
+    sets them anew, can have opened the socket.
+    """
     return Server(
         uvicorn.Config(
             app,
@@ -41,7 +49,8 @@ def server(app: ASGIApp, *, grace_s: int) -> Server:
             lifespan="off",
             log_config=None,
             access_log=False,
-            proxy_headers=False,
+            proxy_headers=behind_door,
+            forwarded_allow_ips="*" if behind_door else None,
             server_header=False,
             limit_concurrency=CONNECTIONS,
             timeout_keep_alive=IDLE_S,
@@ -58,6 +67,42 @@ def tcp(address: Address) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     return socket.create_server((address.host, address.port), family=family, backlog=BACKLOG)
+
+
+def passed(environ: Mapping[str, str]) -> list[socket.socket]:
+    """The listening sockets that a service manager holds for us (sd_listen_fds(3)).
+
+    It keeps them open while we restart, so that a client waits instead of being refused.
+
+    Raises:
+        ValueError: they are not what the protocol says.
+    """
+    if environ.get("LISTEN_PID") != str(os.getpid()):
+        return []
+    last = FIRST_PASSED_FD + int(environ.get("LISTEN_FDS", "0"))
+    for fd in range(FIRST_PASSED_FD, last):
+        os.set_inheritable(fd, False)
+    return [socket.socket(fileno=fd) for fd in range(FIRST_PASSED_FD, last)]
+
+
+def door_sockets(
+    http: Address, https: Address, environ: Mapping[str, str]
+) -> tuple[list[socket.socket], list[socket.socket]]:
+    """The front door's listening sockets, plain and TLS; passed ones are told by their port.
+
+    Raises:
+        OSError: an address is taken, or not this machine's.
+        ValueError: a passed socket's port is none of the settings'.
+    """
+    by_port: dict[int, list[socket.socket]] = {http.port: [], https.port: []}
+    for sock in passed(environ):
+        port = sock.getsockname()[1]
+        if port not in by_port:
+            raise ValueError(
+                f"a socket passed by the service manager has port {port}, no setting has"
+            )
+        by_port[port].append(sock)
+    return by_port[http.port] or [tcp(http)], by_port[https.port] or [tcp(https)]
 
 
 def unix(path: Path) -> socket.socket:

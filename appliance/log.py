@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TextIO
 
-TOKEN = re.compile(r"\bnn_([0-9a-z]+)_[0-9A-Za-z_-]+")
-"""An API token; its middle is its public id, which may be shown."""
+TOKEN = re.compile(r"\b(nn|nd)_([0-9a-z]+)_[0-9A-Za-z_-]+")
+"""A user's or a deployment's token; its middle is a public id, which may be shown."""
 
 PLAIN = re.compile(r"[^\s\"=\\]+")
 """What needs no quotes as a value."""
@@ -26,7 +26,7 @@ STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "
 
 def redact(text: str) -> str:
     """``text`` with the secret part of every token gone."""
-    return TOKEN.sub(r"nn_\1_***", text)
+    return TOKEN.sub(r"\1_\2_***", text)
 
 
 class KeyValueFormatter(logging.Formatter):

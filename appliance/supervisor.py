@@ -24,8 +24,9 @@ from anyio.abc import TaskGroup
 
 from appliance import listeners
 from appliance.api import app as api
+from appliance.api import static
 from appliance.api.routes import CONTROL_ROUTES, ROUTES
-from appliance.api.services import Services
+from appliance.api.services import Services, Trust
 from appliance.auth.accounts import Accounts
 from appliance.auth.audit import Audit
 from appliance.auth.setup import Setup
@@ -37,6 +38,7 @@ from appliance.domain.ids import new_id
 from appliance.engine.assembly import Engine, Materials, assemble
 from appliance.engine.catalogue import PACKAGED_TEMPLATES, Catalogue
 from appliance.engine.deployments import House
+from appliance.engine.endpoints import Front
 from appliance.engine.nodes import NodeProfile, Nodes
 from appliance.engine.reports import Reports
 from appliance.engine.vault import Vault, load_key
@@ -44,7 +46,10 @@ from appliance.host import welcome
 from appliance.host.firewall import Firewall
 from appliance.host.gpus import GpuReader
 from appliance.host.instance import held, prepare_data_dir
+from appliance.host.names import console_host
 from appliance.host.node import read_specs
+from appliance.ingress.assembly import front_door
+from appliance.ingress.outfit import Outfit, Site
 from appliance.runtime.credentials import Credentials
 from appliance.runtime.imports import import_image
 from appliance.runtime.podman import PodmanRuntime, connect
@@ -63,6 +68,9 @@ SERVICE_WAIT_S = 5.0
 WELCOME_AGAIN_S = 10.0
 BACKUP_CHUNK_BYTES = 256 * 1024
 MIB = 1024 * 1024
+
+Sockets = tuple[list[socket.socket], list[socket.socket]]
+"""The front door's, plain and TLS."""
 
 log = logging.getLogger(__name__)
 
@@ -94,11 +102,12 @@ def restore(settings: Settings, file: Path) -> Path | None:
 async def serve(settings: Settings) -> None:
     """The appliance, from start to stop. The data directory is ours."""
     clock = SystemClock()
+    sockets = listeners.door_sockets(settings.listen_http, settings.listen_https, os.environ)
     db = await open_database(settings.database)
     try:
         async with anyio.create_task_group() as tasks:
-            plant = await _power_up(settings, clock, db, tasks)
-            await _open(settings, db, clock, plant, tasks)
+            plant = await _power_up(settings, clock, db, sockets, tasks)
+            await _open(settings, db, clock, plant, sockets, tasks)
             tasks.cancel_scope.cancel()
     finally:
         with anyio.CancelScope(shield=True):
@@ -116,18 +125,31 @@ class _Plant:
     node_id: str
 
 
-async def _power_up(settings: Settings, clock: Clock, db: Database, tasks: TaskGroup) -> _Plant:
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """Who is let in, and by what."""
+
+    accounts: Accounts
+    setup: Setup
+    operator_id: str
+    outfit: Outfit
+
+
+async def _power_up(
+    settings: Settings, clock: Clock, db: Database, sockets: Sockets, tasks: TaskGroup
+) -> _Plant:
     """Podman and the engine, at work."""
     prefix = await meta.instance_prefix(db)
     node = await nodes.register(db, clock.now())
     runtime = await _podman(settings, prefix, clock, tasks)
     catalogue = _catalogue(settings)
-    house = _house(settings, prefix, node.id)
+    house = _house(settings, prefix, node.id, sockets)
     vault = Vault(load_key(settings.secret_key))
     gpus = GpuReader(settings.cdi_dirs)
     engine = assemble(
         Materials(db, runtime, clock, catalogue, vault, house, gpus, tasks, settings.stop_grace_s)
     )
+    await engine.load(db)
     tasks.start_soon(engine.run)
     tasks.start_soon(_keep_out, settings, prefix)
     return _Plant(runtime, engine, catalogue, node.id)
@@ -187,33 +209,45 @@ async def _keep_out(settings: Settings, prefix: str) -> None:
 
 
 async def _open(
-    settings: Settings, db: Database, clock: Clock, plant: _Plant, tasks: TaskGroup
+    settings: Settings,
+    db: Database,
+    clock: Clock,
+    plant: _Plant,
+    sockets: Sockets,
+    tasks: TaskGroup,
 ) -> None:
     """Listens until a signal comes, then closes in good order."""
     accounts = Accounts(db, clock)
     owner = await accounts.machine_owner()
     stopping = anyio.Event()
-    http = listeners.tcp(settings.listen_http)
-    setup = Setup(accounts, clock, settings.setup_link, _http_url(http))
-    services = _services(settings, db, clock, plant, accounts, setup, owner.user_id, stopping)
-    apps = (
-        (api.create_app(services, ROUTES, api.bearer(accounts)), http),
-        (
-            api.create_app(services, CONTROL_ROUTES, api.owner_or_bearer(accounts, owner)),
-            listeners.unix(settings.control_socket),
-        ),
+    front, secret = _front(settings, sockets), load_key(settings.secret_key)
+    door = front_door(Site(settings, clock, plant.engine, accounts, front, secret, *sockets, tasks))
+    setup = Setup(accounts, clock, settings.setup_link, _http_url(sockets[0][0]))
+    desk = _Desk(accounts, setup, owner.user_id, door.outfit)
+    services = _services(settings, db, clock, plant, desk, stopping)
+    public = static.with_page(
+        api.create_app(services, ROUTES, api.bearer(accounts)), static.web_root()
     )
-    servers = [(listeners.server(app, grace_s=GRACE_S), sock) for app, sock in apps]
+    control = api.create_app(services, CONTROL_ROUTES, api.owner_or_bearer(accounts, owner))
+    servers = (
+        (
+            listeners.server(public, grace_s=GRACE_S, behind_door=True),
+            listeners.unix(settings.api_socket),
+        ),
+        (listeners.server(control, grace_s=GRACE_S), listeners.unix(settings.control_socket)),
+    )
     async with anyio.create_task_group() as serving:
         tasks.start_soon(_watch_signals, stopping)
         for server, sock in servers:
             serving.start_soon(_serve_on, server, sock)
-        log.info("ready address=%s data=%s", _http_url(http), settings.data_dir)
+        serving.start_soon(door.run, stopping, GRACE_S)
+        log.info("ready address=%s data=%s", _http_url(sockets[0][0]), settings.data_dir)
         await setup.announce()
         await stopping.wait()
         for server, _ in servers:
             server.should_exit = True
     settings.control_socket.unlink(missing_ok=True)
+    settings.api_socket.unlink(missing_ok=True)
 
 
 async def _serve_on(server: listeners.Server, sock: socket.socket) -> None:
@@ -234,13 +268,11 @@ def _services(
     db: Database,
     clock: Clock,
     plant: _Plant,
-    accounts: Accounts,
-    setup: Setup,
-    operator_id: str,
+    desk: _Desk,
     stopping: anyio.Event,
 ) -> Services:
     profile = NodeProfile(
-        operator_id=operator_id,
+        operator_id=desk.operator_id,
         name=settings.node_name or socket.gethostname(),
         specs=read_specs(settings.data_dir),
         region=settings.region,
@@ -249,7 +281,7 @@ def _services(
         gpu_hourly_rate_cents=settings.gpu_hourly_rate_cents,
         max_deployments=settings.max_deployments,
     )
-    engine = plant.engine
+    engine, ca = plant.engine, desk.outfit.authority
     return Services(
         deployments=engine.deployments,
         updates=engine.updates,
@@ -261,9 +293,12 @@ def _services(
         reports=Reports(db, clock, settings.energy_cents_per_kwh),
         catalogue=plant.catalogue,
         pulse=engine.pulse,
-        accounts=accounts,
+        activity=engine.activity,
+        accounts=desk.accounts,
+        tickets=desk.outfit.tickets,
+        trust=Trust(ca.pem, ca.fingerprint, tuple(sorted(ca.reach().domains))),
         audit=Audit(db, clock),
-        setup=setup,
+        setup=desk.setup,
         backup=lambda: _backup(settings, db),
         doctor=lambda: run_in_daemon(partial(diagnose, settings, engine.gpu_watch.state.survey)),
         registries=Credentials(settings.auth_file),
@@ -304,7 +339,7 @@ def _catalogue(settings: Settings) -> Catalogue:
     return catalogue
 
 
-def _house(settings: Settings, prefix: str, node_id: str) -> House:
+def _house(settings: Settings, prefix: str, node_id: str, sockets: Sockets) -> House:
     return House(
         node_id=node_id,
         prefix=prefix,
@@ -313,7 +348,17 @@ def _house(settings: Settings, prefix: str, node_id: str) -> House:
         max_deployments=settings.max_deployments,
         cpus=psutil.cpu_count() or 1,
         memory_mb=psutil.virtual_memory().total // MIB,
+        front=_front(settings, sockets),
+        tcp_ports=settings.tcp_ports,
     )
+
+
+def _front(settings: Settings, sockets: Sockets) -> Front:
+    return Front(settings.domain, console_host(settings.domain), _port(sockets[1][0]))
+
+
+def _port(sock: socket.socket) -> int:
+    return int(sock.getsockname()[1])
 
 
 def _http_url(sock: socket.socket) -> str:

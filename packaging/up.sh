@@ -138,10 +138,19 @@ ensure_welcome() {
     [ "$status" = running ] || { "$VENV/bin/appliance" show "$id" >&2; die "welcome is $status"; }
     say "welcome: $id is running"
   fi
-  url=$(grep -o -m 1 'http://127[^"]*' <<<"$(deployments)") || true
+  url=$(grep -o -m 1 'https://[^"]*' <<<"$(deployments)") || true
   [ -n "$url" ] || die "welcome has no endpoint; see: appliance ps"
-  curl -fsS -m 5 "$url/" >/dev/null || die "$url does not answer"
+  visit "$url/" || die "$url does not answer"
   say "endpoint: $url answers"
+}
+
+# As a browser on this machine that trusts the appliance's authority, or the owner's certificate.
+visit() {
+  local host=${1#https://}
+  host=${host%%/*}
+  case $host in *:*) ;; *) host=$host:443 ;; esac
+  curl -fsS -m 5 --resolve "$host:127.0.0.1" --cacert "$DATA_DIR/tls/ca.crt" "$1" >/dev/null 2>&1 ||
+    curl -fsS -m 5 --resolve "$host:127.0.0.1" "$1" >/dev/null
 }
 
 deployments() { "$VENV/bin/appliance" ps --json || die "can't list the deployments"; }

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ import pytest
 from appliance.runtime.home import PodmanHome
 from appliance.store import meta
 from appliance.store.database import open_database
-from tests.podman_harness import busybox_archive, free_ports, random_pool, remove_lab
+from tests.podman_harness import apart, busybox_archive, free_ports, random_pool, remove_lab
 
 ROOT = Path(__file__).parents[1]
 READY_S = 20
@@ -33,11 +34,12 @@ class Box:
     top: Path
     python: str = sys.executable
     port: int = field(init=False)
+    https_port: int = field(init=False)
     process: "subprocess.Popen[bytes] | None" = None
     extra: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        [self.port] = free_ports(1)
+        self.port, self.https_port = free_ports(2)
         self.pool = random_pool()
         self.home = PodmanHome(self.data / "podman", self.top / "root", self.pool)
 
@@ -53,6 +55,8 @@ class Box:
             "APPLIANCE_DATA_DIR": str(self.data),
             "APPLIANCE_PODMAN_ROOT": str(self.top / "root"),
             "APPLIANCE_LISTEN_HTTP": f"127.0.0.1:{self.port}",
+            "APPLIANCE_LISTEN_HTTPS": f"127.0.0.1:{self.https_port}",
+            "APPLIANCE_LISTEN_TCP": "127.0.0.1",
             "APPLIANCE_NETWORK_POOL": str(self.pool),
             "APPLIANCE_HOURLY_RATE_CENTS": "3600",
             **self.extra,
@@ -108,6 +112,23 @@ class Box:
         headers = {"Authorization": f"Bearer {token}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=20)
 
+    def visit(self, url: str) -> httpx.Response:
+        """GETs a deployment's address as a browser on this machine would, over the local CA."""
+        asked = httpx.URL(url)
+        trust = ssl.create_default_context(cafile=self.data / "tls" / "ca.crt")
+        with httpx.Client(verify=trust, timeout=10) as http:
+            return http.get(
+                asked.copy_with(host="127.0.0.1"),
+                headers={"Host": asked.netloc.decode()},
+                extensions={"sni_hostname": asked.host},
+            )
+
+    def loopback_port(self, deployment_id: str) -> int:
+        """Where its container's port is published."""
+        name = f"name={deployment_id.replace('_', '-')}"
+        ports = self.podman("ps", "--filter", name, "--format", "{{.Ports}}")
+        return int(ports.partition("->")[0].rpartition(":")[2])
+
     def token(self) -> str:
         made = self.cli("token", "create", f"t{time.monotonic_ns()}")
         assert made.returncode == 0, made.stderr
@@ -161,7 +182,7 @@ def box() -> Iterator[Box]:
 
 @contextmanager
 def running_box(**extra: str) -> Iterator[Box]:
-    """An appliance with further variables, and everything it made gone afterwards."""
+    """A box that runs, with a BusyBox image and further variables; all of it is gone afterwards."""
     made = Box(Path(tempfile.mkdtemp(prefix="nnbox-", dir="/tmp")), extra=extra)
     try:
         made.start()
@@ -178,8 +199,6 @@ def running_box(**extra: str) -> Iterator[Box]:
 
 
 def drop_firewall(box: Box) -> None:
-    import anyio  # noqa: PLC0415 - only here
-
     async def prefix() -> str:
         db = await open_database(box.data / "appliance.db")
         try:
@@ -189,7 +208,7 @@ def drop_firewall(box: Box) -> None:
 
     nft = shutil.which("nft")
     if nft is not None:
-        table = f"appliance_{anyio.run(prefix)}"
+        table = f"appliance_{apart(prefix)}"
         subprocess.run([nft, "delete", "table", "inet", table], check=True)
 
 

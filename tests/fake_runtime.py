@@ -20,7 +20,6 @@ from appliance.domain.errors import (
     ImageFailure,
     NameInUse,
     NoSuchContainer,
-    RuntimeFailure,
     StartRefused,
 )
 from appliance.domain.observed import Container, ContainerState, ImageFacts, Listed
@@ -33,31 +32,11 @@ from appliance.runtime.port import (
     RuntimeInfo,
 )
 from tests.fake_faults import Faults
+from tests.fake_parts import Behaviour, FakeTerminal, Offer
 
 FIRST_HOST_PORT = 20_000
 FIRST_PID = 1_000_000  # never the number of a real process: pid_max is lower by default
 TICK_US = 10_000
-
-
-@dataclass
-class Offer:
-    """What the registry has under a reference: facts, or a failure; ``gate`` holds the pull."""
-
-    facts: ImageFacts | None = None
-    failure: ImageFailure | None = None
-    steps: Sequence[PullProgress] = (PullProgress(1, 1),)
-    gate: anyio.Event | None = None
-
-
-@dataclass
-class Behaviour:
-    """How containers of an image act. ``exits`` ends them at once; ``refuses`` fails the start."""
-
-    exits: int | None = None
-    refuses: RuntimeFailure | None = None
-    stubborn: bool = False
-    healthy: bool = True
-    missing: tuple[str, ...] = ()
 
 
 @dataclass
@@ -67,35 +46,6 @@ class _Kept:
     shown: Container
     spec: ContainerSpec
     wedged: bool = False
-
-
-class FakeTerminal:
-    """Shows what is typed, as every terminal does; ``exit`` ends it."""
-
-    def __init__(self) -> None:
-        self.size = (80, 24)
-        self.hung_up = False
-        self._send, self._shown = anyio.create_memory_object_stream[bytes](math.inf)
-
-    async def receive(self) -> bytes:
-        try:
-            return await self._shown.receive()
-        except anyio.EndOfStream:
-            return b""
-
-    async def send(self, data: bytes) -> None:
-        if data == b"exit\n":
-            self._send.close()
-        else:
-            self._send.send_nowait(data)
-
-    async def resize(self, columns: int, rows: int) -> None:
-        self.size = (columns, rows)
-
-    def hang_up(self) -> None:
-        self.hung_up = True
-        self._send.close()
-        self._shown.close()
 
 
 class FakeRuntime:

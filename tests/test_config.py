@@ -21,7 +21,13 @@ RIGHT = {
     "data_dir": "/srv/a",
     "listen_http": "[::1]:9000",
     "listen_https": "0.0.0.0:443",
+    "max_connections": "5000",
+    "max_connections_per_address": "50",
     "domain": "Box.Example.org",
+    "tls_cert": "/srv/cert.pem",
+    "tls_key": "/srv/key.pem",
+    "listen_tcp": "[::]",
+    "tcp_ports": "30000-30009",
     "node_name": "attic",
     "region": "home",
     "country": "de",
@@ -39,10 +45,17 @@ RIGHT = {
     "stop_grace_s": "0",
     "log_level": "DEBUG",
 }
+COMPANIONS = {"tls_key": {"tls_cert": "/srv/cert.pem"}}
+"""What a setting means nothing without."""
+
 WRONG = {
-    "listen_http": ["0.0.0.0:8080", "8080", "localhost:8080", "127.0.0.1:99999", "127.0.0.1:x"],
+    "listen_http": ["8080", "localhost:8080", "127.0.0.1:99999", "127.0.0.1:x"],
     "listen_https": ["0.0.0.0", "example.org:443", "0.0.0.0:-1"],
+    "max_connections": ["9"],
+    "max_connections_per_address": ["0"],
     "domain": ["-a.org", "a..b", "x" * 300, "a_b"],
+    "listen_tcp": ["localhost", "0.0.0.0:5432", "*"],
+    "tcp_ports": ["20000", "20001-20000", "0-100", "20000-99999", "a-b"],
     "node_name": ["", " ", "a\nb", "x" * 65],
     "region": ["x" * 65],
     "country": ["Germany", "D1"],
@@ -84,8 +97,9 @@ def test_a_flag_beats_a_variable_beats_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_setting_is_read_from_a_flag_and_from_its_variable(name: str) -> None:
-    by_flag = load({"data_dir": "/srv/a", name: RIGHT[name]}, {})
-    by_variable = load({}, {"APPLIANCE_DATA_DIR": "/srv/a", variable(name): RIGHT[name]})
+    given = {"data_dir": "/srv/a", **COMPANIONS.get(name, {}), name: RIGHT[name]}
+    by_flag = load(given, {})
+    by_variable = load({}, {variable(key): text for key, text in given.items()})
     assert by_flag == by_variable
     default = SETTINGS[name].default
     assert getattr(by_flag, name) != default
@@ -95,9 +109,10 @@ def test_every_setting_is_read_from_a_flag_and_from_its_variable(name: str) -> N
 def test_every_setting_but_the_data_directory_is_read_from_the_file(
     name: str, tmp_path: Path
 ) -> None:
-    write_toml(tmp_path, f'{name} = "{RIGHT[name]}"\n')
+    given = {**COMPANIONS.get(name, {}), name: RIGHT[name]}
+    write_toml(tmp_path, "".join(f'{key} = "{text}"\n' for key, text in given.items()))
     in_file = load({"data_dir": str(tmp_path)}, {})
-    assert getattr(in_file, name) == getattr(load({"data_dir": "/", name: RIGHT[name]}, {}), name)
+    assert getattr(in_file, name) == getattr(load({"data_dir": "/", **given}, {}), name)
 
 
 @pytest.mark.parametrize(("name", "text"), [(n, t) for n, texts in WRONG.items() for t in texts])
@@ -110,19 +125,24 @@ def test_a_wrong_value_is_refused_with_its_key_what_it_was_and_what_it_may_be(
 
 def test_all_errors_of_all_sources_are_reported_at_once(tmp_path: Path) -> None:
     write_toml(tmp_path, "stop_grace = 3\nmax_deployments = true\npull_total_s = -1\n")
-    environ = {"APPLIANCE_LISTEN_HTTP": "0.0.0.0:1", "APPLIANCE_COUNTY": "DE"}
+    environ = {"APPLIANCE_LISTEN_HTTP": "box:1", "APPLIANCE_COUNTY": "DE"}
     told = "\n".join(problems_of({"data_dir": str(tmp_path), "log_level": "loud"}, environ))
     for part in (
         "APPLIANCE_COUNTY: 'DE' is not a setting; did you mean APPLIANCE_COUNTRY?",
         "stop_grace in ",
         "is not a setting; did you mean stop_grace_s?",
         "max_deployments in ",
-        "APPLIANCE_LISTEN_HTTP: '0.0.0.0:1' must be a loopback address",
+        "APPLIANCE_LISTEN_HTTP: 'box:1' must be an IP address",
         "pull_total_s in ",
         "--log-level: 'loud' must be one of debug, info, warning, error",
     ):
         assert part in told
     assert len(told.splitlines()) == 6
+
+
+def test_a_key_without_its_certificate_is_refused() -> None:
+    (problem,) = problems_of({"data_dir": "/a", "tls_key": "/srv/key.pem"}, {})
+    assert problem == "--tls-key: '/srv/key.pem' needs tls_cert beside it"
 
 
 def test_variables_for_the_command_line_are_no_unknown_settings(tmp_path: Path) -> None:
@@ -200,10 +220,11 @@ def test_everything_derived_lives_in_the_data_directory(tmp_path: Path) -> None:
         settings.secret_key,
         settings.auth_file,
         settings.podman_dir,
+        settings.tls_dir,
         settings.templates_dir,
     }
     assert {path.parent for path in derived} == {tmp_path}
-    assert len(derived) == 7
+    assert len(derived) == 8
 
 
 def test_an_address_is_written_as_it_is_read() -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from appliance.api import metrics
 from appliance.api.shapes import (
     Answer,
     AuditAnswer,
@@ -152,6 +153,27 @@ class SuccessAnswer(Answer):
     message: str | None = None
 
 
+class AccessShape(Answer):
+    """Who may reach a deployment; a private one has a token of its own."""
+
+    mode: Access
+    token: str | None
+    created_at: datetime | None
+
+
+class AccessAnswer(Answer):
+    """Its access."""
+
+    access: AccessShape
+
+
+class EntryAnswer(Answer):
+    """A link that opens a private deployment in a browser, once."""
+
+    url: str
+    expires_in_seconds: int
+
+
 class LogLineAnswer(Answer):
     """One line of a log."""
 
@@ -260,6 +282,11 @@ ANSWERS: dict[str, tuple[str, type[Answer] | None]] = {
     "stop_deployment": (JSON, DeploymentAnswer),
     "restart_deployment": (JSON, DeploymentAnswer),
     "delete_deployment": (JSON, SuccessAnswer),
+    "read_access": (JSON, AccessAnswer),
+    "rotate_access": (JSON, AccessAnswer),
+    "make_ticket": (JSON, EntryAnswer),
+    "get_authority": ("application/x-x509-ca-cert", None),
+    "explain_trust": ("text/html", None),
     "read_logs": (JSON, LogsAnswer),
     "read_history": (JSON, HistoryAnswer),
     "read_stats": (JSON, StatsAnswer),
@@ -284,6 +311,7 @@ ANSWERS: dict[str, tuple[str, type[Answer] | None]] = {
     "set_up": (JSON, LoginAnswer),
     "make_setup_link": (JSON, LinkAnswer),
     "watch_events": ("text/event-stream", None),
+    "read_metrics": (metrics.CONTENT_TYPE, None),
     "make_backup": ("application/vnd.sqlite3", None),
 }
 """By handler: the content type of its good answer, and its shape where it is described."""

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from starlette.responses import Response
 
-from appliance.api import render
+from appliance.api import metrics, render
 from appliance.api.call import Call
 from appliance.api.changes import DeploymentChangeBody
 from appliance.api.models import DeploymentBody
@@ -15,12 +15,10 @@ from appliance.api.queries import (
     NodesQuery,
     NoQuery,
     SamplesQuery,
-    UsageQuery,
 )
 from appliance.api.render import answer, text_answer
 from appliance.api.sse import EventStream, Message
 from appliance.domain.errors import FieldError, InvalidRequest, NotFound
-from appliance.domain.instant import rfc3339
 from appliance.domain.logline import LogGap, LogLine
 from appliance.engine.deployments import Idempotency
 from appliance.engine.logs import check_cursor
@@ -43,7 +41,7 @@ async def list_deployments(call: Call) -> Response:
     """Lists deployments, newest first."""
     q = call.query(DeploymentsQuery)
     views, total = await call.services.deployments.page(
-        call.caller, q.status, number=q.page, limit=q.limit
+        call.caller, q.status, q.q, number=q.page, limit=q.limit
     )
     return text_answer(render.deployments(views, number=q.page, limit=q.limit, total=total))
 
@@ -102,7 +100,9 @@ async def read_history(call: Call) -> Response:
 async def read_stats(call: Call) -> Response:
     """Shows what a running deployment uses now."""
     found = await call.services.deployments.stats(call.caller, call.path("id"))
-    return answer({"stats": render.stats(found)})
+    used = call.services.activity
+    traffic = render.traffic(used.of(call.path("id")), used.idle_s(call.path("id")))
+    return answer({"stats": render.stats(found) | {"traffic": traffic}})
 
 
 async def read_samples(call: Call) -> Response:
@@ -137,18 +137,6 @@ async def get_node(call: Call) -> Response:
     return answer({"node": render.node(found, call.caller)})
 
 
-async def read_usage(call: Call) -> Response:
-    """Shows what ran, for how long and at what cost; as CSV where that is asked for."""
-    q = call.query(UsageQuery)
-    period = call.services.reports.period(q.start, q.to)
-    lines = await call.services.reports.usage(call.caller, period, q.group_by)
-    if q.format == "csv" or (q.format is None and "text/csv" in (call.header("accept") or "")):
-        return render.usage_csv(lines)
-    shown = [render.usage_line(line) for line in lines]
-    span = {"from": rfc3339(period.start), "to": rfc3339(period.end)}
-    return answer({**span, "usage": shown})
-
-
 async def list_templates(call: Call) -> Response:
     """Lists the catalogue."""
     call.query(NoQuery)
@@ -175,6 +163,12 @@ async def read_doctor(call: Call) -> Response:
     call.query(NoQuery)
     checks = await call.services.doctor()
     return answer({"checks": [render.check(check) for check in checks]})
+
+
+async def read_metrics(call: Call) -> Response:
+    """Shows the front door's counters, in the text format of Prometheus."""
+    call.query(NoQuery)
+    return Response(metrics.text(call.services.activity), media_type=metrics.CONTENT_TYPE)
 
 
 def _one(view: DeploymentView, status: int) -> Response:

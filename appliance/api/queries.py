@@ -46,6 +46,12 @@ class NoQuery(Query):
     """No parameters."""
 
 
+class TicketQuery(Query):
+    """``port``: the container's, where the deployment has several; by default the first."""
+
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+
+
 class PageQuery(Query):
     """Which page."""
 
@@ -54,9 +60,10 @@ class PageQuery(Query):
 
 
 class DeploymentsQuery(PageQuery):
-    """``GET /deployments``."""
+    """``GET /deployments``: ``q`` stands in the name, the id or the image."""
 
     status: Status | None = None
+    q: Annotated[str, StringConstraints(max_length=200)] | None = None
 
 
 class NodesQuery(PageQuery):

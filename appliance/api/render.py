@@ -1,8 +1,6 @@
 """What the engine shows, in the wire's names and shapes."""
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
@@ -14,15 +12,16 @@ from starlette.responses import Response
 from appliance.auth.accounts import Login
 from appliance.auth.tokens import IssuedToken
 from appliance.config import SettingInForce
-from appliance.domain.billing import Line
 from appliance.domain.deployment import Deployment, Port, Resources, Update
 from appliance.domain.instant import rfc3339
 from appliance.domain.logline import LogLine
 from appliance.domain.permissions import Principal
 from appliance.domain.template import Template
+from appliance.engine.activity import Traffic
 from appliance.engine.samples import Sample
 from appliance.engine.terminals import Ticket
 from appliance.engine.views import (
+    AccessView,
     Created,
     DeploymentStats,
     DeploymentView,
@@ -39,9 +38,6 @@ from appliance.store.users import User
 
 Json = dict[str, Any]
 MIB = 1024 * 1024
-USAGE_COLUMNS = ("userId", "email", "deploymentId", "name", "day", "runningSeconds", "gpuSeconds",
-                 "cost", "energyWh", "energyCost")  # fmt: skip
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def json_text(value: Json) -> str:
@@ -68,7 +64,10 @@ def deployment(view: DeploymentView) -> str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Same:
-    """A view told apart by the very object of its deployment: rows that are equal share it."""
+    """A view told apart by its deployment and its endpoints, in which other tables have a say.
+
+    Rows that are equal share one object, so to compare it by identity is enough, and quick.
+    """
 
     key: Deployment
     view: DeploymentView
@@ -77,7 +76,9 @@ class _Same:
         return id(self.key)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.key is other.key
+        if not isinstance(other, _Same) or self.key is not other.key:
+            return False
+        return self.view.endpoints == other.view.endpoints
 
 
 @lru_cache(maxsize=2048)
@@ -115,6 +116,12 @@ def _fixed_part(same: _Same) -> str:
         "update": None if d.update is None else _update(d, d.update),
     }
     return json_text(shown | _stamps(d))
+
+
+def access(view: AccessView) -> Json:
+    """Who may reach a deployment; for those who may write it, for it holds the token."""
+    made_at = None if view.created_at is None else rfc3339(view.created_at)
+    return {"mode": view.access.value, "token": view.token, "createdAt": made_at}
 
 
 def created(made: Created) -> str:
@@ -191,6 +198,19 @@ def sample(s: Sample) -> Json:
     }
 
 
+def traffic(t: Traffic, idle_s: int | None) -> Json:
+    """What came through the front door since the appliance started."""
+    return {
+        "openRequests": t.open_requests,
+        "openConnections": t.open_connections,
+        "requests": t.requests,
+        "bytesIn": t.bytes_in,
+        "bytesOut": t.bytes_out,
+        "answers": {f"{n}xx": count for n, count in enumerate(t.answers) if n},
+        "idleSeconds": idle_s,
+    }
+
+
 def node(n: NodeView, caller: Principal) -> Json:
     """This machine; whose deployments hold its GPUs only their owners and admins are told."""
     specs = _camel(asdict(n.specs))
@@ -211,33 +231,6 @@ def node(n: NodeView, caller: Principal) -> Json:
         "lastHeartbeat": rfc3339(n.last_heartbeat),
         "createdAt": rfc3339(n.created_at),
     }
-
-
-def usage_line(line: Line) -> Json:
-    """A line of the usage report."""
-    return {
-        "userId": line.user_id,
-        "email": line.email,
-        "deploymentId": line.deployment_id,
-        "name": line.name,
-        "day": None if line.day is None else line.day.isoformat(),
-        "runningSeconds": line.running_s,
-        "gpuSeconds": line.gpu_s,
-        "cost": line.cost_cents,
-        "energyWh": line.energy_wh,
-        "energyCost": line.energy_cents,
-    }
-
-
-def usage_csv(lines: Sequence[Line]) -> Response:
-    """The usage report as CSV (RFC 4180); cells that a spreadsheet would run are made text."""
-    buffer = io.StringIO()
-    rows = [usage_line(line) for line in lines]
-    writer = csv.DictWriter(buffer, USAGE_COLUMNS)
-    writer.writeheader()
-    writer.writerows({key: _plain_cell(value) for key, value in row.items()} for row in rows)
-    headers = {"Content-Disposition": 'attachment; filename="usage.csv"'}
-    return Response(buffer.getvalue(), headers=headers, media_type="text/csv; header=present")
 
 
 def template(t: Template) -> Json:
@@ -338,10 +331,6 @@ def login(made: Login) -> Json:
 def _pagination(*, number: int, limit: int, total: int) -> Json:
     pages = -(-total // limit)
     return {"page": number, "limit": limit, "total": total, "totalPages": pages}
-
-
-def _plain_cell(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _resources(r: Resources) -> Json:

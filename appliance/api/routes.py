@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
-from appliance.api import accounts, audit, handlers, machine, terminal
+from appliance.api import access, accounts, audit, handlers, machine, terminal, trust, usage
 from appliance.api.call import Call
 from appliance.api.changes import DeploymentChangeBody
 from appliance.api.models import DeploymentBody
@@ -22,6 +22,7 @@ from appliance.api.queries import (
     RegistryBody,
     SamplesQuery,
     SetupBody,
+    TicketQuery,
     TokenBody,
     UsageQuery,
     UserBody,
@@ -77,6 +78,9 @@ ROUTES = (
     Route("POST", "/deployments/{id}/restart", handlers.restart_deployment, WRITE, 202),
     Route("GET", "/deployments/{id}/logs", handlers.read_logs, READ, query=LogsQuery),
     Route("GET", "/deployments/{id}/events", handlers.read_history, READ, query=HistoryQuery),
+    Route("GET", "/deployments/{id}/access", access.read_access, WRITE),
+    Route("POST", "/deployments/{id}/access", access.rotate_access, WRITE),
+    Route("POST", "/deployments/{id}/ticket", access.make_ticket, READ, 201, query=TicketQuery),
     Route("GET", "/deployments/{id}/stats", handlers.read_stats, READ, fails=(502,)),
     Route("GET", "/deployments/{id}/stats/history", handlers.read_samples, READ,
           query=SamplesQuery),
@@ -84,7 +88,7 @@ ROUTES = (
     Route("GET", "/events", handlers.watch_events, READ),
     Route("GET", "/nodes", handlers.list_nodes, READ, query=NodesQuery),
     Route("GET", "/nodes/{id}", handlers.get_node, READ),
-    Route("GET", "/usage", handlers.read_usage, READ, query=UsageQuery),
+    Route("GET", "/usage", usage.read_usage, READ, query=UsageQuery),
     Route("GET", "/templates", handlers.list_templates, READ),
     Route("GET", "/templates/{id}", handlers.get_template, READ),
     Route("GET", "/setup", accounts.setup_state, PUBLIC),
@@ -102,6 +106,9 @@ ROUTES = (
     Route("PATCH", "/users/{id}", accounts.change_user, ADMIN_WRITE, body=UserChangeBody),
     Route("DELETE", "/users/{id}", accounts.delete_user, ADMIN_WRITE),
     Route("GET", "/doctor", handlers.read_doctor, ADMIN_READ),
+    Route("GET", "/ca.crt", trust.get_authority, PUBLIC),
+    Route("GET", "/trust", trust.explain_trust, PUBLIC),
+    Route("GET", "/metrics", handlers.read_metrics, ADMIN_READ),
     Route("GET", "/registries", machine.list_registries, ADMIN_READ),
     Route("PUT", "/registries/{host}", machine.put_registry, ADMIN_WRITE, body=RegistryBody),
     Route("DELETE", "/registries/{host}", machine.delete_registry, ADMIN_WRITE),

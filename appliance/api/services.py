@@ -8,7 +8,9 @@ import anyio
 from appliance.auth.accounts import Accounts
 from appliance.auth.audit import Audit
 from appliance.auth.setup import Setup
+from appliance.auth.tickets import Tickets
 from appliance.config import SettingInForce
+from appliance.engine.activity import Activity
 from appliance.engine.catalogue import Catalogue
 from appliance.engine.deployments import Deployments
 from appliance.engine.feed import Feed
@@ -21,6 +23,15 @@ from appliance.engine.terminals import Terminals
 from appliance.engine.updates import Updates
 from appliance.host.doctor import Check
 from appliance.runtime.credentials import Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """The authority's certificate (PEM), its SHA-256, and the host names it may speak for."""
+
+    pem: bytes
+    fingerprint: str
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +48,10 @@ class Services:
     reports: Reports
     catalogue: Catalogue
     pulse: Pulse
+    activity: Activity
     accounts: Accounts
+    tickets: Tickets
+    trust: Trust
     audit: Audit
     setup: Setup
     registries: Credentials

@@ -67,6 +67,19 @@ class Accounts:
         """
         return await self._tokens.authenticate(text)
 
+    async def standing(self, user_id: str, token_id: str | None) -> Principal | None:
+        """The caller who once came with that token (None: by the control socket), if still known.
+
+        None once the token has ended or expired, or the user is disabled or gone.
+        """
+        if token_id is not None:
+            caller = await self._tokens.standing(token_id)
+            return caller if caller is not None and caller.user_id == user_id else None
+        user = await users.find(self._db, user_id)
+        if user is None or user.disabled or user.email != OWNER_EMAIL:
+            return None
+        return Principal(user.id, user.email, user.role, Scope.WRITE)
+
     async def login(self, email: str, password: str, address: str | None) -> Login:
         """A token for e-mail and password.
 

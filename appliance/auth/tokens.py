@@ -5,11 +5,11 @@ import hmac
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from appliance.auth.token_text import new_token, token_id
 from appliance.clock import Clock
 from appliance.domain.errors import FieldError, InvalidRequest, LimitReached, NotAuthenticated
 from appliance.domain.instant import Instant
 from appliance.domain.permissions import Principal, Scope
+from appliance.domain.token_text import new_token, token_id
 from appliance.store import tokens as store
 from appliance.store.database import Database
 from appliance.store.tokens import Credential, Kind, NewToken, Token
@@ -60,6 +60,16 @@ class Tokens:
             raise NotAuthenticated("the token has expired")
         if now.wall_us - credential.last_used_us > TOUCH_EVERY_US:
             await self._touch(credential, now)
+        return credential.principal
+
+    async def standing(self, known: str) -> Principal | None:
+        """Whom the token of that id makes the caller, unseen; None: nobody any more.
+
+        For what was given out on the strength of a token and has to end with it.
+        """
+        credential = await self._credential(known)
+        if credential is None or credential.expires_us <= self._clock.now().wall_us:
+            return None
         return credential.principal
 
     async def issue_session(self, user: User) -> IssuedToken:

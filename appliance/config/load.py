@@ -79,6 +79,7 @@ def load(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Setting
         **{name: Raw(flag(name), text) for name, text in flags.items() if text is not None},
     }
     _choose_podman(raw, environ, problems)
+    _check_key(raw, problems)
     values = _parsed(raw, problems)
     if problems:
         raise SettingsError(*problems)
@@ -201,6 +202,13 @@ def _choose_podman(
     elif "podman_url" in raw:
         message = "means nothing beside podman_url: that service has a storage of its own"
         problems.append(Problem(root.where, root.text, message))
+
+
+def _check_key(raw: Mapping[str, Raw], problems: list[Problem]) -> None:
+    """A key is nothing without its certificate; a certificate's file may hold both."""
+    key = raw.get("tls_key")
+    if key is not None and "tls_cert" not in raw:
+        problems.append(Problem(key.where, key.text, "needs tls_cert beside it"))
 
 
 def _parsed(raw: Mapping[str, Raw], problems: list[Problem]) -> dict[str, Any]:

@@ -39,12 +39,24 @@ def address(text: str) -> Address:
     return Address(str(parsed), number)
 
 
-def loopback_address(text: str) -> Address:
-    """An ``address`` that only this machine can reach."""
-    parsed = address(text)
-    if not ip_address(parsed.host).is_loopback:
-        raise ValueError("must be a loopback address, such as 127.0.0.1:8080 or [::1]:8080")
-    return parsed
+def ip(text: str) -> str:
+    """An IP address, as a listener is bound to."""
+    try:
+        return str(ip_address(text.removeprefix("[").removesuffix("]")))
+    except ValueError:
+        raise ValueError("must be an IP address, such as 0.0.0.0 or 127.0.0.1") from None
+
+
+def port_range(text: str) -> range:
+    """Ports from the first to the last, both included."""
+    first, _, last = text.partition("-")
+    try:
+        ports = range(integer(1, PORT_MAX)(first), integer(1, PORT_MAX)(last) + 1)
+    except ValueError:
+        ports = range(0)
+    if not ports:
+        raise ValueError("must be two ports, the lower one first, such as 20000-20099")
+    return ports
 
 
 def integer(low: int, high: int) -> Callable[[str], int]:

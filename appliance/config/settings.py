@@ -28,16 +28,52 @@ class Settings:
     listen_http: Address = field(
         default=Address("127.0.0.1", 8080),
         metadata=_about(
-            parse.loopback_address, "Plain HTTP, on loopback only; port 0 takes a free one."
+            parse.address,
+            "Plain HTTP for this machine itself; who comes from elsewhere is sent to HTTPS. "
+            "Port 0 takes a free one.",
         ),
     )
     listen_https: Address = field(
         default=Address("0.0.0.0", 8443),  # noqa: S104 - the front door is for the network
-        metadata=_about(parse.address, "HTTPS, in use once the front door is there."),
+        metadata=_about(parse.address, "HTTPS, for everybody."),
+    )
+    max_connections: int = field(
+        default=1000,
+        metadata=_about(
+            parse.integer(10, 100_000), "How many connections the front door takes at once."
+        ),
+    )
+    max_connections_per_address: int = field(
+        default=100,
+        metadata=_about(
+            parse.integer(1, 100_000), "How many of them may come from one IP address."
+        ),
     )
     domain: str = field(
         default="localhost",
         metadata=_about(parse.domain, "Deployments get their host names under this one."),
+    )
+    tls_cert: Path | None = field(
+        default=None,
+        metadata=_about(
+            parse.path,
+            "Your own certificate with its chain, PEM, followed when it changes. "
+            "Default: this machine's own authority makes them.",
+        ),
+    )
+    tls_key: Path | None = field(
+        default=None,
+        metadata=_about(
+            parse.path, "The key of that certificate, PEM. Default: it is in the same file."
+        ),
+    )
+    listen_tcp: str = field(
+        default="0.0.0.0",  # noqa: S104 - a raw port is asked for to be reached
+        metadata=_about(parse.ip, "Where the raw ports of deployments are bound."),
+    )
+    tcp_ports: range = field(
+        default=range(20_000, 20_100),
+        metadata=_about(parse.port_range, "What raw ports are taken from, both included."),
     )
     node_name: str | None = field(
         default=None,
@@ -143,6 +179,11 @@ class Settings:
         return control_socket(self.data_dir)
 
     @property
+    def api_socket(self) -> Path:
+        """Mode 0600; where the front door finds the API. Opening it gives no rights."""
+        return self.data_dir / "api.sock"
+
+    @property
     def secret_key(self) -> Path:
         """The key that deployments' secrets are encrypted with."""
         return self.data_dir / "secret.key"
@@ -156,6 +197,11 @@ class Settings:
     def auth_file(self) -> Path:
         """Where registry credentials are read from, if it exists (containers-auth.json(5))."""
         return self.registry_auth_file or self.data_dir / "auth.json"
+
+    @property
+    def tls_dir(self) -> Path:
+        """Our certificate authority and the certificates it has made."""
+        return self.data_dir / "tls"
 
     @property
     def podman_dir(self) -> Path:

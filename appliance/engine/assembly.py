@@ -8,6 +8,9 @@ from anyio.abc import TaskGroup
 
 from appliance.clock import Clock
 from appliance.domain.deployment import Process
+from appliance.engine.access_tokens import AccessTokens
+from appliance.engine.activity import Activity
+from appliance.engine.addresses import Addresses
 from appliance.engine.broadcast import Broadcast
 from appliance.engine.catalogue import Catalogue
 from appliance.engine.companions import Companions
@@ -22,6 +25,7 @@ from appliance.engine.logs import Logs
 from appliance.engine.probes import Probes
 from appliance.engine.pulls import Pulls
 from appliance.engine.pulse import Pulse
+from appliance.engine.raw_ports import RawPorts
 from appliance.engine.reconciler import Reconciler
 from appliance.engine.samples import Samples
 from appliance.engine.stats import StatsReader
@@ -48,6 +52,16 @@ class Engine:
     gpus: Gpus
     gpu_watch: GpuWatch
     samples: Samples
+    addresses: Addresses
+    activity: Activity
+    access_tokens: AccessTokens
+    raw_ports: RawPorts
+    pulls: Pulls
+
+    async def load(self, db: Database) -> None:
+        """Reads what is kept in memory; once, before anything is written."""
+        await self.raw_ports.load()
+        await self.addresses.load(db)
 
     async def run(self) -> None:
         """Reconciles and keeps the books, until cancelled."""
@@ -79,28 +93,33 @@ class Materials:
 
 def assemble(m: Materials) -> Engine:
     """An engine at rest; nothing happens before ``run``."""
-    broadcast, pulse = Broadcast(), Pulse(m.clock)
+    broadcast, pulse, addresses = Broadcast(), Pulse(m.clock), Addresses()
     watch = GpuWatch(m.db, m.clock, m.gpus)
     gpus = Gpus(m.db, m.clock, m.runtime, watch, lambda i: reconciler.nudge(i))  # noqa: PLW0108 - made below, with these
-    ledger = Ledger(m.db, m.clock, broadcast, gpus.freed)
+    ledger = Ledger(m.db, m.clock, broadcast, addresses, gpus.freed)
+    access_tokens = AccessTokens(m.db, m.clock, m.vault)
+    raw_ports = RawPorts(m.db, m.clock, broadcast, m.house.tcp_ports)
+    addresses.listen(raw_ports.heard)
     pulls = Pulls(m.runtime, m.tasks)
     probes = Probes(m.runtime, m.clock, m.tasks, lambda i: reconciler.nudge(i))  # noqa: PLW0108 - made below, with these
     companions = Companions(m.db, ledger, m.runtime, m.clock, m.tasks, probes)
     shop = Workshop(
-        m.db, ledger, m.runtime, m.clock, pulls, companions, gpus, m.vault, pulse,
+        m.db, ledger, m.runtime, m.clock, pulls, companions, gpus, addresses, m.vault, pulse,
         prefix=m.house.prefix, stop_grace_s=m.stop_grace_s,
     )  # fmt: skip
     reconciler = Reconciler(shop, m.tasks)
     deployments = Deployments(
         db=m.db, clock=m.clock, house=m.house, catalogue=m.catalogue, vault=m.vault, pulls=pulls,
         stats=StatsReader(m.runtime, m.clock, gpus), broadcast=broadcast,
+        addresses=addresses, access_tokens=access_tokens, raw_ports=raw_ports,
         ordered=reconciler.ordered, place=gpus.place,
     )  # fmt: skip
     return Engine(
         deployments=deployments,
         updates=Updates(
             db=m.db, clock=m.clock, house=m.house, catalogue=m.catalogue, vault=m.vault,
-            broadcast=broadcast, deployments=deployments, ordered=reconciler.ordered,
+            broadcast=broadcast, deployments=deployments, addresses=addresses,
+            access_tokens=access_tokens, raw_ports=raw_ports, ordered=reconciler.ordered,
         ),
         terminals=Terminals(m.db, m.clock, m.runtime, ledger, m.house.prefix),
         logs=Logs(m.db, m.clock, broadcast),
@@ -108,7 +127,19 @@ def assemble(m: Materials) -> Engine:
         pulse=pulse,
         reconciler=reconciler,
         heartbeat=Heartbeat(m.db, m.clock, reconciler, watch, m.alive),
+        addresses=addresses,
+        access_tokens=access_tokens,
+        raw_ports=raw_ports,
+        activity=_activity(m.clock, addresses),
+        pulls=pulls,
         samples=Samples(m.db, m.clock, m.runtime, m.house.prefix),
         gpus=gpus,
         gpu_watch=watch,
     )  # fmt: skip
+
+
+def _activity(clock: Clock, addresses: Addresses) -> Activity:
+    """The books of the front door; those of a deployment go with it."""
+    activity = Activity(clock)
+    addresses.listen(lambda a: activity.forget(a.deployment_id) if a.gone else None)
+    return activity

@@ -1,18 +1,10 @@
 """The use cases: each is a permission in the SQL, one transaction, a nudge."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from appliance.clock import Clock
-from appliance.domain.deployment import (
-    Deployment,
-    Desired,
-    Port,
-    Protocol,
-    Resources,
-    Spec,
-    Status,
-)
+from appliance.domain.deployment import Deployment, Desired, Resources, Spec, Status
 from appliance.domain.errors import (
     Conflict,
     FieldError,
@@ -29,13 +21,17 @@ from appliance.domain.observed import ContainerName
 from appliance.domain.order import Order
 from appliance.domain.permissions import Principal
 from appliance.domain.transitions import actions
+from appliance.engine.access_tokens import AccessTokens
+from appliance.engine.addresses import Addresses
 from appliance.engine.broadcast import Broadcast
 from appliance.engine.catalogue import Catalogue
+from appliance.engine.endpoints import Front, endpoints
 from appliance.engine.pulls import Pulls
+from appliance.engine.raw_ports import RawPorts
 from appliance.engine.stats import StatsReader
 from appliance.engine.vault import Vault
-from appliance.engine.views import Created, DeploymentStats, DeploymentView, Endpoint
-from appliance.store import deployments, events, gpus, idempotency
+from appliance.engine.views import AccessView, Created, DeploymentStats, DeploymentView
+from appliance.store import deployments, events, gpus, idempotency, search
 from appliance.store.database import Database, Transaction
 from appliance.store.deployments import NewDeployment, Priced
 from appliance.store.events import Event, NewEvent
@@ -61,6 +57,8 @@ class House:
     max_deployments: int
     cpus: int
     memory_mb: int
+    front: Front = field(default_factory=Front)
+    tcp_ports: range = range(20_000, 20_100)
 
     def gpus_cents(self, spec: Spec) -> int:
         """What the GPUs of a deployment add to the rate of an hour."""
@@ -91,6 +89,9 @@ class Deployments:
         pulls: Pulls,
         stats: StatsReader,
         broadcast: Broadcast,
+        addresses: Addresses,
+        access_tokens: AccessTokens,
+        raw_ports: RawPorts,
         ordered: Callable[[str], None],
         place: Callable[[str], Place | None],
     ) -> None:
@@ -102,6 +103,9 @@ class Deployments:
         self._pulls = pulls
         self._stats = stats
         self._broadcast = broadcast
+        self._addresses = addresses
+        self._access_tokens = access_tokens
+        self._raw_ports = raw_ports
         self._ordered = ordered
         self._place = place
 
@@ -125,20 +129,37 @@ class Deployments:
             await self._check_limit(tx)
             d = await deployments.insert(tx, new, now)
             await _line_up(tx, d)
+            await self._access_tokens.settle(tx, d, now)
+            await self._raw_ports.reserve(tx, d)
             created = Created(self._view(Priced(d, 0)), d.rate_cents)
             await self._record(tx, d, caller, "created", f"Created from {d.spec.image}", now)
             if idempotency_key is not None:
                 await self._remember(tx, caller, idempotency_key, created, now)
-        self._tell(d.id)
+        self._tell(d)
         return created
 
     async def page(
-        self, caller: Principal, status: str | None, *, number: int, limit: int
+        self,
+        caller: Principal,
+        status: str | None,
+        text: str | None = None,
+        *,
+        number: int,
+        limit: int,
     ) -> tuple[list[DeploymentView], int]:
-        """One page of what the caller sees, newest first, and how many there are in all."""
-        rows, total = await deployments.page(
-            self._db, caller.sees, status, number=number, limit=limit, now=self._clock.now()
-        )
+        """One page of what the caller sees, newest first, and how many there are in all.
+
+        With ``text``, of those that have it in their name, id or image.
+        """
+        db, sees, now = self._db, caller.sees, self._clock.now()
+        if text is None:
+            rows, total = await deployments.page(
+                db, sees, status, number=number, limit=limit, now=now
+            )
+        else:
+            rows, total = await search.page(
+                db, sees, status, text, number=number, limit=limit, now=now
+            )
         return [self._view(row) for row in rows], total
 
     async def get(self, caller: Principal, deployment_id: str) -> DeploymentView:
@@ -189,6 +210,25 @@ class Deployments:
         """
         found = await self._find(caller, deployment_id)
         await self._order(caller, found, Desired.DELETED, "delete")
+
+    async def access(self, caller: Principal, deployment_id: str) -> AccessView:
+        """Who may reach it, and its access token.
+
+        Raises:
+            NotFound: as ``get``.
+            Conflict: the token can't be read any more.
+        """
+        return await self._access_tokens.show((await self._find(caller, deployment_id)).deployment)
+
+    async def rotate_access(self, caller: Principal, deployment_id: str) -> AccessView:
+        """Gives it a new access token; the one before opens nothing any more.
+
+        Raises:
+            NotFound: as ``get``.
+            Conflict: it is public.
+        """
+        d = (await self._find(caller, deployment_id)).deployment
+        return await self._access_tokens.rotate(d, caller)
 
     async def history(
         self, caller: Principal, deployment_id: str, *, after: int, limit: int
@@ -286,8 +326,11 @@ class Deployments:
             if d is None:
                 raise NotFound(f"no deployment {found.deployment.id}")
             await _line_up(tx, d)
+            if desired is Desired.DELETED:
+                await self._access_tokens.forget(tx, d.id)
+                await self._raw_ports.free(tx, d.id)
             await self._record(tx, d, caller, verb, f"{verb.capitalize()} requested", now)
-        self._tell(d.id)
+        self._tell(d)
         return self._view(Priced(d, found.total_cost_cents))
 
     async def _record(
@@ -296,9 +339,10 @@ class Deployments:
         event = NewEvent(verb, text, status=d.shown, actor_id=caller.user_id)
         await events.record(tx, d.id, d.owner_id, event, now)
 
-    def _tell(self, deployment_id: str) -> None:
+    def _tell(self, d: Deployment) -> None:
+        self._addresses.written(d)
         self._broadcast.notify()
-        self._ordered(deployment_id)
+        self._ordered(d.id)
 
     def _view(self, row: Priced) -> DeploymentView:
         d = row.deployment
@@ -307,7 +351,7 @@ class Deployments:
         return DeploymentView(
             deployment=d if place is None else replace(d, reason=waiting_reason(place)),
             total_cost_cents=row.total_cost_cents,
-            endpoints=endpoints(d),
+            endpoints=endpoints(d, self._house.front, self._raw_ports.of(d.id)),
             actions=actions(d.desired, d.shown),
             pull=self._pulls.progress(d.wanted_spec.image) if pulling else None,
         )
@@ -317,19 +361,3 @@ async def _line_up(tx: Transaction, d: Deployment) -> None:
     """The place in line for GPUs is that of the order, whenever its driver comes round to it."""
     if d.desired is Desired.RUNNING and d.spec.resources.gpu_need is not None:
         await gpus.join(tx, d.id)
-
-
-def endpoints(d: Deployment) -> tuple[Endpoint, ...]:
-    """Where a running deployment answers: until there is a front door, on loopback itself."""
-    if d.shown is not Status.RUNNING:
-        return ()
-    ports = d.spec.ports if d.spec.ports is not None else tuple(map(Port, sorted(d.published)))
-    return tuple(
-        Endpoint(p.protocol, f"{_scheme(p.protocol)}://127.0.0.1:{d.published[p.port]}", p.port)
-        for p in ports
-        if p.port in d.published
-    )
-
-
-def _scheme(protocol: Protocol) -> str:
-    return "http" if protocol is Protocol.HTTP else "tcp"

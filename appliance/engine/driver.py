@@ -36,6 +36,7 @@ from appliance.domain.steps import (
     Wait,
 )
 from appliance.domain.update import candidate
+from appliance.engine.addresses import Addresses
 from appliance.engine.companions import Companions
 from appliance.engine.gpus import Gpus
 from appliance.engine.ledger import Ledger
@@ -65,6 +66,7 @@ class Workshop:
     pulls: Pulls
     companions: Companions
     gpus: Gpus
+    addresses: Addresses
     vault: Vault
     pulse: Pulse
     prefix: str
@@ -137,6 +139,9 @@ class Driver:
         seen = await self._look_at(d)
         if seen.container is None or seen.container.state not in ATTENDED:
             self._shop.companions.leave(d.id)
+        else:
+            frozen = seen.container.state is ContainerState.PAUSED
+            self._shop.addresses.seen(d.id, paused=frozen)
         trying = d.update is not None and d.desired is not Desired.DELETED
         trial = await self._look_at(candidate(d), trial=True) if trying else None
         kept = {d.generation} | ({d.update.generation} if trying and d.update else set())

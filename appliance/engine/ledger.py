@@ -7,6 +7,7 @@ from appliance.domain.deployment import Deployment, Status
 from appliance.domain.instant import Instant
 from appliance.domain.steps import Become, advance
 from appliance.domain.usage import end_of
+from appliance.engine.addresses import Addresses
 from appliance.engine.broadcast import Broadcast
 from appliance.store import deployments, events, gpus, usage
 from appliance.store.database import Database, Transaction
@@ -24,11 +25,13 @@ class Ledger:
         db: Database,
         clock: Clock,
         broadcast: Broadcast,
+        addresses: Addresses,
         freed: Callable[[str, Sequence[str]], Awaitable[None]],
     ) -> None:
         self._db = db
         self._clock = clock
         self._broadcast = broadcast
+        self._addresses = addresses
         self._freed = freed
 
     async def become(self, before: Deployment, step: Become) -> Deployment:
@@ -45,6 +48,7 @@ class Ledger:
             freed = await gpus.release(tx, before.id) if step.status in AT_REST else []
             if step.message:
                 await events.record(tx, before.id, before.owner_id, _event(step, written), now)
+        self._addresses.written(written)
         if step.message:
             self._broadcast.notify()
         if freed:
@@ -66,6 +70,7 @@ class Ledger:
             freed = await gpus.release(tx, d.id)
             gone = NewEvent("removed", "Container, network and volumes are removed")
             await events.record(tx, d.id, d.owner_id, gone, now)
+        self._addresses.buried(d.id)
         self._broadcast.notify()
         if freed:
             await self._freed(d.id, freed)

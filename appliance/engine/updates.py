@@ -10,9 +10,12 @@ from appliance.domain.errors import FieldError, InvalidRequest, NotFound
 from appliance.domain.instant import Instant
 from appliance.domain.permissions import Principal
 from appliance.domain.template import Template
+from appliance.engine.access_tokens import AccessTokens
+from appliance.engine.addresses import Addresses
 from appliance.engine.broadcast import Broadcast
 from appliance.engine.catalogue import Catalogue
 from appliance.engine.deployments import Deployments, House
+from appliance.engine.raw_ports import RawPorts
 from appliance.engine.vault import Vault
 from appliance.engine.views import DeploymentView
 from appliance.store import events, updates
@@ -35,6 +38,9 @@ class Updates:
         vault: Vault,
         broadcast: Broadcast,
         deployments: Deployments,
+        addresses: Addresses,
+        access_tokens: AccessTokens,
+        raw_ports: RawPorts,
         ordered: Callable[[str], None],
     ) -> None:
         self._db = db
@@ -44,6 +50,9 @@ class Updates:
         self._vault = vault
         self._broadcast = broadcast
         self._deployments = deployments
+        self._addresses = addresses
+        self._access_tokens = access_tokens
+        self._raw_ports = raw_ports
         self._ordered = ordered
 
     async def update(self, caller: Principal, deployment_id: str, change: Change) -> DeploymentView:
@@ -53,6 +62,7 @@ class Updates:
             InvalidRequest: with every wrong field; nothing was written.
             NotFound: there is none of that id that the caller may see.
             NameTaken: another deployment has that host name.
+            LimitReached: no raw port is left.
         """
         now = self._clock.now()
         wrong = self._house.too_large(change.fields.get("resources"))
@@ -65,11 +75,14 @@ class Updates:
             after = self._after(before, change, now)
             if after != before:
                 written = await updates.change(tx, after, now)
+                await self._access_tokens.settle(tx, written, now)
+                await self._raw_ports.reserve(tx, written)
                 event = NewEvent(
                     "update", _words(before, after), status=written.shown, actor_id=caller.user_id
                 )
                 await events.record(tx, before.id, before.owner_id, event, now)
         if after != before:
+            self._addresses.written(written)
             self._broadcast.notify()
             self._ordered(deployment_id)
         return await self._deployments.get(caller, deployment_id)

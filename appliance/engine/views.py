@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from appliance.domain.deployment import Deployment
+from appliance.domain.deployment import Access, Deployment
 from appliance.domain.gpu import GpuReading
 from appliance.domain.node import NodeSpecs
 from appliance.runtime.port import PullProgress
@@ -18,6 +18,14 @@ class Endpoint:
     type: str
     url: str
     internal_port: int
+
+
+HTTPS_PORT = 443
+
+
+def web_url(host: str, port: int) -> str:
+    """An HTTPS URL; the usual port is not written down."""
+    return f"https://{host}" if port == HTTPS_PORT else f"https://{host}:{port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,18 @@ class GpuUse:
 
     reading: GpuReading
     used_mb: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessView:
+    """Who may reach a deployment; the token and when it was made, where it has one."""
+
+    access: Access
+    token: str | None
+    created_at: datetime | None
+
+    def __repr__(self) -> str:
+        return f"AccessView(access={self.access.value!r}, token='***')"
 
 
 @dataclass(frozen=True, slots=True)

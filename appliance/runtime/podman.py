@@ -261,8 +261,7 @@ class PodmanRuntime:
 
     async def missing_devices(self, name: str, paths: Sequence[str]) -> tuple[str, ...]:
         """Those of ``paths`` that are no device inside the running container."""
-        with deadline(READ_S, "look into a container"):
-            seen = await self._verified(name)
+        seen = await self.inspect(name)
         first = None if seen is None else seen.process
         return () if first is None else process.missing_devices(first, paths)
 

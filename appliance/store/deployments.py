@@ -77,6 +77,8 @@ WHERE deleted_us IS NULL AND (desired = 'deleted' OR intent > observed_intent
                               OR status NOT IN ('stopped', 'failed') OR next_spec IS NOT NULL)
 """
 
+SELECT_LIVE = "SELECT * FROM deployment WHERE desired <> 'deleted'"
+
 SELECT_KNOWN = """
 SELECT id, generation, deleted_us FROM deployment
 WHERE id IN (SELECT value FROM json_each(:ids))
@@ -183,7 +185,7 @@ async def find(
     """A deployment that ``owner_id`` (None: everybody's) may see, with its cost."""
     parameters = {"id": deployment_id, "owner_id": owner_id, **cost_parameters(now)}
     rows = await db.look_up(SELECT_ONE, parameters)
-    return _priced(rows, beside=1)[0] if rows else None
+    return priced(rows, beside=1)[0] if rows else None
 
 
 async def for_driver(db: Database, deployment_id: str) -> Deployment | None:
@@ -195,6 +197,11 @@ async def for_driver(db: Database, deployment_id: str) -> Deployment | None:
 async def expected(db: Database) -> list[Expected]:
     """Every deployment that is not resting: what a round compares with the full list."""
     return [_expected(row) for row in await db.read(SELECT_EXPECTED)]
+
+
+async def live(db: Database) -> list[Deployment]:
+    """Every deployment that is not deleted."""
+    return [to_deployment(row) for row in await db.read(SELECT_LIVE)]
 
 
 async def known(db: Database, ids: list[str]) -> dict[str, int | None]:
@@ -232,7 +239,7 @@ async def page(
     window = {"limit": limit, "offset": (number - 1) * limit}
     rows = await db.look_up(sql, {**scope, **window, **cost_parameters(now)})
     if rows:
-        return _priced(rows, beside=2), int(rows[0]["total"])
+        return priced(rows, beside=2), int(rows[0]["total"])
     [total] = await db.look_up(SELECT_TOTAL, scope)
     return [], int(total[0])
 
@@ -331,7 +338,7 @@ def _update(row: Mapping[str, Any]) -> Update | None:
     )
 
 
-def _priced(rows: list[Row], *, beside: int) -> list[Priced]:
+def priced(rows: list[Row], *, beside: int) -> list[Priced]:
     """Rows of which the last ``beside`` columns, the cost among them, are not the table's."""
     names = tuple(rows[0].keys()[:-beside])
     return [

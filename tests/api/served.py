@@ -15,10 +15,11 @@ from starlette.types import ASGIApp
 from appliance.api.answers import ANSWERS, Problem
 from appliance.api.app import bearer, create_app, owner_or_bearer
 from appliance.api.routes import CONTROL_ROUTES, ROUTES
-from appliance.api.services import Services
+from appliance.api.services import Services, Trust
 from appliance.auth.accounts import Accounts
 from appliance.auth.audit import Audit
 from appliance.auth.setup import Setup
+from appliance.auth.tickets import Tickets
 from appliance.clock import SystemClock
 from appliance.config import Settings, in_force
 from appliance.domain.node import DiskType, NodeSpecs
@@ -46,6 +47,7 @@ RATE_CENTS = 150
 GPU_RATE_CENTS = 50
 KWH_CENTS = 30
 CATALOGUE = Catalogue.load(PACKAGED_TEMPLATES, None)
+TRUST = Trust(b"-----BEGIN CERTIFICATE-----\n", "AB:CD", ("box.local", "localhost"))
 Json = dict[str, Any]
 
 
@@ -178,7 +180,7 @@ async def _backup() -> AsyncIterator[bytes]:
 
 
 @asynccontextmanager
-async def serving(path: Path) -> AsyncIterator[Served]:
+async def serving(path: Path, tcp_ports: range = range(20_000, 20_100)) -> AsyncIterator[Served]:
     """Runs until the block ends."""
     runtime = FakeRuntime(prefix=PREFIX)
     runtime.images[IMAGE] = ImageFacts(id="sha256:app", exposed_ports=(8080,))
@@ -186,7 +188,10 @@ async def serving(path: Path) -> AsyncIterator[Served]:
     accounts, catalogue = Accounts(db, clock), CATALOGUE
     owner = await accounts.machine_owner()
     node = await nodes.register(db, clock.now())
-    house = House(node.id, PREFIX, RATE_CENTS, GPU_RATE_CENTS, 100, cpus=8, memory_mb=16_000)
+    house = House(
+        node.id, PREFIX, RATE_CENTS, GPU_RATE_CENTS, 100, cpus=8, memory_mb=16_000,
+        tcp_ports=tcp_ports,
+    )  # fmt: skip
     try:
         async with anyio.create_task_group() as tasks:
             engine = assemble(
@@ -200,13 +205,15 @@ async def serving(path: Path) -> AsyncIterator[Served]:
                 feed=engine.feed,
                 nodes=Nodes(db, clock, _profile(owner.user_id), engine.pulse, engine.gpus),
                 reports=Reports(db, clock, KWH_CENTS),
-                catalogue=catalogue, pulse=engine.pulse, accounts=accounts,
+                catalogue=catalogue, pulse=engine.pulse, activity=engine.activity,
+                accounts=accounts, tickets=Tickets(clock), trust=TRUST,
                 audit=Audit(db, clock),
                 setup=Setup(accounts, clock, path.parent / "setup-link", ADDRESS),
                 settings=in_force(Settings(data_dir=path.parent), {}),
                 registries=Credentials(path.parent / "auth.json"), backup=_backup, doctor=_doctor,
                 stopping=stopping,
             )  # fmt: skip
+            await engine.load(db)
             tasks.start_soon(engine.run)
             await engine.pulse.first_round()
             made = Served(services, engine, runtime, db, accounts, node.id, stopping)

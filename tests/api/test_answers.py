@@ -44,6 +44,8 @@ CALLS: tuple[tuple[str, str], ...] = (
     ("GET", "/deployments"), ("GET", "/deployments?limit=2&page=2"), ("GET", "/deployments/{id}"),
     ("GET", "/deployments/{id}/logs"), ("GET", "/deployments/{id}/events"),
     ("GET", "/deployments/{id}/stats"), ("GET", "/deployments/{id}/stats/history"),
+    ("GET", "/deployments/{id}/access"), ("POST", "/deployments/{id}/access"),
+    ("POST", "/deployments/{id}/ticket"),
     ("POST", "/deployments/{id}/terminal"), ("PATCH", "/deployments/{id}"),
     ("GET", "/deployments/{id}"), ("POST", "/deployments/{id}/restart"),
     ("POST", "/deployments/{id}/stop"), ("POST", "/deployments/{id}/start"),

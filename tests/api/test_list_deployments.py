@@ -110,3 +110,26 @@ async def test_a_blank_parameter_is_not_given(bob: Caller) -> None:
 
 async def test_an_unknown_parameter_is_told_even_if_blank(bob: Caller) -> None:
     assert field_errors(await bob.http.get("/deployments?sort=")).keys() == {"sort"}
+
+
+async def test_a_text_is_found_in_name_id_and_image_in_any_case(bob: Caller) -> None:
+    first = await bob.create(name="Blue Whale")
+    second = await bob.create(name="50%_off")
+    for text in ("blue", "WHALE", first["id"]):
+        assert await ids(bob, f"?q={text}") == [first["id"]]
+    assert await ids(bob, "?q=50%25_") == [second["id"]]
+    assert await ids(bob, "?q=library/app") == [second["id"], first["id"]]
+    assert await ids(bob, "?q=_ff") == []
+
+
+async def test_a_search_counts_keeps_to_its_status_and_to_ones_own(
+    bob: Caller, carol: Caller
+) -> None:
+    for _ in range(3):
+        await bob.create(name="same")
+    await carol.create(name="same")
+    shown = await bob.get("/deployments?q=same&limit=2&page=2")
+    assert shown["pagination"] == {"page": 2, "limit": 2, "total": 3, "totalPages": 2}
+    beyond = await bob.get("/deployments?q=same&limit=2&page=9")
+    assert beyond["pagination"]["total"] == 3
+    assert await ids(bob, "?q=same&status=failed") == []

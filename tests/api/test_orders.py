@@ -57,7 +57,8 @@ async def test_a_running_one_has_endpoints_in_the_seeds_shape(bob: Caller) -> No
     made = (await bob.create())["id"]
     [endpoint] = (await bob.until(made, "running"))["endpoints"]
     assert endpoint.keys() == {"type", "url", "internalPort"}
-    assert endpoint["url"].startswith("http://127.0.0.1:")
+    assert endpoint["type"] == "https"
+    assert endpoint["url"] == f"https://{made.replace('_', '-')}.localhost:8443"
     assert endpoint["internalPort"] == 8080
 
 
@@ -72,8 +73,13 @@ async def test_actions_are_those_that_change_something(bob: Caller) -> None:
 async def test_a_pull_is_shown_and_a_stop_cancels_it(bob: Caller, served: Served) -> None:
     served.runtime.offer(FAR, held=True)
     made = (await bob.create(customImage=FAR))["id"]
-    shown = await bob.until(made, "pulling")
-    assert shown["pull"].keys() >= {"layersDone", "layersTotal", "bytesDone", "bytesTotal"}
+    await bob.until(made, "pulling")
+
+    async def told() -> bool:
+        pull = (await bob.get(f"/deployments/{made}"))["deployment"]["pull"]
+        return pull is not None and pull.keys() >= {"layersDone", "layersTotal", "bytesDone"}
+
+    await eventually(told)
     assert await order(bob, made, "stop") == "stopping"
     assert (await bob.until(made, "stopped"))["pull"] is None
 
@@ -117,6 +123,8 @@ async def test_only_a_running_one_has_figures(bob: Caller) -> None:
     stats = (await bob.get(f"/deployments/{made}/stats"))["stats"]
     assert stats["memoryMb"] == 1.0
     assert stats["pids"] == 1
+    assert stats["traffic"]["requests"] == 0
+    assert stats["traffic"]["idleSeconds"] is None
     await order(bob, made, "stop")
     await bob.until(made, "stopped")
     answer = await bob.http.get(f"/deployments/{made}/stats")

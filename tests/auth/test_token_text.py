@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.auth.token_text import BASE62, SHAPE, new_token, token_id
+from appliance.domain.token_text import BASE62, SHAPE, new_token, token_id
 from appliance.log import redact
 
 

@@ -8,7 +8,6 @@ import anyio
 import pytest
 
 from appliance.auth.accounts import Accounts
-from appliance.auth.token_text import _check, new_token, token_id
 from appliance.auth.tokens import REMEMBERED, TOKENS_A_USER, IssuedToken, Tokens
 from appliance.domain.errors import (
     InvalidRequest,
@@ -18,6 +17,7 @@ from appliance.domain.errors import (
     NotPermitted,
 )
 from appliance.domain.permissions import Principal, Role, Scope
+from appliance.domain.token_text import _check, new_token, token_id
 from appliance.store.database import Database, Row
 from appliance.store.users import User
 from tests.manual_clock import ManualClock

@@ -79,9 +79,10 @@ def test_a_running_container_never_notices_and_the_cost_goes_on(api: Api) -> Non
 
 def test_an_exit_while_we_were_away_is_told_with_its_code(api: Api) -> None:
     d = api.create(restartPolicy="never")
-    url = api.until(d["id"], "running")["endpoints"][0]["url"]
+    api.until(d["id"], "running")
+    port = api.box.loopback_port(d["id"])
     api.box.kill()
-    httpx.get(f"{url}/exit?code=7")
+    httpx.get(f"http://127.0.0.1:{port}/exit?code=7")
     wait_for(lambda: pid_of(api.box, d["id"]) == "")
     api.box.start()
     failed = api.until(d["id"], "failed", within_s=10)

@@ -47,7 +47,8 @@ def test_the_seeds_whole_story(api: Api) -> None:
     [endpoint] = running["endpoints"]
     assert endpoint["internalPort"] == 8080
     assert TIME.fullmatch(running["startedAt"])
-    assert "OLLAMA_HOST=0.0.0.0" in httpx.get(f"{endpoint['url']}/env").text
+    assert endpoint["type"] == "https"
+    assert "OLLAMA_HOST=0.0.0.0" in api.box.visit(f"{endpoint['url']}/env").text
     wait_for(lambda: api.get(d["id"])["totalCost"] >= 1)
 
     listed = api.http.get("/deployments", params={"status": "running"}).json()

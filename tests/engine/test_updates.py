@@ -45,13 +45,13 @@ async def settled(world: World, i: str, generation: int) -> None:
 
 async def test_the_new_container_takes_over_and_the_old_one_goes_with_grace(world: World) -> None:
     i = await running(world)
-    before = (await world.view(i)).endpoints
+    before = (await world.view(i)).deployment.published
     await order(world, i, image=NEXT)
     await settled(world, i, 2)
     view = await world.view(i)
     assert view.deployment.status is Status.RUNNING
     assert view.deployment.spec.image == NEXT
-    assert view.endpoints != before
+    assert view.deployment.published != before
     assert await world.event_types(i) == ["created", "starting", "running", "update", "updated"]
     verbs = [c.verb for c in world.runtime.faults.calls if c.subject == name(i)]
     assert verbs.index("stop") < verbs.index("remove")

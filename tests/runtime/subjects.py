@@ -15,7 +15,8 @@ from appliance.runtime import labels, process
 from appliance.runtime.podman import PodmanRuntime
 from appliance.runtime.port import ContainerRuntime, ContainerSpec
 from appliance.runtime.spec import NO_MORE_GPUS, network_name
-from tests.fake_runtime import Behaviour, FakeRuntime
+from tests.fake_parts import Behaviour
+from tests.fake_runtime import FakeRuntime
 from tests.podman_harness import BUSYBOX, NO_USER, PodmanLab
 from tests.registry_harness import Registry
 from tests.waiting import eventually

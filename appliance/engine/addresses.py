@@ -1,0 +1,163 @@
+"""Where deployments answer: the front door's table, kept in memory as rows are written.
+
+Every write of a row passes through here, so the door never asks the database and knows of an
+order (stop, delete) before the caller has its answer.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from appliance.domain.deployment import Access, Deployment, Desired, Port, Protocol, Reason, Status
+from appliance.store import deployments
+from appliance.store.database import Database
+
+Listener = Callable[["Address"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What the front door may know of a deployment.
+
+    ``status`` is the one callers see. ``http`` maps container ports that speak HTTP to loopback
+    ports of this machine, the primary one first, and ``tcp`` the raw ones; both are empty while
+    the deployment does not run. ``paused``: it runs, but somebody has frozen it with Podman, so
+    that it takes connections and never answers. ``gone``: it was deleted, and this is the last
+    that is told of it.
+    """
+
+    deployment_id: str
+    owner_id: str
+    name: str
+    image: str
+    hostname: str | None
+    access: Access
+    status: Status
+    reason: Reason | None
+    http: Mapping[int, int]
+    tcp: Mapping[int, int]
+    paused: bool = False
+    gone: bool = False
+
+    @property
+    def label(self) -> str:
+        """Its DNS label below the domain: ``dep-4k2v9xq0m7ab``."""
+        return host_label(self.deployment_id)
+
+
+def host_label(deployment_id: str) -> str:
+    """The DNS label of an id: underscores are none of DNS's letters (RFC 1035, 2.3.1)."""
+    return deployment_id.replace("_", "-")
+
+
+def ports_of(d: Deployment) -> tuple[Port, ...]:
+    """The ports it was asked to answer on; those of the image where nothing was said."""
+    return d.spec.ports if d.spec.ports is not None else tuple(map(Port, sorted(d.published)))
+
+
+def address_of(d: Deployment) -> Address:
+    """The address of a row."""
+    published = d.published if d.shown is Status.RUNNING else {}
+    by_protocol = {
+        protocol: {
+            p.port: published[p.port]
+            for p in ports_of(d)
+            if p.protocol is protocol and p.port in published
+        }
+        for protocol in Protocol
+    }
+    return Address(
+        deployment_id=d.id,
+        owner_id=d.owner_id,
+        name=d.name,
+        image=d.spec.image,
+        hostname=d.spec.hostname,
+        access=d.spec.access,
+        status=d.shown,
+        reason=d.reason,
+        http=by_protocol[Protocol.HTTP],
+        tcp=by_protocol[Protocol.TCP],
+        gone=d.desired is Desired.DELETED,
+    )
+
+
+class Addresses:
+    """The live table. Listeners are told of every change, at once and on the loop.
+
+    ``edition`` is another number after every change: what was found stays true until then.
+    """
+
+    def __init__(self) -> None:
+        self.edition = 0
+        self._by_id: dict[str, Address] = {}
+        self._by_label: dict[str, Address] = {}
+        self._versions: dict[str, int] = {}
+        self._listeners: list[Listener] = []
+
+    async def load(self, db: Database) -> None:
+        """Reads every row there is; once, before anything is written."""
+        for d in await deployments.live(db):
+            self.written(d)
+
+    def listen(self, listener: Listener) -> None:
+        """``listener`` hears of every change from now on, deletions included."""
+        self._listeners.append(listener)
+
+    def all(self) -> Iterable[Address]:
+        """Every address there is now."""
+        return tuple(self._by_id.values())
+
+    def of(self, deployment_id: str) -> Address | None:
+        """The address of a deployment, None if there is none of that id."""
+        return self._by_id.get(deployment_id)
+
+    def named(self, label: str) -> Address | None:
+        """Whose label or chosen host name this is (lower case)."""
+        return self._by_label.get(label)
+
+    def written(self, d: Deployment) -> None:
+        """A row was written; news of an earlier write that comes late changes nothing."""
+        if self._versions.get(d.id, 0) >= d.version:
+            return
+        self._versions[d.id] = d.version
+        before, after = self._by_id.get(d.id), address_of(d)
+        if before is not None and before.paused and after.status is Status.RUNNING:
+            after = replace(after, paused=True)
+        self._become(before, after)
+
+    def seen(self, deployment_id: str, *, paused: bool) -> None:
+        """Its container was looked at: it runs, frozen or not."""
+        before = self._by_id.get(deployment_id)
+        if before is not None and before.paused != paused:
+            self._become(before, replace(before, paused=paused))
+
+    def buried(self, deployment_id: str) -> None:
+        """A deleted deployment's row is closed: nothing of it will be written again."""
+        self._versions.pop(deployment_id, None)
+
+    def _become(self, before: Address | None, after: Address) -> None:
+        if before == after:
+            return
+        if after.gone:
+            self._forget(after)
+        else:
+            self._keep(after)
+        self.edition += 1
+        for listener in self._listeners:
+            listener(after)
+
+    def _keep(self, address: Address) -> None:
+        self._forget(address)  # its chosen name may have been another
+        self._by_id[address.deployment_id] = address
+        for label in _labels(address):
+            self._by_label[label] = address
+
+    def _forget(self, address: Address) -> None:
+        before = self._by_id.pop(address.deployment_id, None)
+        for label in () if before is None else _labels(before):
+            if self._by_label.get(label) is before:
+                del self._by_label[label]
+
+
+def _labels(address: Address) -> tuple[str, ...]:
+    chosen = address.hostname
+    return (address.label,) if chosen is None else (address.label, chosen)

@@ -1,0 +1,9 @@
+"""The front door: the only TCP listener. By host name it relays to a deployment or to the API.
+
+A client's connection is a ``Connection`` (``connection.py``); it reads one head at a time
+(``head.py``, strict), asks the ``Directory`` (``directory.py``) what the host name leads to, and
+relays the body and the answer as bytes over an upstream connection that belongs to this client
+alone, so no request can end up in another client's. A connection that has named one host never
+gets to another. ``seams.py`` holds what is handed in: who may pass (``Gate``), what is said when
+there is nothing to relay to (``Pages``), certificates (``Certificates``), and waking (``Waker``).
+"""

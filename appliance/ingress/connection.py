@@ -1,0 +1,415 @@
+"""A client's connection: one request after the other, all to one host.
+
+The phases: READING a head (or idle); OPENING, while the gate, a waking deployment or the upstream
+connection is waited for; RELAYING; TUNNEL, a WebSocket; ENDING, when the last answer is out and
+what the client still sends is thrown away, so that the answer is not lost to a reset.
+Memory is bounded: what can't be passed on now is not read.
+"""
+
+import asyncio
+import logging
+from enum import Enum, auto
+from typing import cast
+
+import anyio
+
+from appliance.domain.ids import new_id
+from appliance.engine.addresses import Address
+from appliance.ingress.answer import SWITCHING, Answer
+from appliance.ingress.destination import Destination, is_over
+from appliance.ingress.framing import BadFraming, Chunked, Counted, Framing
+from appliance.ingress.hall import Hall
+from appliance.ingress.head import Head, Refused, check_beginning, parse_head
+from appliance.ingress.line import Line
+from appliance.ingress.opening import Way, find_way
+from appliance.ingress.rewrite import Sender, upstream_head
+from appliance.ingress.seams import Reply, Trouble
+from appliance.ingress.tally import Tally
+from appliance.ingress.upstream import Upstream, connect
+from appliance.ingress.wire import wire
+
+HEAD_S = 10.0
+IDLE_S = 60.0
+RETRY_S = 2
+GONE = 499  # nginx's number for a client that did not wait
+SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+log = logging.getLogger(__name__)
+
+
+class Phase(Enum):
+    """Where a connection is."""
+
+    READING = auto()
+    OPENING = auto()
+    RELAYING = auto()
+    TUNNEL = auto()
+    ENDING = auto()
+
+
+class Connection(asyncio.Protocol):
+    """One client; ``own_ip`` is the address it came in at. Ask it to ``leave`` to end it."""
+
+    def __init__(self, hall: Hall, sender: Sender, own_ip: str, *, redirects: bool) -> None:
+        self._hall = hall
+        self._sender = sender
+        self._own_ip = own_ip
+        self._line: Line
+        self._phase = Phase.READING
+        self._buffer = b""
+        self._since = 0.0  # when this phase began
+        self._limit_s = HEAD_S  # what it may take while READING
+        self._leaving = False
+        self._destination = Destination(hall, own_ip, redirects=redirects)
+        self._tally = Tally(hall)
+        self._head: Head | None = None
+        self._body: Framing | None = None
+        self._answer: Answer | None = None
+        self._answered = False
+        self._upstream: Upstream | None = None
+        self._opening = anyio.CancelScope()
+
+    # What the transport tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is ours."""
+        self._line = Line(cast("asyncio.Transport", transport), secure=self._sender.secure)
+        self._since = self._hall.now_s
+        self._hall.entered(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone, whoever ended it."""
+        del exc
+        self._opening.cancel()
+        begun = GONE if self._answer is None else self._answer.status
+        self._tally.gone(SWITCHING if self._phase is Phase.TUNNEL else begun)
+        self._drop_upstream()
+        self._hall.left(self, self._sender.address)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes, as they come."""
+        self._tally.traffic.bytes_in += len(data)
+        if self._phase is Phase.TUNNEL and self._upstream is not None:
+            self._upstream.send(data)
+        elif self._phase is not Phase.ENDING:
+            self._buffer = self._buffer + data if self._buffer else data
+            self._go_on()
+
+    def eof_received(self) -> bool:
+        """The client has said all it will; a whole request is still answered (half-close)."""
+        whole = self._body is None and self._phase in (Phase.OPENING, Phase.RELAYING)
+        if self._line.secure or not (whole or self._phase is Phase.TUNNEL):
+            return False
+        self._line.ended = True
+        if self._upstream is not None and self._upstream.ended:
+            return False
+        if self._phase is not Phase.OPENING and self._upstream is not None:
+            self._upstream.send_eof()
+        return True
+
+    def pause_writing(self) -> None:
+        """More than enough waits to be sent."""
+        self._line.full = True
+        if self._upstream is not None:
+            self._upstream.pause(True)
+
+    def resume_writing(self) -> None:
+        """There is room again."""
+        self._line.full = False
+        if self._upstream is not None:
+            self._upstream.pause(False)
+        self._go_on()
+
+    # What the hall asks.
+
+    def leave(self) -> None:
+        """Ends it when the request under way is answered; at once if there is none."""
+        self._leaving = True
+        if self._phase is Phase.READING and not self._buffer:
+            self._line.close()
+
+    def abort(self) -> None:
+        """Ends it now."""
+        self._line.abort()
+
+    def check(self, now_s: float) -> None:
+        """Keeps the deadlines; asked about once a second."""
+        if self._phase is Phase.ENDING:
+            self._line.check(now_s)
+        elif self._phase is Phase.READING and now_s - self._since > self._limit_s:
+            if self._buffer:
+                self._refuse(Refused(408, "request_timeout", f"no whole head in {HEAD_S:.0f} s"))
+            else:
+                self._line.close()
+
+    def moved(self, address: Address) -> None:
+        """A deployment's address changed: what can't answer any more is not waited for."""
+        upstream = self._upstream
+        if upstream is None or not self._destination.is_of(address):
+            return
+        if is_over(address, upstream.target.port):
+            upstream.leave()
+            self.upstream_failed("broke_off", "it ended before its answer was complete")
+        elif address.paused and self._phase is Phase.RELAYING and self._answer is None:
+            self._drop_upstream()
+            self._tell(503, "paused", "it was paused before it had answered")
+            self._go_on()
+
+    # What the upstream tells.
+
+    def answer(self, data: bytes) -> None:
+        """Bytes for the client, as they come."""
+        self._tally.traffic.bytes_out += len(data)
+        self._line.transport.write(data)
+
+    def answering(self, answer: Answer) -> None:
+        """The answer has begun."""
+        self._answer = answer
+
+    def answered(self, *, reusable: bool) -> None:
+        """The answer is over; the request may not be, if the upstream would not hear the end."""
+        answer, head = self._answer, self._head
+        if answer is None or head is None:
+            return
+        self._tally.end(answer.status)
+        self._answered = True
+        if not reusable:
+            self._drop_upstream()
+        if answer.closes or not head.keeps_alive or self._is_last():
+            self._end()
+        elif self._body is None:
+            self._next()
+            if self._buffer:
+                self._go_on()
+        elif not reusable:
+            self._end()
+
+    def switched(self) -> None:
+        """It is a WebSocket from here on."""
+        self._phase = Phase.TUNNEL
+        self._line.hold(False)
+        if self._buffer and self._upstream is not None:
+            self._upstream.send(self._buffer)
+            self._buffer = b""
+
+    def upstream_failed(self, code: str, message: str) -> None:
+        """No answer, or no rest of one, will come."""
+        upstream = self._upstream
+        self._drop_upstream()
+        if self._phase is Phase.TUNNEL:
+            self._tally.end(SWITCHING)
+            self._line.close()
+        elif self._phase is not Phase.RELAYING or self._head is None:
+            return
+        elif self._answered:
+            self._end()
+        elif self._answer is not None:
+            self._cut_short()
+        elif upstream is not None and self._can_ask_again(upstream, self._head):
+            self._open(self._head)
+        else:
+            self._tell(502, code, message, retry_after_s=RETRY_S)
+            self._go_on()
+
+    def upstream_ended(self) -> None:
+        """A WebSocket's server has said all it will."""
+        if self._line.ended:
+            self._line.close()
+        else:
+            self._line.say_end()
+
+    def upstream_full(self, full: bool) -> None:
+        """It takes no more for now, or again."""
+        self._line.choke(full)
+
+    # Requests.
+
+    def _go_on(self) -> None:
+        """Does what can be done with what has come."""
+        try:
+            while self._buffer and self._phase is Phase.READING and not self._line.full:
+                if not self._read_head():
+                    break
+            if self._phase is Phase.RELAYING and self._body is not None and self._buffer:
+                self._relay_body(self._body)
+            if self._buffer or self._line.held:
+                reads_on = self._phase in (Phase.READING, Phase.ENDING) and not self._line.full
+                self._line.hold(bool(self._buffer) and not reads_on)
+        except Refused as refused:
+            self._refuse(refused)
+        except BadFraming as error:
+            self._break_off(Refused(400, "bad_request", str(error)))
+
+    def _read_head(self) -> bool:
+        """Takes up the next request, if its head is whole.
+
+        Raises:
+            Refused: it is none.
+        """
+        if self._buffer.startswith(b"\r\n"):
+            self._buffer = self._buffer[2:]  # RFC 9112, 2.2
+        stop = self._buffer.find(b"\r\n\r\n")
+        if stop < 0:
+            if self._limit_s != HEAD_S:  # these are the first bytes after a rest
+                self._since, self._limit_s = self._hall.now_s, HEAD_S
+            check_beginning(self._buffer)
+            return False
+        head = parse_head(self._buffer[: stop + 4])
+        self._buffer = self._buffer[stop + 4 :]
+        self._begin(head)
+        return True
+
+    def _begin(self, head: Head) -> None:
+        """One request: where to, and how."""
+        destination = self._destination
+        if head.host != destination.host:
+            destination.settle(head.host, self._hall.asked_name(self._line.transport))
+        destination.look()
+        self._head = head
+        self._body = None if head.length == 0 else _framing(head)
+        self._answer, self._answered = None, False
+        self._tally.begin(destination.place)
+        upstream, aim = self._upstream, destination.aim
+        ready = upstream is not None and upstream.alive and destination.straight
+        if upstream is not None and ready and (aim is upstream.target or aim == upstream.target):
+            self._ask(head, upstream)
+            return
+        reply = destination.dead_end(head)
+        if reply is None:
+            self._open(head)
+        else:
+            self._reply(reply)
+
+    def _open(self, head: Head) -> None:
+        self._phase = Phase.OPENING
+        self._opening = anyio.CancelScope()
+        self._hall.tasks.start_soon(self._opened, head, self._opening)
+
+    async def _opened(self, head: Head, scope: anyio.CancelScope) -> None:
+        """The bulkhead: a defect met with one request must not stop the door."""
+        try:
+            with scope:
+                place = self._destination.place
+                way = await find_way(self._hall, head, place, self._sender, self._own_ip)
+                if isinstance(way, Reply):
+                    self._reply(way)
+                else:
+                    await self._go(way)
+                self._go_on()
+        except Exception:
+            log.exception("request failed errorId=%s", new_id("err"))
+            self.abort()
+
+    async def _go(self, way: Way) -> None:
+        """To the upstream that is there already, or a new one."""
+        upstream = self._upstream
+        if upstream is None or not upstream.alive or upstream.target != way.target:
+            self._drop_upstream()
+            upstream = self._upstream = await connect(self, way.target)
+        self._destination.look()
+        aim = self._destination.aim
+        if isinstance(aim, Trouble):  # since it was asked where to
+            self._reply(self._hall.pages.tell(aim, way.head))
+            return
+        if upstream is not None and upstream.target == aim:
+            upstream.target = aim  # the very same from now on: quick to tell
+        if upstream is None:
+            message = "it runs, but does not take connections"
+            self._tell(502, "unreachable", message, retry_after_s=RETRY_S)
+        else:
+            self._ask(way.head, upstream)
+
+    def _ask(self, head: Head, upstream: Upstream) -> None:
+        self._phase = Phase.RELAYING
+        if self._line.full:
+            upstream.pause(True)
+        upstream.ask(upstream_head(head, self._sender), head.method, websocket=head.websocket)
+        if self._line.ended:
+            upstream.send_eof()
+
+    def _relay_body(self, body: Framing) -> None:
+        data = self._buffer
+        stop = body.end(data, 0)
+        if self._upstream is not None:
+            self._upstream.send(data if stop == len(data) else data[:stop])
+        self._buffer = data[stop:]
+        if body.done:
+            self._body = None
+            if self._answered:
+                self._next()
+                self._go_on()
+
+    def _can_ask_again(self, upstream: Upstream, head: Head) -> bool:
+        """A kept-alive connection may close as a request is sent on it (RFC 9112, 9.3.1)."""
+        return upstream.used and upstream.silent and head.length == 0 and head.method in SAFE
+
+    # Ends of requests.
+
+    def _next(self) -> None:
+        self._phase = Phase.READING
+        self._head = None
+        self._since, self._limit_s = self._hall.now_s, IDLE_S
+        if self._leaving and not self._buffer:
+            self._line.close()
+
+    def _end(self) -> None:
+        """No further request: the answer leaves, what still comes is thrown away."""
+        self._phase = Phase.ENDING
+        self._since = self._hall.now_s
+        self._drop_upstream()
+        if self._line.ended or (self._body is None and not self._buffer):
+            self._line.close()
+        else:
+            self._buffer = b""
+            self._line.linger(self._since)
+
+    def _drop_upstream(self) -> None:
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.leave()
+            self._line.choke(False)
+
+    def _cut_short(self) -> None:
+        """The rest of an answer won't come; only a broken connection can say so."""
+        self._tally.end(502)
+        self._phase = Phase.ENDING
+        self._line.close()
+
+    def _break_off(self, refused: Refused) -> None:
+        """The client's body breaks the rules while it is passed on."""
+        if self._answer is not None:
+            self._cut_short()
+        else:
+            self._refuse(refused)
+
+    def _refuse(self, refused: Refused) -> None:
+        trouble = Trouble(refused.status, refused.code, str(refused), host=self._destination.host)
+        self._write(self._hall.pages.tell(trouble, self._head), last=True)
+        self._buffer = self._buffer or b" "  # more may be on its way
+        self._end()
+
+    def _tell(
+        self, status: int, code: str, message: str, *, retry_after_s: int | None = None
+    ) -> None:
+        trouble = self._destination.trouble(status, code, message, retry_after_s)
+        self._reply(self._hall.pages.tell(trouble, self._head))
+
+    def _reply(self, reply: Reply) -> None:
+        """The door's own answer to the request under way."""
+        head = self._head
+        last = head is None or self._body is not None or not head.keeps_alive or self._is_last()
+        self._write(reply, last=last)
+        if last:
+            self._end()
+        else:
+            self._next()
+
+    def _is_last(self) -> bool:
+        return self._leaving or (self._line.ended and not self._buffer)
+
+    def _write(self, reply: Reply, *, last: bool) -> None:
+        self.answer(wire(reply, self._head, last=last))
+        self._tally.end(reply.status)
+
+
+def _framing(head: Head) -> Framing:
+    return Chunked() if head.length is None else Counted(head.length)

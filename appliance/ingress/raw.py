@@ -1,0 +1,187 @@
+"""Raw TCP: a listener for each reserved port, and bytes both ways for as long as they flow."""
+
+import errno
+import logging
+import socket
+from collections.abc import Callable
+from functools import partial
+
+import anyio
+from anyio.abc import Listener, SocketAttribute, SocketStream, TaskGroup
+
+from appliance.clock import Clock
+from appliance.domain.deployment import Access
+from appliance.engine.activity import Activity, Traffic
+from appliance.engine.addresses import Address, Addresses
+from appliance.engine.raw_ports import LOOPBACK, RawPorts
+
+log = logging.getLogger(__name__)
+
+TRIES = 3
+CONNECT_S = 5
+BACKLOG = 256
+AGAIN_S = 30.0
+
+Key = tuple[str, int, str]
+"""A deployment's id, its container's port, and the address of this machine to listen on."""
+
+
+class RawDoor:
+    """Listens on the raw ports of every deployment there is, whether it runs or not.
+
+    A raw connection can't show a token: those of a private one are taken on loopback alone.
+    The port stays taken while the deployment rests, so that nobody else gets it, nor what its
+    clients send; they are hung up on until it runs.
+    """
+
+    def __init__(
+        self,
+        addresses: Addresses,
+        raw_ports: RawPorts,
+        activity: Activity,
+        clock: Clock,
+        *,
+        host: str,
+        most: int,
+    ) -> None:
+        self._addresses = addresses
+        self._raw_ports = raw_ports
+        self._activity = activity
+        self._clock = clock
+        self._host = host
+        self._most = most
+        self._open = 0
+        self._listening: dict[Key, anyio.CancelScope] = {}
+        self._news = anyio.Event()
+        addresses.listen(self._moved)
+
+    async def run(self) -> None:
+        """Listens and relays, until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            while True:
+                self._news = anyio.Event()
+                self._keep_up(tasks)
+                with anyio.move_on_after(AGAIN_S):
+                    await self._news.wait()
+
+    def _moved(self, address: Address) -> None:
+        if self._raw_ports.of(address.deployment_id) or address.gone:
+            self._news.set()
+
+    def _keep_up(self, tasks: TaskGroup) -> None:
+        wanted = {
+            (a.deployment_id, port, self._host if a.access is Access.PUBLIC else LOOPBACK)
+            for a in self._addresses.all()
+            for port in self._raw_ports.of(a.deployment_id)
+        }
+        for key in self._listening.keys() - wanted:
+            self._listening.pop(key).cancel()
+        for key in wanted - self._listening.keys():
+            scope = self._listening[key] = anyio.CancelScope()
+            tasks.start_soon(self._listen, key, scope)
+
+    async def _listen(self, key: Key, scope: anyio.CancelScope) -> None:
+        with scope:
+            listener = await self._bind(key)
+            if listener is not None:
+                async with listener:
+                    await listener.serve(partial(self._receive, key))
+        if self._listening.get(key) is scope:
+            del self._listening[key]  # it could not be bound; the next round tries again
+
+    async def _bind(self, key: Key) -> Listener[SocketStream] | None:
+        """Takes the port, or the next one, should it be another program's."""
+        deployment_id, port, host = key
+        tried: list[int] = []
+        number = self._raw_ports.of(deployment_id).get(port)
+        while number is not None and len(tried) < TRIES:
+            try:
+                return await anyio.create_tcp_listener(
+                    local_host=host, local_port=number, backlog=BACKLOG
+                )
+            except OSError as error:
+                log.warning("raw port %d of %s can't be bound: %s", number, deployment_id, error)
+                if error.errno != errno.EADDRINUSE:
+                    return None
+            tried.append(number)
+            number = await self._another(key, tried)
+        return None
+
+    async def _another(self, key: Key, tried: list[int]) -> int | None:
+        deployment_id, port, _ = key
+        address = self._addresses.of(deployment_id)
+        if address is None:
+            return None
+        return await self._raw_ports.move(address, port, tried=tried)
+
+    async def _receive(self, key: Key, client: SocketStream) -> None:
+        """One connection, from its first byte to its last; whatever breaks ends it alone."""
+        deployment_id, port, _ = key
+        address = self._addresses.of(deployment_id)
+        inside = None if address is None else address.tcp.get(port)
+        async with client:
+            if inside is None or self._open >= self._most:
+                return
+            traffic = self._activity.of(deployment_id)
+            self._entered(traffic)
+            try:
+                await _relay(client, inside, traffic)
+            finally:
+                self._left(traffic)
+
+    def _entered(self, traffic: Traffic) -> None:
+        self._open += 1
+        traffic.open_connections += 1
+        traffic.open_requests += 1
+        traffic.requests += 1
+        traffic.last_activity_boot_us = self._clock.now().boot_us
+
+    def _left(self, traffic: Traffic) -> None:
+        self._open -= 1
+        traffic.open_connections -= 1
+        traffic.open_requests -= 1
+        traffic.last_activity_boot_us = self._clock.now().boot_us
+
+
+async def _relay(client: SocketStream, inside: int, traffic: Traffic) -> None:
+    """Both directions, each until its own end (a half-close is passed on), none with a deadline."""
+    kernel = client.extra(SocketAttribute.raw_socket)  # noqa: S610 - no Django here
+    kernel.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    try:
+        with anyio.fail_after(CONNECT_S):
+            upstream = await anyio.connect_tcp(LOOPBACK, inside)
+    except (OSError, TimeoutError):
+        return
+    async with upstream, anyio.create_task_group() as tasks:
+        tasks.start_soon(_pump, client, upstream, _count_in(traffic), tasks.cancel_scope)
+        tasks.start_soon(_pump, upstream, client, _count_out(traffic), tasks.cancel_scope)
+
+
+def _count_in(traffic: Traffic) -> Callable[[int], None]:
+    def count(size: int) -> None:
+        traffic.bytes_in += size
+
+    return count
+
+
+def _count_out(traffic: Traffic) -> Callable[[int], None]:
+    def count(size: int) -> None:
+        traffic.bytes_out += size
+
+    return count
+
+
+async def _pump(
+    source: SocketStream,
+    sink: SocketStream,
+    count: Callable[[int], None],
+    all_of_it: anyio.CancelScope,
+) -> None:
+    """From one to the other: what has been read is sent before more is read."""
+    try:
+        async for chunk in source:
+            count(len(chunk))
+            await sink.send(chunk)
+        await sink.send_eof()
+    except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+        all_of_it.cancel()

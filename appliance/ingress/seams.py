@@ -1,0 +1,130 @@
+"""What the door is handed: the parts that decide who passes and what is said, each replaceable.
+
+The door itself knows only bytes, names and addresses. The stand-ins at the end let everybody
+pass and speak plain text; they serve tests and nothing else.
+"""
+
+import ssl
+from dataclasses import dataclass
+from typing import Protocol
+
+from appliance.engine.addresses import Address
+from appliance.ingress.head import Head
+
+Field = tuple[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A complete answer given by the door itself.
+
+    ``fields`` are header fields as they stand on the wire; the door adds Content-Length, Date and
+    Connection, leaves the body out where the request was a HEAD, and deals with what is left of
+    the request.
+    """
+
+    status: int
+    fields: tuple[Field, ...] = ()
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """The request may go on, as ``head``: the one that came, or a copy without the credentials."""
+
+    head: Head
+
+
+Verdict = Passed | Reply
+
+
+class Gate(Protocol):
+    """Decides about each request to a *private* deployment; the door asks for no other."""
+
+    async def admit(self, head: Head, address: Address, client: str, *, secure: bool) -> Verdict:
+        """Lets it through or answers it (401, 403, the redirect that sets the cookie).
+
+        ``client`` is the client's IP address, ``secure`` whether it came over TLS. Raises nothing.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a request is not relayed.
+
+    ``code`` is stable: ``unknown_host`` (404, below our domain), ``misdirected`` (421),
+    ``not_running`` (503: ``address.status`` and ``.reason`` say what it does instead), ``paused``
+    (503: it was frozen with Podman),
+    ``no_such_port`` (404), ``unreachable`` (502: it runs, but does not take connections),
+    ``broke_off`` (502: it hung up before it had answered), ``bad_answer`` (502),
+    ``bad_request`` and the other refusals of ``head.py`` (400, 413, 414, 417, 431, 501, 505),
+    ``too_many`` (503).
+    """
+
+    status: int
+    code: str
+    message: str
+    address: Address | None = None
+    host: str = ""
+    retry_after_s: int | None = None
+
+
+class Pages(Protocol):
+    """Says it: HTML for people, problem+json for programs."""
+
+    def tell(self, trouble: Trouble, head: Head | None) -> Reply:
+        """The answer; ``head`` is None where the request could not be read. Raises nothing."""
+
+
+class Certificates(Protocol):
+    """TLS by host name."""
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """The context of the listener, whose ``sni_callback`` picks the leaf.
+
+        Read once a handshake, so that a renewed certificate needs no restart.
+        """
+
+    def asked_name(self, connection: ssl.SSLObject) -> str | None:
+        """The host name the client asked for by SNI (lower case), None if it asked for none."""
+
+
+class Waker(Protocol):
+    """Wakes a deployment that sleeps, for as long as a request is held for it."""
+
+    async def wake(self, address: Address) -> Address:
+        """Returns when it runs, or when there is no point in waiting: the address as it is then.
+
+        Called for a deployment that does not run. One that is not to be woken comes back at once.
+        """
+
+
+class OpenGate:
+    """Lets everybody pass."""
+
+    async def admit(self, head: Head, address: Address, client: str, *, secure: bool) -> Verdict:
+        """Lets it through."""
+        del address, client, secure
+        return Passed(head)
+
+
+class PlainPages:
+    """One line of text."""
+
+    def tell(self, trouble: Trouble, head: Head | None) -> Reply:
+        """The code and the words."""
+        del head
+        retry = trouble.retry_after_s
+        extra = () if retry is None else ((b"Retry-After", b"%d" % retry),)
+        text = f"{trouble.code}: {trouble.message}\n".encode()
+        fields = ((b"Content-Type", b"text/plain; charset=utf-8"), *extra)
+        return Reply(trouble.status, fields, text)
+
+
+class NoWaker:
+    """Wakes nothing."""
+
+    async def wake(self, address: Address) -> Address:
+        """At once, as it is."""
+        return address

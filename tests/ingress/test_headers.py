@@ -1,0 +1,68 @@
+"""What the upstream is told: who really asks, and nothing that was meant for the door alone."""
+
+import pytest
+
+from tests.ingress.doorlab import DOMAIN, Backend, Lab, get
+
+pytestmark = pytest.mark.anyio
+HOST = f"dep-a.{DOMAIN}"
+
+
+async def asked(lab: Lab, *fields: str, host: str = HOST) -> Backend:
+    backend = await lab.deploy("a")
+    client = await lab.client()
+    await client.send(get(host, "/", *fields))
+    assert (await client.answer())[0] == 200
+    return backend
+
+
+async def test_the_sender_is_told_in_every_usual_way(lab: Lab) -> None:
+    names = (await asked(lab, host=f"{HOST}:8443")).names()
+    assert names[b"x-forwarded-for"] == b"127.0.0.1"
+    assert names[b"x-real-ip"] == b"127.0.0.1"
+    assert names[b"x-forwarded-proto"] == b"http"
+    assert names[b"x-forwarded-host"] == f"{HOST}:8443".encode()
+    assert names[b"forwarded"] == f'for=127.0.0.1;host="{HOST}:8443";proto=http'.encode()
+    assert names[b"host"] == f"{HOST}:8443".encode()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["X-Forwarded-For", "x_forwarded_for", "X-FORWARDED_Host", "X-Forwarded-Prefix", "Forwarded",
+     "X-Real-IP", "X_Real_IP", "X-Forwarded-Proto", "Proxy"],
+)  # fmt: skip
+async def test_what_a_client_says_of_the_sender_does_not_arrive(lab: Lab, name: str) -> None:
+    backend = await asked(lab, f"{name}: evil")
+    assert b"evil" not in backend.heads[0]
+
+
+async def test_what_is_between_client_and_door_stays_there(lab: Lab) -> None:
+    backend = await asked(
+        lab, "Connection: keep-alive, X-Mine, Content-Length, Host", "X-Mine: 1", "X_Mine: 2",
+        "Keep-Alive: timeout=5", "Proxy-Connection: close", "TE: gzip", "Upgrade: h2c",
+        "HTTP2-Settings: AAAA", "X-Other: 3",
+    )  # fmt: skip
+    names = backend.names()
+    ours = {b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-real-ip"}
+    assert names.keys() == ours | {b"forwarded", b"host", b"x-other"}
+
+
+async def test_trailers_may_be_asked_for(lab: Lab) -> None:
+    names = (await asked(lab, "Connection: TE", "TE: trailers, gzip")).names()
+    assert names[b"te"] == b"trailers"
+    assert names[b"connection"] == b"TE"
+
+
+async def test_other_fields_arrive_as_they_were_sent_and_in_order(lab: Lab) -> None:
+    backend = await asked(lab, "Accept: a", "accept: b", "X-Latin: \xe4", "Cookie: a=b; c=d")
+    assert (
+        b"Accept: a\r\naccept: b\r\nX-Latin: \xc3\xa4\r\nCookie: a=b; c=d\r\n" in backend.heads[0]
+    )
+
+
+async def test_an_absolute_target_becomes_a_path(lab: Lab) -> None:
+    backend = await lab.deploy("a")
+    client = await lab.client()
+    await client.send(get(HOST, f"http://{HOST.upper()}?q=1"))
+    assert (await client.answer())[0] == 200
+    assert backend.heads[0].startswith(b"GET /?q=1 HTTP/1.1\r\n")

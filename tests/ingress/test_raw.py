@@ -1,0 +1,229 @@
+"""Raw TCP: a port of this machine for life, and bytes both ways until both sides end."""
+
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import pytest
+from anyio.abc import SocketStream
+
+from appliance.clock import SystemClock
+from appliance.ingress.raw import RawDoor
+from tests.api.served import Caller, Served, problem, serving
+from tests.podman_harness import free_ports
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.anyio
+
+LISTEN = "127.0.0.2"
+"""Stands for the addresses that others can reach."""
+
+PORTS = 3
+TCP = [{"port": 5432, "protocol": "tcp"}]
+MIB = 1024 * 1024
+
+
+def consecutive() -> range:
+    """Free ports in a row."""
+    while True:
+        [first] = free_ports(1)
+        with suppress(OSError):
+            for port in range(first, first + PORTS):
+                socket.create_server(("127.0.0.1", port)).close()
+            return range(first, first + PORTS)
+
+
+@dataclass
+class Scene:
+    """Bob, and a door whose listeners are real; what containers would say, a test says."""
+
+    served: Served
+    bob: Caller
+    ports: range
+
+    async def deploy(self, access: str = "public") -> tuple[str, int]:
+        """A running deployment with a raw port, and that port of this machine."""
+        made = await self.bob.create(ports=TCP, access=access)
+        shown = await self.bob.until(made["id"], "running")
+        [endpoint] = shown["endpoints"]
+        assert endpoint["type"] == "tcp"
+        return made["id"], int(endpoint["url"].rpartition(":")[2])
+
+    def inside(self, deployment_id: str) -> int:
+        """Where its container listens on loopback."""
+        address = self.served.engine.addresses.of(deployment_id)
+        assert address is not None
+        return address.tcp[5432]
+
+    async def url(self, deployment_id: str) -> str:
+        shown = (await self.bob.get(f"/deployments/{deployment_id}"))["deployment"]
+        return str(shown["endpoints"][0]["url"])
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    ports = consecutive()
+    async with serving(tmp_path / "appliance.db", tcp_ports=ports) as served:
+        engine = served.engine
+        raw = RawDoor(
+            engine.addresses, engine.raw_ports, engine.activity, SystemClock(),
+            host=LISTEN, most=100,
+        )  # fmt: skip
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(raw.run)
+            yield Scene(served, await served.caller("bob@example.org"), ports)
+            tasks.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def container(
+    port: int, behave: Callable[[SocketStream], Awaitable[None]]
+) -> AsyncIterator[None]:
+    """Something that listens where the container would."""
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port)
+
+    async def handle(stream: SocketStream) -> None:
+        async with stream:
+            with suppress(anyio.BrokenResourceError, anyio.EndOfStream):
+                await behave(stream)
+
+    async with listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, handle)
+        yield
+        tasks.cancel_scope.cancel()
+
+
+async def echo_after_the_end(stream: SocketStream) -> None:
+    """Answers only when the other side has ended: a half-close has to get through."""
+    data = b"".join([chunk async for chunk in stream])
+    await stream.send(data)
+    await stream.send_eof()
+
+
+async def connected(port: int, host: str = LISTEN) -> SocketStream:
+    """A connection that is relayed; the listener may be a moment behind the order."""
+    found: list[SocketStream] = []
+
+    async def reached() -> bool:
+        with suppress(OSError):
+            found.append(await anyio.connect_tcp(host, port))
+        return bool(found)
+
+    await eventually(reached)
+    return found[0]
+
+
+async def test_bytes_pass_both_ways_and_a_half_close_too(scene: Scene) -> None:
+    deployment_id, port = await scene.deploy()
+    assert port in scene.ports
+    data = b"0123456789abcdef" * 65536
+    async with (
+        container(scene.inside(deployment_id), echo_after_the_end),
+        await connected(port) as client,
+    ):
+        await client.send(data)
+        await client.send_eof()
+        assert b"".join([chunk async for chunk in client]) == data
+    traffic = scene.served.engine.activity.of(deployment_id)
+    await eventually(lambda: traffic.open_connections == 0)
+    assert (traffic.bytes_in, traffic.bytes_out, traffic.requests) == (len(data), len(data), 1)
+
+
+async def test_a_client_that_does_not_read_holds_the_container_back(scene: Scene) -> None:
+    deployment_id, port = await scene.deploy()
+    sent = 0
+
+    async def pour(stream: SocketStream) -> None:
+        nonlocal sent
+        while True:
+            await stream.send(b"x" * MIB)
+            sent += MIB
+
+    async with container(scene.inside(deployment_id), pour), await connected(port) as client:
+        await client.receive(1)
+
+        async def stands_still() -> bool:
+            before = sent
+            await anyio.sleep(0.2)
+            return sent == before
+
+        await eventually(stands_still)
+        assert sent < 64 * MIB
+        held = sent
+        for _ in range(1000):
+            await client.receive(MIB)
+        await eventually(lambda: sent > held)
+
+
+async def test_while_it_does_not_run_the_port_is_kept_and_clients_are_hung_up_on(
+    scene: Scene,
+) -> None:
+    deployment_id, port = await scene.deploy()
+    before = await scene.url(deployment_id)
+    await scene.bob.http.post(f"/deployments/{deployment_id}/stop")
+    await scene.bob.until(deployment_id, "stopped")
+    async with await connected(port) as client:
+        with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+            await client.receive()
+    await scene.bob.http.post(f"/deployments/{deployment_id}/start")
+    await scene.bob.until(deployment_id, "running")
+    assert await scene.url(deployment_id) == before
+
+
+async def test_a_port_that_is_another_programs_is_passed_over(scene: Scene) -> None:
+    with socket.create_server((LISTEN, scene.ports[0])):
+        deployment_id, _ = await scene.deploy()
+
+        async def moved() -> bool:
+            return (await scene.url(deployment_id)).endswith(f":{scene.ports[1]}")
+
+        await eventually(moved)
+        async with (
+            container(scene.inside(deployment_id), echo_after_the_end),
+            await connected(scene.ports[1]) as client,
+        ):
+            await client.send_eof()
+            assert [chunk async for chunk in client] == []
+    told = (await scene.bob.get(f"/deployments/{deployment_id}/events"))["events"]
+    assert any(f"now at {scene.ports[1]}" in event["message"] for event in told)
+
+
+async def test_an_exhausted_range_is_a_409_and_a_delete_gives_its_port_back(scene: Scene) -> None:
+    made = [(await scene.bob.create(ports=TCP))["id"] for _ in scene.ports]
+    body = {"nodeId": scene.bob.node_id, "customImage": "app", "ports": TCP}
+    refused = problem(await scene.bob.http.post("/deployments", json=body), 409)
+    assert refused["code"] == "limit_reached"
+    assert "APPLIANCE_TCP_PORTS" in refused["detail"]
+    assert "0 are left" in refused["detail"]
+    assert (await scene.bob.get("/deployments"))["pagination"]["total"] == PORTS
+    await scene.bob.http.delete(f"/deployments/{made[1]}")
+    await scene.bob.create(ports=TCP)
+
+
+async def test_a_private_deployments_raw_port_is_on_this_machine_alone(scene: Scene) -> None:
+    deployment_id, port = await scene.deploy("private")
+    assert await scene.url(deployment_id) == f"tcp://127.0.0.1:{port}"
+    async with container(scene.inside(deployment_id), echo_after_the_end):
+        client = await connected(port, "127.0.0.1")
+        await client.aclose()
+    with pytest.raises(OSError):
+        await anyio.connect_tcp(LISTEN, port)
+
+
+async def test_two_deployments_never_share_a_port(scene: Scene) -> None:
+    first, second = await scene.deploy(), await scene.deploy()
+    assert first[1] != second[1]
+
+
+async def test_the_port_survives_a_restart_of_the_appliance(tmp_path: Path) -> None:
+    ports = consecutive()
+    async with serving(tmp_path / "appliance.db", tcp_ports=ports) as served:
+        bob = await served.caller("bob@example.org")
+        made = await bob.create(ports=TCP)
+        before = dict(served.engine.raw_ports.of(made["id"]))
+    async with serving(tmp_path / "appliance.db", tcp_ports=ports) as again:
+        assert dict(again.engine.raw_ports.of(made["id"])) == before
+        assert before == {5432: ports[0]}

@@ -1,0 +1,134 @@
+"""A TLS server on our certificates that answers one line, and the clients that ask it."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import cast
+
+import anyio
+from anyio.abc import TaskGroup
+
+from appliance.clock import SystemClock
+from appliance.domain.instant import Instant
+from appliance.ingress.authority import Authority
+from appliance.ingress.certificates import Certificates, Sources, open_certificates
+from appliance.ingress.owned import OwnerFiles
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: keep-alive\r\n\r\nyes"
+CONSOLE = frozenset({"box.local", "localhost", "127.0.0.1"})
+
+
+class ShiftedClock(SystemClock):
+    """Real clients know today's date: this clock runs with theirs until a test moves it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shift = timedelta()
+
+    def now(self) -> Instant:
+        now = super().now()
+        shift_us = self._shift // timedelta(microseconds=1)
+        return replace(now, wall=now.wall + self._shift, boot_us=now.boot_us + shift_us)
+
+    def move(self, shift: timedelta) -> None:
+        self._shift += shift
+
+
+@dataclass
+class Place:
+    """What the certificates depend on, to be changed by a test."""
+
+    folder: Path
+    clock: ShiftedClock = field(default_factory=ShiftedClock)
+    console: frozenset[str] = CONSOLE
+    hosts: frozenset[str] = frozenset({"dep-a.box.local"})
+    owner: OwnerFiles | None = None
+
+    def open(self) -> tuple[Certificates, Authority]:
+        sources = Sources(self.folder / "tls", self.owner, lambda: self.console, lambda: self.hosts)
+        return open_certificates(sources, "attic", self.clock)
+
+    @property
+    def ca_file(self) -> Path:
+        return self.folder / "tls/ca.crt"
+
+
+class _Answering(asyncio.Protocol):
+    transport: asyncio.Transport
+
+    def __init__(self, asked: list[str | None], certificates: Certificates) -> None:
+        self._asked = asked
+        self._certificates = certificates
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's own is no subclass
+        connection = transport.get_extra_info("ssl_object")
+        self._asked.append(self._certificates.asked_name(connection))
+
+    def data_received(self, _data: bytes) -> None:
+        self.transport.write(ANSWER)
+
+
+@dataclass
+class Server:
+    """Where it listens, and the names it was asked for."""
+
+    port: int
+    asked: list[str | None] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def serving(certificates: Certificates) -> AsyncIterator[Server]:
+    """Takes the context anew for every handshake, as the front door does."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setblocking(False)
+    server = Server(listener.getsockname()[1])
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_accept, listener, certificates, server, tasks)
+        yield server
+        tasks.cancel_scope.cancel()
+    listener.close()
+
+
+async def _accept(
+    listener: socket.socket,
+    certificates: Certificates,
+    server: Server,
+    tasks: TaskGroup,
+) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        taken, _ = await loop.sock_accept(listener)
+        tasks.start_soon(_shake, taken, certificates, server)
+
+
+async def _shake(taken: socket.socket, certificates: Certificates, server: Server) -> None:
+    loop = asyncio.get_running_loop()
+    try:
+        await loop.connect_accepted_socket(
+            lambda: _Answering(server.asked, certificates), taken, ssl=certificates.context
+        )
+    except OSError:  # a handshake that was refused
+        taken.close()
+
+
+async def curl(url: str, port: int, ca: Path, *more: str) -> CompletedProcess[bytes]:
+    """Asks ``url`` of our port, whatever its host is called."""
+    to = ["--connect-to", f"::127.0.0.1:{port}", "--cacert", str(ca)]
+    return await run("curl", "-sS", "--max-time", "10", "--http1.1", *to, *more, url)
+
+
+async def s_client(port: int, *more: str) -> str:
+    """What openssl says of a handshake."""
+    where = ["-connect", f"127.0.0.1:{port}"]
+    done = await run("openssl", "s_client", *where, *more, "-verify_return_error")
+    return (done.stdout + done.stderr).decode()
+
+
+async def run(*command: str) -> CompletedProcess[bytes]:
+    return await anyio.run_process(list(command), check=False, input=b"")

@@ -1,0 +1,123 @@
+"""Anybody can use it: with a screen reader, by keyboard alone, on a phone, in the dark."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.box import Api, Box
+from tests.web.browser import PHONE, Visit, visit
+from tests.web.screenshots import fill, places, settle
+
+pytestmark = pytest.mark.podman
+AXE = Path(sys.prefix) / "page/node_modules/axe-core/axe.min.js"
+SERIOUS = ("serious", "critical")
+FINDINGS = """async () => {
+  const { violations } = await axe.run(document, { resultTypes: ['violations'] });
+  return violations.map(({ id, impact, help, nodes }) =>
+    ({ id, impact, help, nodes: nodes.slice(0, 3).map((node) => node.html) }));
+}"""
+WIDER = """() => [...document.querySelectorAll('body *')]
+  .filter((e) => !e.closest('.log, .nav, .tabs, .command, .xterm') && e.checkVisibility())
+  .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
+  .map((e) => e.outerHTML.slice(0, 120))"""
+
+
+@pytest.fixture(scope="module")
+def pages(owned: Box) -> Iterator[dict[str, str]]:
+    """Every page by a name, of an appliance with deployments in every state."""
+    with owned.client(owned.token()) as http:
+        yield places(fill(Api(owned, http)))
+
+
+def findings(page: Page) -> list[dict[str, Any]]:
+    """What axe-core finds serious on the page (WCAG 2.2 A and AA among them)."""
+    found: list[dict[str, Any]] = page.evaluate(FINDINGS)
+    return [finding for finding in found if finding["impact"] in SERIOUS]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_on_any_page(
+    browser: Browser, owned: Box, pages: dict[str, str], scheme: Literal["light", "dark"]
+) -> None:
+    assert AXE.is_file(), "axe-core is missing: packaging/test.sh brings it"
+    found: dict[str, Any] = {}
+    with visit(browser, owned, color_scheme=scheme) as made:
+        made.refusals = {404}
+        made.context.add_init_script(path=AXE)
+        page = made.go("/ui/login")
+        page.get_by_label("E-mail").wait_for()
+        found["login"] = findings(page)
+        made.log_in()
+        for name, path in pages.items():
+            settle(made.go(path))
+            found[name] = findings(page)
+    serious = {name: items for name, items in found.items() if items}
+    assert not serious, json.dumps(serious, indent=1)
+
+
+def test_no_page_is_wider_than_a_phone(browser: Browser, owned: Box, pages: dict[str, str]) -> None:
+    with visit(browser, owned, viewport=PHONE, has_touch=True, is_mobile=True) as made:
+        made.refusals = {404}
+        page = made.log_in()
+        for name, path in pages.items():
+            settle(made.go(path))
+            assert page.evaluate(WIDER) == [], name
+
+
+def test_a_deployment_is_made_and_deleted_by_keyboard_alone(ada: Visit) -> None:
+    page = ada.page
+    expect(page.get_by_role("heading", name="Deployments", exact=True)).to_be_visible()
+    reach(page, "New deployment")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Find a template")).to_be_visible()
+    reach(page, "Find a template")
+    page.keyboard.type("welcome a small")
+    reach(page, "Welcome A small")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Name").first).to_be_focused()
+    page.keyboard.type("by-keyboard")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="by-keyboard")).to_be_visible()
+    expect(page.get_by_text("Running", exact=True)).to_be_visible(timeout=20_000)
+    reach(page, "Delete")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    reach(page, "Delete deployment")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("by-keyboard is deleted")).to_be_visible()
+
+
+def reach(page: Page, name: str) -> None:
+    """Presses Tab until what begins with ``name`` has the focus, which has to be seen."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate(FOCUSED).startswith(name):
+            outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+            assert outline != "none", name
+            return
+    pytest.fail(f"no {name} within 60 Tabs")
+
+
+FOCUSED = """() => {
+  const e = document.activeElement;
+  return (e.getAttribute('aria-label') ?? e.innerText ?? '').replace(/\\s+/g, ' ').trim();
+}"""
+
+
+def test_motion_is_short_and_there_is_none_where_none_is_wanted(
+    browser: Browser, owned: Box
+) -> None:
+    with visit(browser, owned) as made:
+        longest = max(made.log_in().evaluate(DURATIONS))
+        assert 0 < longest <= 0.15
+    with visit(browser, owned, reduced_motion="reduce") as made:
+        assert max(made.log_in().evaluate(DURATIONS)) == 0
+
+
+DURATIONS = """[...document.querySelectorAll('*')]
+  .map((e) => parseFloat(getComputedStyle(e).transitionDuration))"""

@@ -1,0 +1,131 @@
+// @ts-check
+/** What the form holds as the body of `POST /deployments`. Pure: blank things are left away. */
+
+/** @typedef {Record<string, string>} Values */
+
+/**
+ * @typedef {object} FormValues
+ * @property {string} nodeId
+ * @property {string | null} templateId
+ * @property {string} image
+ * @property {string} name
+ * @property {{ name: string, value: string, secret: boolean, default: string | null }[]} settings the template's own
+ * @property {Values[]} variables
+ * @property {Values[]} ports
+ * @property {Values[]} volumes
+ * @property {Values} limits
+ * @property {string} command
+ * @property {string} access
+ * @property {string} hostname
+ * @property {string} restartPolicy
+ * @property {{ path: string, port: string }} health
+ * @property {import("./types.js").Template | null} template
+ */
+
+/** @param {FormValues} form */
+export function orderBody(form) {
+  const { env, secrets } = variables(form);
+  const t = form.template;
+  const ports = form.ports.map((p) => ({ port: Number(p.port), protocol: p.protocol }));
+  const volumes = form.volumes.map((v) => ({ name: v.name, path: v.path }));
+  return prune({
+    nodeId: form.nodeId,
+    templateId: form.templateId,
+    customImage: form.templateId ? null : form.image,
+    name: form.name,
+    env: some(env),
+    secrets: some(secrets),
+    command: words(form.command),
+    ports: changed(ports, t?.ports.map(({ port, protocol }) => ({ port, protocol })) ?? []),
+    volumes: changed(volumes, t?.volumes ?? []),
+    resources: changed(resources(form.limits), resources(limitsOf(t?.resources)), true),
+    access: form.access,
+    hostname: form.hostname,
+    restartPolicy: form.restartPolicy,
+    health: form.health.path ? prune({ path: form.health.path, port: number(form.health.port) }) : null,
+  });
+}
+
+/** @param {FormValues} form */
+function variables(form) {
+  /** @type {Values} */
+  const env = {};
+  /** @type {Values} */
+  const secrets = {};
+  for (const s of form.settings) {
+    if (s.value === "" || (!s.secret && s.value === s.default)) continue;
+    (s.secret ? secrets : env)[s.name] = s.value;
+  }
+  for (const v of form.variables) (v.secret ? secrets : env)[v.name] = v.value;
+  return { env, secrets };
+}
+
+/** Limits as a form shows them. @param {import("./types.js").Resources | undefined} r @returns {Values} */
+export function limitsOf(r) {
+  const text = (/** @type {number | null | undefined} */ n) =>
+    n === null || n === undefined ? "" : String(n);
+  return {
+    cpus: text(r?.cpus),
+    memoryMb: text(r?.memoryMb),
+    shmMb: text(r?.shmMb),
+    gpus: r?.gpus ? String(r.gpus) : "",
+  };
+}
+
+/** Limits as the API takes them. @param {Values} limits */
+export function resources({ cpus, memoryMb, shmMb, gpus }) {
+  return prune({ cpus: number(cpus), memoryMb: number(memoryMb), shmMb: number(shmMb), gpus: number(gpus) });
+}
+
+/**
+ * A number as it was meant; what is none goes as text, for the API to say what it may be.
+ * @param {string | undefined} text
+ */
+function number(text) {
+  if (text === undefined || text === "") return null;
+  const value = Number(text);
+  return Number.isNaN(value) ? text : value;
+}
+
+/**
+ * A command in words as a shell splits them: quotes keep together.
+ * @param {string} text
+ * @returns {string[] | null}
+ */
+export function words(text) {
+  const found = text.match(/"(?:\\.|[^"\\])*"|'[^']*'|(?:\\.|[^\s"'\\])+/g);
+  if (!found) return null;
+  return found.map((word) => {
+    if (word.startsWith("'")) return word.slice(1, -1);
+    return (word.startsWith('"') ? word.slice(1, -1) : word).replace(/\\(.)/g, "$1");
+  });
+}
+
+/**
+ * `value` if it is not what holds anyway.
+ * @template T
+ * @param {T} value
+ * @param {unknown} usual
+ * @param {boolean} [whole] sent whole or not at all
+ */
+function changed(value, usual, whole = false) {
+  if (JSON.stringify(value) === JSON.stringify(usual)) return null;
+  return whole || Array.isArray(value) ? value : some(/** @type {any} */ (value));
+}
+
+/** @param {Values} values */
+function some(values) {
+  return Object.keys(values).length > 0 ? values : null;
+}
+
+/** @param {Record<string, unknown>} object */
+function prune(object) {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== null && value !== ""));
+}
+
+/** The other way round: a command as one would type it. @param {string[] | null} command */
+export function commandText(command) {
+  return (command ?? [])
+    .map((word) => (/^[^\s"'\\]+$/.test(word) ? word : `"${word.replace(/["\\]/g, "\\$&")}"`))
+    .join(" ");
+}

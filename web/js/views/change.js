@@ -1,0 +1,178 @@
+// @ts-check
+/** A change of a deployment: only what differs is sent, and what runs goes on until the new runs. */
+
+import { button, crumb, failure, head, linkButton, loading } from "../components/basics.js";
+import { envRows } from "../components/env-rows.js";
+import { field, onSubmit } from "../components/field.js";
+import { changeBody } from "../change-body.js";
+import { fill, h } from "../dom.js";
+import { commandText, limitsOf } from "../order-body.js";
+import {
+  accessChoice,
+  commandField,
+  hostnameField,
+  limitFields,
+  restartField,
+  rowField,
+  section,
+  tellAll,
+  text,
+  value,
+  valuesOf,
+} from "./order-fields.js";
+
+/** @typedef {import("../types.js").Deployment} Deployment */
+/** @typedef {import("../components/field.js").Field} Field */
+
+/** @type {import("../types.js").View} */
+export const view = {
+  title: "Change",
+  mount(root, { app, params }) {
+    let hasEnded = false;
+    const load = async () => {
+      fill(root, loading());
+      try {
+        const { deployment } = await app.api.get(`/deployments/${encodeURIComponent(params.id)}`);
+        if (!hasEnded) show(root, app, deployment);
+      } catch (error) {
+        if (!hasEnded)
+          fill(
+            root,
+            head("Change", { crumb: crumb("Deployments", "/ui/") }),
+            failure(/** @type {Error} */ (error), load),
+          );
+      }
+    };
+    void load();
+    return () => {
+      hasEnded = true;
+    };
+  },
+};
+
+/** @param {HTMLElement} root @param {import("../types.js").App} app @param {Deployment} d */
+function show(root, app, d) {
+  const back = `/ui/deployments/${d.id}`;
+  const fields = new ChangeForm(d);
+  const problems = h("div", { role: "alert" });
+  const form = h(
+    "form",
+    { class: "with-aside" },
+    h("div", { class: "column" }, problems, fields.element),
+    h(
+      "aside",
+      { class: "aside" },
+      meaning(d),
+      button("Apply the change", { kind: "primary wide", type: "submit" }),
+      linkButton("Cancel", back, { kind: "quiet wide-next" }),
+    ),
+  );
+  onSubmit(
+    form,
+    async () => {
+      fill(problems);
+      const body = changeBody(d, fields.values);
+      if (Object.keys(body).length === 0) app.toasts.say("Nothing is different");
+      else await app.api.patch(`/deployments/${d.id}`, body);
+      app.router.go(back);
+    },
+    (error) => tellAll(problems, "It was not changed", error, (name) => fields.find(name)),
+  );
+  fill(root, head(`Change ${d.name}`, { crumb: crumb(d.name, back) }), form);
+}
+
+/** What a change does, said before it is made. @param {Deployment} d */
+function meaning(d) {
+  const how =
+    d.volumes.length > 0
+      ? "Its volumes can have one writer only: the old container is stopped first, and comes back if the new one fails."
+      : "The new container is tried beside the old one, which goes on until the new one is healthy. If that fails, nothing changes.";
+  return [
+    h("h2", { class: "aside-title" }, "What happens"),
+    h("p", { class: "soft" }, "Name, access, host name and restarts count at once."),
+    h(
+      "p",
+      { class: "soft aside-more" },
+      `All else needs a new container. ${d.status === "running" ? how : "It counts from the next start."}`,
+    ),
+  ];
+}
+
+class ChangeForm {
+  #name;
+  #image;
+  #variables = envRows();
+  #limits;
+  #access;
+  #command;
+  #hostname;
+  #restarts;
+  element;
+
+  /** @param {Deployment} d */
+  constructor(d) {
+    this.#name = field("Name", text({ maxlength: 63, value: d.name }));
+    this.#image = field("Image", text({ class: "mono", value: d.image, autocapitalize: "none" }));
+    this.#limits = limitFields(limitsOf(d.resources));
+    this.#access = accessChoice(d.access);
+    this.#command = commandField(commandText(d.command));
+    this.#hostname = hostnameField(d.hostname ?? "");
+    this.#restarts = restartField(d.restartPolicy);
+    for (const [name, known] of Object.entries(d.env)) this.#variables.add({ name, value: known });
+    for (const name of d.secretNames)
+      this.#variables.add({ name, value: "", secret: "yes" }, { value: "unchanged" });
+    this.element = h(
+      "div",
+      {},
+      this.#image.element,
+      this.#name.element,
+      section(
+        "Variables",
+        "Those here, and those of the template. A secret left blank stays as it is.",
+        this.#variables.element,
+      ),
+      section(
+        "Limits",
+        null,
+        h(
+          "div",
+          { class: "fields" },
+          ["cpus", "memoryMb", "gpus", "shmMb"].map((key) => this.#limits[key].element),
+        ),
+      ),
+      section("Access", null, this.#access.element),
+      section("More", null, this.#command.element, this.#hostname.element, this.#restarts.element),
+    );
+  }
+
+  /** @returns {import("../change-body.js").ChangeValues} */
+  get values() {
+    return {
+      name: value(this.#name),
+      image: value(this.#image),
+      variables: this.#variables.values,
+      limits: valuesOf(this.#limits),
+      command: value(this.#command),
+      access: this.#access.value(),
+      hostname: value(this.#hostname),
+      restartPolicy: this.#restarts.input.value,
+    };
+  }
+
+  /** @param {string} name @returns {Field | null} */
+  find(name) {
+    const [top, second] = name.split(".");
+    const plain = {
+      image: this.#image,
+      name: this.#name,
+      hostname: this.#hostname,
+      command: this.#command,
+      restartPolicy: this.#restarts,
+    };
+    if (top in plain) return plain[/** @type {keyof typeof plain} */ (top)];
+    if (top === "resources") return this.#limits[second] ?? null;
+    if (top !== "env" && top !== "secrets") return null;
+    const index = second === undefined ? -1 : this.#variables.indexOf(second);
+    return rowField(this.#variables, index < 0 ? undefined : String(index), "name");
+  }
+}

@@ -1,0 +1,95 @@
+// @ts-check
+/** What a deployment was ordered as. */
+
+import { copyable, terms } from "../components/basics.js";
+import { fill, h } from "../dom.js";
+import { mebibytes, moment } from "../format.js";
+
+/** @typedef {import("../types.js").Deployment} Deployment */
+
+/** @param {import("../types.js").App} _app @param {Deployment} first */
+export function configuration(_app, first) {
+  const element = h("div");
+  let drawn = "";
+  const update = (/** @type {Deployment} */ d) => {
+    const now = JSON.stringify([
+      d.image,
+      d.env,
+      d.secretNames,
+      d.resources,
+      d.volumes,
+      d.command,
+      d.access,
+      d.hostname,
+      d.restartPolicy,
+    ]);
+    if (now === drawn) return;
+    drawn = now;
+    fill(element, sheet(d));
+  };
+  update(first);
+  return { element, update, end: () => {} };
+}
+
+/** @param {Deployment} d */
+function sheet(d) {
+  return [
+    terms("sheet", [
+      ["Id", copyable(h("span", { class: "mono" }, d.id), d.id, "id")],
+      ["Image", h("span", { class: "mono" }, d.image)],
+      ["Template", d.templateId ?? "None"],
+      ["Command", d.command ? h("span", { class: "mono" }, d.command.join(" ")) : "The image's own"],
+      ["Access", d.access === "private" ? "Private" : "Public"],
+      ["Host name", d.hostname ?? "By its id"],
+      ["Restart", { always: "Always", never: "Never" }[d.restartPolicy] ?? "When it fails"],
+      ["Limits", limits(d.resources)],
+      ["Created", moment(d.createdAt)],
+    ]),
+    part("Variables", variables(d), "No variables were set."),
+    part(
+      "Volumes",
+      d.volumes.map((v) => [v.name, h("span", { class: "mono" }, v.path)]),
+      "It keeps no data.",
+    ),
+  ];
+}
+
+/** @param {Deployment} d @returns {[string, import("../dom.js").Child][]} */
+function variables(d) {
+  return [
+    ...Object.entries(d.env).map(
+      ([name, value]) => /** @type {[string, Node]} */ ([name, h("span", { class: "mono" }, value)]),
+    ),
+    ...d.secretNames.map(
+      (name) =>
+        /** @type {[string, Node]} */ ([
+          name,
+          h("span", { class: "soft" }, "••••••••  kept encrypted, never shown"),
+        ]),
+    ),
+  ];
+}
+
+/** @param {string} title @param {[string, import("../dom.js").Child][]} pairs @param {string} none */
+function part(title, pairs, none) {
+  const list = terms("sheet", pairs);
+  list.classList.add("mono-terms");
+  return h(
+    "section",
+    { class: "section" },
+    h("h2", {}, title),
+    pairs.length === 0 ? h("p", { class: "soft" }, none) : list,
+  );
+}
+
+/** @param {import("../types.js").Resources} r */
+function limits({ cpus, memoryMb, shmMb, gpus }) {
+  return [
+    cpus === null ? "all processors" : `${cpus} CPU`,
+    memoryMb === null ? "all memory" : `${mebibytes(memoryMb)} memory`,
+    shmMb === null ? null : `${mebibytes(shmMb)} shared memory`,
+    gpus > 0 ? `${gpus} GPU` : null,
+  ]
+    .filter((text) => text !== null)
+    .join(", ");
+}

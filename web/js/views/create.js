@@ -1,0 +1,123 @@
+// @ts-check
+/** The form of a new deployment, made from the template's own fields, or for any image. */
+
+import { button, crumb, failure, head, loading, terms } from "../components/basics.js";
+import { onSubmit } from "../components/field.js";
+import { fill, h } from "../dom.js";
+import { mebibytes, rate, shortImage } from "../format.js";
+import { orderBody } from "../order-body.js";
+import { tellAll } from "./order-fields.js";
+import { OrderForm } from "./order-form.js";
+
+/** @type {import("../types.js").View} */
+export const view = {
+  title: "New deployment",
+  mount(root, place) {
+    let hasEnded = false;
+    const load = async () => {
+      fill(root, loading());
+      try {
+        const [template, node] = await Promise.all([findTemplate(place), place.app.node()]);
+        if (!hasEnded) show(root, place.app, template, node);
+      } catch (error) {
+        if (!hasEnded)
+          fill(
+            root,
+            head("New deployment", { crumb: crumb("Templates", "/ui/new") }),
+            failure(/** @type {Error} */ (error), load),
+          );
+      }
+    };
+    void load();
+    return () => {
+      hasEnded = true;
+    };
+  },
+};
+
+/** @param {import("../types.js").Place} place @returns {Promise<import("../types.js").Template | null>} */
+async function findTemplate({ app, params }) {
+  if (params.source === "image") return null;
+  return (await app.api.get(`/templates/${encodeURIComponent(params.source)}`)).template;
+}
+
+/**
+ * @param {HTMLElement} root
+ * @param {import("../types.js").App} app
+ * @param {import("../types.js").Template | null} template
+ * @param {import("../types.js").MachineNode} node
+ */
+function show(root, app, template, node) {
+  const fields = new OrderForm(template);
+  const problems = h("div", { role: "alert" });
+  const form = h(
+    "form",
+    { class: "with-aside" },
+    h("div", { class: "column" }, problems, fields.element),
+    h("aside", { class: "aside" }, summary(node), button("Deploy", { kind: "primary wide", type: "submit" })),
+  );
+  const attempt = new Attempt();
+  onSubmit(
+    form,
+    async () => {
+      fill(problems);
+      const body = orderBody({ ...fields.values, nodeId: node.id });
+      const made = await app.api.post("/deployments", body, {
+        headers: { "Idempotency-Key": attempt.key(body) },
+      });
+      app.router.go(`/ui/deployments/${made.deployment.id}`);
+    },
+    (error) => tellAll(problems, "It was not deployed", error, (name) => fields.find(name)),
+  );
+  fill(
+    root,
+    head(template ? template.name : "Any image", {
+      crumb: crumb("Templates", "/ui/new"),
+      text: about(template),
+    }),
+    form,
+  );
+  fields.focus();
+}
+
+/** @param {import("../types.js").Template | null} template */
+function about(template) {
+  if (!template)
+    return h("p", { class: "soft" }, "A container from an image of Docker Hub or any other registry.");
+  return [
+    h("p", { class: "soft" }, template.description),
+    h("p", { class: "soft mono" }, shortImage(template.image)),
+  ];
+}
+
+/** What it will cost, and what the machine has. @param {import("../types.js").MachineNode} node */
+function summary(node) {
+  return [
+    h("h2", { class: "aside-title" }, "This machine"),
+    terms("facts", [
+      ["Rate while it runs", rate(node.hourlyRateCents)],
+      ["Processors", `${node.specs.cpuThreads ?? "—"} threads`],
+      ["Memory", mebibytes(node.specs.ramMb)],
+      ["GPUs", node.gpus.length === 0 ? "None" : node.gpus.map((gpu) => gpu.name ?? "GPU").join(", ")],
+      ["Deployments", `${node.activeDeployments} active, at most ${node.maxDeployments}`],
+    ]),
+  ];
+}
+
+/** The same order sent twice makes one deployment; another order gets another key. */
+class Attempt {
+  #body = "";
+  #key = "";
+
+  /** @param {unknown} body */
+  key(body) {
+    const text = JSON.stringify(body);
+    if (text !== this.#body) {
+      this.#body = text;
+      this.#key = [...crypto.getRandomValues(new Uint8Array(16))]
+        .map((b) => b.toString(16).padStart(2, "0"))
+        .join("");
+    }
+    return this.#key;
+  }
+}

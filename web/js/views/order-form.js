@@ -1,0 +1,234 @@
+// @ts-check
+/** The fields of an order, in the order a person thinks of them; the rare ones folded away. */
+
+import { iconButton } from "../components/basics.js";
+import { envRows } from "../components/env-rows.js";
+import { field } from "../components/field.js";
+import { Rows } from "../components/rows.js";
+import { h } from "../dom.js";
+import { limitsOf } from "../order-body.js";
+import { makeSecret } from "../secret.js";
+import {
+  accessChoice,
+  commandField,
+  fold,
+  group,
+  hostnameField,
+  limitFields,
+  restartField,
+  rowField,
+  section,
+  text,
+  value,
+  valuesOf,
+} from "./order-fields.js";
+
+/** @typedef {import("../types.js").Template} Template */
+/** @typedef {import("../types.js").TemplateVariable} TemplateVariable */
+/** @typedef {import("../components/field.js").Field} Field */
+
+export class OrderForm {
+  #template;
+  #image = field("Image", text({ placeholder: "nginx:1.27", autocapitalize: "none" }), {
+    mono: false,
+    hint: "As for docker pull. Without a registry, Docker Hub; without a tag, latest.",
+  });
+  #name;
+  /** @type {{ variable: TemplateVariable, field: Field }[]} */
+  #settings;
+  #variables = envRows();
+  #ports = new Rows(
+    [
+      { key: "port", label: "Port", placeholder: "8080", type: "number" },
+      {
+        key: "protocol",
+        label: "Protocol",
+        options: [
+          ["http", "HTTP"],
+          ["tcp", "TCP"],
+        ],
+      },
+    ],
+    "port",
+  );
+  #volumes = new Rows(
+    [
+      { key: "name", label: "Name", placeholder: "data", mono: true },
+      { key: "path", label: "Path in the container", placeholder: "/data", mono: true },
+    ],
+    "volume",
+  );
+  /** @type {Record<string, Field>} */
+  #limits;
+  #access;
+  #command;
+  #hostname = hostnameField();
+  #restarts = restartField();
+  #healthPath;
+  #healthPort;
+  element;
+
+  /** @param {Template | null} template */
+  constructor(template) {
+    this.#template = template;
+    this.#name = field("Name", text({ maxlength: 63, placeholder: template?.id ?? "made from the image" }), {
+      note: "optional",
+    });
+    this.#settings = (template?.env ?? []).map((variable) => ({ variable, field: setting(variable) }));
+    this.#limits = limitFields(limitsOf(template?.resources));
+    this.#access = accessChoice(template?.access ?? "public");
+    this.#command = commandField("", template?.command);
+    this.#healthPath = field(
+      "Health check path",
+      text({ placeholder: template?.health?.path ?? "/healthz" }),
+      { note: "optional" },
+    );
+    this.#healthPort = field(
+      "Port",
+      text({ inputmode: "numeric", placeholder: String(template?.health?.port ?? "first port") }),
+    );
+    template?.ports.forEach((p) => this.#ports.add({ port: String(p.port), protocol: p.protocol }));
+    template?.volumes.forEach((v) => this.#volumes.add({ name: v.name, path: v.path }));
+    this.element = this.#layout();
+  }
+
+  focus() {
+    const needed = this.#settings.find(({ variable }) => variable.required && !variable.secret);
+    (this.#template ? (needed?.field ?? this.#name) : this.#image).input.focus();
+  }
+
+  /** @returns {Omit<import("../order-body.js").FormValues, "nodeId">} */
+  get values() {
+    return {
+      template: this.#template,
+      templateId: this.#template?.id ?? null,
+      image: value(this.#image),
+      name: value(this.#name),
+      settings: this.#settings.map(({ variable: v, field: f }) => ({
+        name: v.name,
+        secret: v.secret,
+        default: v.default,
+        value: f.input.value,
+      })),
+      variables: this.#variables.values,
+      ports: this.#ports.values,
+      volumes: this.#volumes.values,
+      limits: valuesOf(this.#limits),
+      command: value(this.#command),
+      access: this.#access.value(),
+      hostname: value(this.#hostname),
+      restartPolicy: this.#restarts.input.value,
+      health: { path: value(this.#healthPath), port: value(this.#healthPort) },
+    };
+  }
+
+  /**
+   * What shows the error of a field of the API (`ports.0.port`, `env.NAME`), null if nothing does.
+   * @param {string} name
+   * @returns {Field | null}
+   */
+  find(name) {
+    const [top, second, third] = name.split(".");
+    const plain = {
+      customImage: this.#image,
+      name: this.#name,
+      hostname: this.#hostname,
+      command: this.#command,
+      restartPolicy: this.#restarts,
+    };
+    if (top in plain) return plain[/** @type {keyof typeof plain} */ (top)];
+    if (top === "resources") return this.#limits[second] ?? null;
+    if (top === "health") return second === "port" ? this.#healthPort : this.#healthPath;
+    if (top === "ports") return rowField(this.#ports, second, third);
+    if (top === "volumes") return rowField(this.#volumes, second, third);
+    if (top === "env" || top === "secrets") return this.#variable(second);
+    return null;
+  }
+
+  /** @param {string | undefined} name */
+  #variable(name) {
+    const own = this.#settings.find(({ variable }) => variable.name === name);
+    if (own) return own.field;
+    const index = name === undefined ? -1 : this.#variables.indexOf(name);
+    return rowField(this.#variables, index < 0 ? undefined : String(index), "name");
+  }
+
+  #layout() {
+    const t = this.#template;
+    const required = this.#settings.filter(({ variable }) => variable.required);
+    const others = this.#settings.filter(({ variable }) => !variable.required);
+    return h(
+      "div",
+      {},
+      !t && this.#image.element,
+      this.#name.element,
+      required.map((s) => s.field.element),
+      others.length > 0 &&
+        section(
+          "Settings",
+          "All of them may stay as they are.",
+          others.map((s) => s.field.element),
+        ),
+      section(
+        "Variables",
+        "More of the container's environment. Secrets are kept encrypted and never shown again.",
+        this.#variables.element,
+      ),
+      section("Access", null, this.#access.element),
+      section(
+        "Limits",
+        null,
+        h(
+          "div",
+          { class: "fields" },
+          this.#limits.cpus.element,
+          this.#limits.memoryMb.element,
+          this.#limits.gpus.element,
+        ),
+      ),
+      fold(
+        "Ports and volumes",
+        !t,
+        group("Ports", t ? null : "Without any, those the image says it listens on.", this.#ports.element),
+        group(
+          "Volumes",
+          "Kept over restarts and changes, deleted with the deployment.",
+          this.#volumes.element,
+        ),
+      ),
+      fold(
+        "More",
+        false,
+        this.#command.element,
+        this.#hostname.element,
+        this.#restarts.element,
+        h("div", { class: "fields wide-first" }, this.#healthPath.element, this.#healthPort.element),
+        this.#limits.shmMb.element,
+      ),
+    );
+  }
+}
+
+/** One of the template's own variables. @param {TemplateVariable} v @returns {Field} */
+function setting(v) {
+  const note = v.required ? "required" : undefined;
+  if (!v.secret)
+    return field(v.name, text({ value: v.default ?? "" }), { note, hint: v.description, mono: true });
+  const input = h("input", {
+    type: "password",
+    class: "mono",
+    autocomplete: "new-password",
+    value: v.required ? makeSecret() : "",
+  });
+  const show = iconButton("eye", "Show or hide", () => {
+    input.type = input.type === "password" ? "text" : "password";
+  });
+  const make = iconButton("key", `Make a new ${v.name}`, () => {
+    input.value = makeSecret();
+    input.type = "text";
+  });
+  const hint = v.required
+    ? `${v.description} One was made for you; keep a copy, it is not shown again.`
+    : v.description;
+  return field(v.name, input, { note, hint, mono: true, beside: [show, make] });
+}

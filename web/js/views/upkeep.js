@@ -1,0 +1,112 @@
+// @ts-check
+/** The settings in force, and a copy of everything the appliance knows. */
+
+import { button, failure, loading } from "../components/basics.js";
+import { save } from "../components/save.js";
+import { cell, table } from "../components/table.js";
+import { fill, h } from "../dom.js";
+
+/** @typedef {{ name: string, value: string | null, source: string, help: string }} Setting */
+
+export class Upkeep {
+  #app;
+  #list = h("div", {}, loading());
+  #hasEnded = false;
+  element;
+
+  /** @param {import("../types.js").App} app */
+  constructor(app) {
+    this.#app = app;
+    this.element = h(
+      "div",
+      {},
+      this.#backup(),
+      h(
+        "section",
+        { class: "section" },
+        h("h2", {}, "In force"),
+        h(
+          "p",
+          { class: "soft section-text" },
+          "Set by variables, flags, or appliance.toml in the data directory; read when the appliance starts.",
+        ),
+        this.#list,
+      ),
+    );
+    void this.#load();
+  }
+
+  end() {
+    this.#hasEnded = true;
+  }
+
+  #backup() {
+    const made = button("Download a backup", {
+      icon: "down",
+      onclick: async () => {
+        made.disabled = true;
+        try {
+          const day = new Date().toISOString().slice(0, 10);
+          save(await this.#app.api.blob("POST", "/backup"), `appliance-${day}.db`);
+        } catch (error) {
+          this.#app.toasts.fail(error);
+        }
+        made.disabled = false;
+      },
+    });
+    return h(
+      "section",
+      {},
+      h(
+        "div",
+        { class: "section-head" },
+        h(
+          "div",
+          {},
+          h("h2", {}, "Backup"),
+          h(
+            "p",
+            { class: "soft" },
+            "Accounts, deployments and their history in one file. Volumes and the key to the secrets are not in it.",
+          ),
+        ),
+        made,
+      ),
+      h("p", { class: "soft" }, "To restore, stop the appliance and run on the machine itself:"),
+      h("pre", { class: "command", tabindex: "0" }, "appliance restore FILE"),
+    );
+  }
+
+  async #load() {
+    try {
+      const { settings } = await this.#app.api.get("/settings");
+      if (!this.#hasEnded) this.#show(settings);
+    } catch (error) {
+      if (!this.#hasEnded)
+        fill(
+          this.#list,
+          failure(/** @type {Error} */ (error), () => void this.#load()),
+        );
+    }
+  }
+
+  /** @param {Setting[]} settings */
+  #show(settings) {
+    fill(this.#list, table("settings", ["Setting", "Value"], settings.map(row)));
+  }
+}
+
+/** @param {Setting} s */
+function row({ name, help, value, source }) {
+  const isSet = value !== null && value !== "";
+  const from = source === "default" ? "default" : `from ${source}`;
+  return h(
+    "tr",
+    {},
+    cell("", [h("span", { class: "mono wrap" }, name), h("span", { class: "second wrap" }, help)]),
+    cell("wrap", [
+      h("span", { class: "mono" }, isSet ? String(value) : "—"),
+      h("span", { class: "second" }, from),
+    ]),
+  );
+}
