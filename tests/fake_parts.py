@@ -29,6 +29,7 @@ class Behaviour:
     refuses: RuntimeFailure | None = None
     stubborn: bool = False
     healthy: bool = True
+    missing: tuple[str, ...] = ()
 
 
 class FakeTerminal:

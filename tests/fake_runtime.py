@@ -192,6 +192,9 @@ class FakeRuntime:
     async def inspect(self, name: str) -> Container | None:
         return await self.faults.around("inspect", name, lambda: self.container(name))
 
+    async def missing_devices(self, name: str, paths: Sequence[str]) -> tuple[str, ...]:
+        return await self.faults.around("missing_devices", name, lambda: self._missing(name, paths))
+
     async def list_containers(self) -> Sequence[Listed]:
         return await self.faults.around("list_containers", "", self._list)
 
@@ -262,6 +265,7 @@ class FakeRuntime:
             created_at=self._clock.now().wall,
             log_path=f"/nowhere/{self._serial}/ctr.log",
             published=dict(zip(wanted.published, host_ports, strict=False)),
+            devices=wanted.devices,
         )
         self._containers[wanted.name] = _Kept(shown, wanted)
 
@@ -339,6 +343,13 @@ class FakeRuntime:
         kept = self._get(name)
         running = kept.shown.state is ContainerState.RUNNING
         return running and self.behaviours[kept.spec.image].healthy
+
+    def _missing(self, name: str, paths: Sequence[str]) -> tuple[str, ...]:
+        kept = self._containers.get(name)
+        if kept is None or kept.shown.state is not ContainerState.RUNNING:
+            return ()
+        gone = self.behaviours[kept.spec.image].missing
+        return tuple(path for path in paths if path in gone)
 
     def _run_in(self, name: str, argv: Sequence[str]) -> tuple[Sequence[bytes], int]:
         kept = self._get(name)

@@ -259,6 +259,12 @@ class PodmanRuntime:
         with deadline(READ_S, "inspect a container"):
             return await self._verified(name)
 
+    async def missing_devices(self, name: str, paths: Sequence[str]) -> tuple[str, ...]:
+        """Those of ``paths`` that are no device inside the running container."""
+        seen = await self.inspect(name)
+        first = None if seen is None else seen.process
+        return () if first is None else process.missing_devices(first, paths)
+
     async def list_containers(self) -> Sequence[Listed]:
         """Every container named by this instance."""
         wanted = json.dumps({"name": [f"^{self._prefix}-"]})
