@@ -23,6 +23,7 @@ const ROUTES = [
   { pattern: "/ui/deployments/:id/change", load: () => import("./views/change.js").then((m) => m.view) },
   { pattern: "/ui/deployments/:id/:tab", load: () => import("./views/deployment.js").then((m) => m.view) },
   { pattern: "/ui/machine", load: () => import("./views/machine.js").then((m) => m.view) },
+  { pattern: "/ui/usage", load: () => import("./views/usage.js").then((m) => m.view) },
   { pattern: "/ui/account", load: () => import("./views/account.js").then((m) => m.view) },
   { pattern: "/ui/settings", load: () => import("./views/settings.js").then((m) => m.view) },
   { pattern: "/ui/settings/:part", load: () => import("./views/settings.js").then((m) => m.view) },
