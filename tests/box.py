@@ -195,7 +195,7 @@ def running_box(**extra: str) -> Iterator[Box]:
     finally:
         if made.process is not None and made.process.poll() is None:
             made.kill()
-        remove_lab(made.top)
+        remove_lab(made.top, made.pool)
 
 
 def drop_firewall(box: Box) -> None:

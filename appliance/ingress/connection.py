@@ -17,7 +17,7 @@ from appliance.domain.ids import new_id
 from appliance.engine.addresses import Address
 from appliance.ingress.answer import SWITCHING, Answer
 from appliance.ingress.destination import Destination, is_over
-from appliance.ingress.framing import BadFraming, Chunked, Counted, Framing
+from appliance.ingress.framing import BadFraming, Framing, framing_of
 from appliance.ingress.hall import Hall
 from appliance.ingress.head import Head, Refused, check_beginning, parse_head
 from appliance.ingress.line import Line
@@ -32,7 +32,6 @@ HEAD_S = 10.0
 IDLE_S = 60.0
 RETRY_S = 2
 GONE = 499  # nginx's number for a client that did not wait
-SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 log = logging.getLogger(__name__)
 
 
@@ -204,10 +203,10 @@ class Connection(asyncio.Protocol):
             self._end()
         elif self._answer is not None:
             self._cut_short()
-        elif upstream is not None and self._can_ask_again(upstream, self._head):
+        elif upstream is not None and upstream.may_have_missed(self._head):
             self._open(self._head)
         else:
-            self._tell(502, code, message, retry_after_s=RETRY_S)
+            self._tell(502, code, message)
             self._go_on()
 
     def upstream_ended(self) -> None:
@@ -220,8 +219,6 @@ class Connection(asyncio.Protocol):
     def upstream_full(self, full: bool) -> None:
         """It takes no more for now, or again."""
         self._line.choke(full)
-
-    # Requests.
 
     def _go_on(self) -> None:
         """Does what can be done with what has come."""
@@ -265,7 +262,7 @@ class Connection(asyncio.Protocol):
             destination.settle(head.host, self._hall.asked_name(self._line.transport))
         destination.look()
         self._head = head
-        self._body = None if head.length == 0 else _framing(head)
+        self._body = None if head.length == 0 else framing_of(head.length)
         self._answer, self._answered = None, False
         self._tally.begin(destination.place)
         upstream, aim = self._upstream, destination.aim
@@ -313,8 +310,7 @@ class Connection(asyncio.Protocol):
         if upstream is not None and upstream.target == aim:
             upstream.target = aim  # the very same from now on: quick to tell
         if upstream is None:
-            message = "it runs, but does not take connections"
-            self._tell(502, "unreachable", message, retry_after_s=RETRY_S)
+            self._tell(502, "unreachable", "it runs, but does not take connections")
         else:
             self._ask(way.head, upstream)
 
@@ -337,12 +333,6 @@ class Connection(asyncio.Protocol):
             if self._answered:
                 self._next()
                 self._go_on()
-
-    def _can_ask_again(self, upstream: Upstream, head: Head) -> bool:
-        """A kept-alive connection may close as a request is sent on it (RFC 9112, 9.3.1)."""
-        return upstream.used and upstream.silent and head.length == 0 and head.method in SAFE
-
-    # Ends of requests.
 
     def _next(self) -> None:
         self._phase = Phase.READING
@@ -387,10 +377,8 @@ class Connection(asyncio.Protocol):
         self._buffer = self._buffer or b" "  # more may be on its way
         self._end()
 
-    def _tell(
-        self, status: int, code: str, message: str, *, retry_after_s: int | None = None
-    ) -> None:
-        trouble = self._destination.trouble(status, code, message, retry_after_s)
+    def _tell(self, status: int, code: str, message: str) -> None:
+        trouble = self._destination.trouble(status, code, message, RETRY_S)
         self._reply(self._hall.pages.tell(trouble, self._head))
 
     def _reply(self, reply: Reply) -> None:
@@ -409,7 +397,3 @@ class Connection(asyncio.Protocol):
     def _write(self, reply: Reply, *, last: bool) -> None:
         self.answer(wire(reply, self._head, last=last))
         self._tally.end(reply.status)
-
-
-def _framing(head: Head) -> Framing:
-    return Chunked() if head.length is None else Counted(head.length)

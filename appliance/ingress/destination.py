@@ -45,7 +45,7 @@ class Destination:
             return
         self._edition = directory.edition
         self.place = place = directory.find(self.host, self._own_ip)
-        self.aim = self._hall.aim(place)
+        self.aim = self._hall.aim(place, self.host)
         self.straight = not self._redirects and (
             isinstance(place, Console)
             or (isinstance(place, Deployed) and place.address.access is Access.PUBLIC)

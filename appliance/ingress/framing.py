@@ -128,6 +128,11 @@ class Chunked:
             raise BadFraming("this field may not be a trailer")
 
 
+def framing_of(length: int | None) -> Framing:
+    """The framing of a body of ``length`` bytes, None: it is chunked."""
+    return Chunked() if length is None else Counted(length)
+
+
 def _line_end(data: bytes, position: int) -> int | None:
     stop = data.find(b"\r\n", position, position + MAX_LINE_BYTES)
     if stop >= 0:

@@ -63,15 +63,15 @@ class Hall:
     boot_us: int = 0
     emptied: anyio.Event = field(default_factory=anyio.Event)
 
-    def aim(self, place: Place) -> Target | Trouble:
-        """Where a request for ``place`` goes, or why nowhere."""
+    def aim(self, place: Place, host: str) -> Target | Trouble:
+        """Where a request for ``place``, found by ``host``, goes, or why nowhere."""
         match place:
             case Console():
                 return Target(path=self.api_socket)
             case Unknown(below_domain=True):
-                return Trouble(404, "unknown_host", "no deployment has this name")
+                return Trouble(404, "unknown_host", "no deployment has this name", host=host)
             case Unknown():
-                return Trouble(421, "misdirected", "this machine does not answer to this name")
+                return Trouble(421, "misdirected", "this machine has another name", host=host)
             case Deployed(address, port):
                 return _aim(address, port)
 

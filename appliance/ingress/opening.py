@@ -33,7 +33,7 @@ async def find_way(
         if not address.http:
             await hall.waker.wake(address)
         place = hall.directory.find(head.host, own_ip)
-    aim = hall.aim(place)
+    aim = hall.aim(place, head.host)
     if isinstance(aim, Trouble):
         return hall.pages.tell(aim, head)
     return Way(head, aim)

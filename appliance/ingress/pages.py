@@ -75,7 +75,7 @@ BY_CODE: Mapping[str, Words] = {
     ),
     "broke_off": Words("{name} hung up", "It closed the connection halfway.", sign="bad"),
     "bad_answer": Words("{name} gave no proper answer", "What came is not HTTP.", sign="bad"),
-    "too_many": Words("Too many connections", "Try again in a moment.", sign="busy", again_s=5),
+    "paused": Words("{name} is paused", "Somebody has frozen it with Podman."),
 }
 
 

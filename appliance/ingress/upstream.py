@@ -7,9 +7,11 @@ from typing import Protocol, cast
 
 from appliance.ingress.answer import SWITCHING, Answer, BadAnswer, read_answer
 from appliance.ingress.framing import BadFraming, UntilClose
+from appliance.ingress.head import Head
 
 BUFFER_BYTES = 256 * 1024
 CONNECT_S = 2.0
+SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 FLUSH_S = 5.0
 
 
@@ -82,6 +84,14 @@ class Upstream(asyncio.Protocol):
         """Nothing more will be sent; the client has said so."""
         if self.alive:
             self._transport.write_eof()
+
+    def may_have_missed(self, head: Head) -> bool:
+        """Whether ``head``'s request can be asked again elsewhere, and may have to be.
+
+        A kept connection may close just as a request is sent on it (RFC 9112, 9.3.1); what can
+        have had no effect is asked once more.
+        """
+        return self.used and self.silent and head.length == 0 and head.method in SAFE
 
     def pause(self, paused: bool) -> None:
         """The client takes no more for now, or again."""

@@ -130,3 +130,34 @@ async def test_a_page_explains_how_to_trust_it_without_any_script(served: Served
         assert words in answer.text
     assert "<script" not in answer.text
     assert 'href="/ca.crt"' in answer.text
+
+
+async def test_made_private_it_gets_a_token_and_made_public_it_loses_it(bob: Caller) -> None:
+    made = await bob.create()
+    where = f"/deployments/{made['id']}"
+    await bob.http.patch(where, json={"access": "private"})
+    shown = (await bob.get(f"{where}/access"))["access"]
+    assert shown["mode"] == "private"
+    assert is_access_token(shown["token"], made["id"])
+    await bob.http.patch(where, json={"access": "public"})
+    assert (await bob.get(f"{where}/access"))["access"]["token"] is None
+
+
+async def test_a_new_host_name_takes_the_place_of_the_one_before(
+    bob: Caller, served: Served
+) -> None:
+    made = await bob.create(hostname="before")
+    await bob.http.patch(f"/deployments/{made['id']}", json={"hostname": "after"})
+    named = served.engine.addresses.named
+    assert named("before") is None
+    assert named("after") is not None
+
+
+async def test_a_raw_port_that_is_asked_for_later_gets_one_of_this_machine(
+    bob: Caller, served: Served
+) -> None:
+    made = await bob.create()
+    raw = {"ports": [{"port": 8080}, {"port": 5432, "protocol": "tcp"}]}
+    answer = await bob.http.patch(f"/deployments/{made['id']}", json=raw)
+    assert answer.is_success, answer.text
+    assert list(served.engine.raw_ports.of(made["id"])) == [5432]

@@ -27,7 +27,17 @@ from appliance.engine.activity import Activity
 from appliance.engine.addresses import Addresses
 from appliance.ingress.assembly import Doorway, assemble
 from appliance.ingress.door import Caps, Door
-from appliance.ingress.seams import Certificates, Gate, NoWaker, OpenGate, PlainPages, Waker
+from appliance.ingress.head import Head
+from appliance.ingress.seams import (
+    Certificates,
+    Gate,
+    NoWaker,
+    OpenGate,
+    PlainPages,
+    Reply,
+    Trouble,
+    Waker,
+)
 from appliance.listeners import tcp
 from tests.podman_harness import free_ports
 
@@ -88,6 +98,17 @@ class Backend:
             self.server.close()
 
 
+class Told(PlainPages):
+    """Remembers what it was asked to say."""
+
+    def __init__(self) -> None:
+        self.troubles: list[Trouble] = []
+
+    def tell(self, trouble: Trouble, head: Head | None) -> Reply:
+        self.troubles.append(trouble)
+        return super().tell(trouble, head)
+
+
 @dataclass
 class Lab:
     """An open door. ``api`` stands where the API does."""
@@ -98,6 +119,7 @@ class Lab:
     port: int
     https_port: int
     api: Backend
+    told: list[Trouble]
     version: int = 1
     backends: list[Backend] = field(default_factory=list)
     clients: list["Client"] = field(default_factory=list)
@@ -212,19 +234,20 @@ async def door(
     plain, tls = (tcp(Listen(listen, port)) for port in free_ports(2))
     api = Backend()
     await _serve(api, hello, folder / "api.sock")
+    pages = Told()
     addresses, activity = Addresses(), Activity(SystemClock())
     async with anyio.create_task_group() as tasks:
         opened = assemble(
             Doorway(
                 domain=DOMAIN, https_port=tls.getsockname()[1], api_socket=folder / "api.sock",
                 addresses=addresses, activity=activity, clock=SystemClock(),
-                gate=gate or OpenGate(), pages=PlainPages(), waker=waker or NoWaker(),
+                gate=gate or OpenGate(), pages=pages, waker=waker or NoWaker(),
                 certificates=certificates, caps=caps, plain=[plain], tls=[tls], tasks=tasks,
             )
         )  # fmt: skip
         ports = plain.getsockname()[1], tls.getsockname()[1]
         tasks.start_soon(_run, opened, stopping, tasks.cancel_scope)
-        lab = Lab(addresses, activity, tasks, *ports, api)
+        lab = Lab(addresses, activity, tasks, *ports, api, pages.troubles)
         yield lab
         for client in lab.clients:
             client.close()

@@ -268,3 +268,12 @@ async def test_a_request_is_held_while_a_deployment_wakes(tmp_path: Path) -> Non
         client = await lab.client()
         await client.send(get())
         assert await client.answer() == (200, b"hello")
+
+
+async def test_an_unknown_name_is_named_in_what_is_said(lab: Lab) -> None:
+    place = f"gone.{DOMAIN}"
+    assert lab.told == []
+    client = await lab.client()
+    await client.send(get(place))
+    assert (await client.answer())[0] == 404
+    assert [trouble.host for trouble in lab.told] == [place]

@@ -80,6 +80,11 @@
  * @property {string | null} cudaVersion
  * @property {number} index
  * @property {string | null} uuid
+ * @property {number | null} [vramUsedMb]
+ * @property {number | null} [utilizationPercent]
+ * @property {number | null} [powerWatts]
+ * @property {number | null} [temperatureC]
+ * @property {{ deploymentId: string | null, vramMb: number | null }[]} [holders]
  *
  * @typedef {object} MachineNode
  * @property {string} id
@@ -90,6 +95,7 @@
  * @property {string | null} region
  * @property {string | null} country
  * @property {number} hourlyRateCents
+ * @property {number} [gpuHourlyRateCents]
  * @property {number} activeDeployments
  * @property {number} maxDeployments
  * @property {number | null} uptimePercent

@@ -15,6 +15,7 @@ const PLOT = HEIGHT - BOTTOM - TOP;
 /** @typedef {{ from: number, to: number, top: number, width: number }} Scale */
 
 export class Chart {
+  #title;
   #options;
   /** @type {Point[][]} */
   #lines = [];
@@ -31,6 +32,7 @@ export class Chart {
    * @param {string[]} options.names of the lines
    */
   constructor(title, options) {
+    this.#title = title;
     this.#options = options;
     this.#drawing.setAttribute("aria-label", title);
     this.element = h(
@@ -51,7 +53,7 @@ export class Chart {
     this.#lines = lines;
     const words = lines.map((line, i) => this.#latest(line, i)).filter((text) => text !== null);
     setText(this.#now, words.join("  ·  "));
-    this.#drawing.setAttribute("aria-label", words.join(", "));
+    this.#drawing.setAttribute("aria-label", [this.#title, ...words].join(", "));
     this.#draw();
   }
 

@@ -4,7 +4,7 @@
 import { fill, h, setProp, setText } from "../dom.js";
 import { ago, bytes, costNow, money, rate, shortImage, span } from "../format.js";
 import { iconButton, statusBadge } from "./basics.js";
-import { endpointText, isLink } from "./endpoint.js";
+import { endpointLink } from "./endpoint.js";
 import { ORDERS, carryOut } from "./orders.js";
 
 /** @typedef {import("../types.js").Deployment} Deployment */
@@ -69,7 +69,7 @@ export function deploymentRow(app, first, readAt, onOrder) {
     setText(image, shortImage(d.image));
     fill(badge, statusBadge(d.status));
     setText(hourly, rate(d.hourlyRateCents));
-    fill(address, addressOf(d));
+    fill(address, addressOf(app, d));
     for (const { order, element: b } of buttons) b.hidden = !isOffered(d, order.verb);
   };
   return { element, update };
@@ -85,24 +85,12 @@ export function isOffered(d, verb) {
   return d.actions.includes(verb) && (verb !== "restart" || isRunning);
 }
 
-/** @param {Deployment} d */
-function addressOf(d) {
+/** @param {import("../types.js").App} app @param {Deployment} d */
+function addressOf(app, d) {
   const [endpoint, ...more] = d.endpoints;
   if (!endpoint) return h("span", { class: "soft" }, "—");
-  const text = endpointText(endpoint);
   return [
-    isLink(endpoint)
-      ? h(
-          "a",
-          {
-            class: "ellipsis address-link",
-            href: endpoint.url,
-            target: "_blank",
-            rel: "noopener noreferrer",
-          },
-          text,
-        )
-      : h("span", { class: "ellipsis address-link" }, text),
+    endpointLink(app, d, endpoint, "ellipsis address-link"),
     more.length > 0 && h("span", { class: "second" }, `and ${more.length} more`),
   ];
 }

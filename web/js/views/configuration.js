@@ -1,14 +1,15 @@
 // @ts-check
 /** What a deployment was ordered as. */
 
+import { accessToken } from "../components/access-token.js";
 import { copyable, terms } from "../components/basics.js";
 import { fill, h } from "../dom.js";
 import { mebibytes, moment } from "../format.js";
 
 /** @typedef {import("../types.js").Deployment} Deployment */
 
-/** @param {import("../types.js").App} _app @param {Deployment} first */
-export function configuration(_app, first) {
+/** @param {import("../types.js").App} app @param {Deployment} first */
+export function configuration(app, first) {
   const element = h("div");
   let drawn = "";
   const update = (/** @type {Deployment} */ d) => {
@@ -22,13 +23,19 @@ export function configuration(_app, first) {
       d.access,
       d.hostname,
       d.restartPolicy,
+      d.endpoints.length,
     ]);
     if (now === drawn) return;
     drawn = now;
-    fill(element, sheet(d));
+    fill(element, sheet(d), isGuarded(d) && accessToken(app, d));
   };
   update(first);
   return { element, update, end: () => {} };
+}
+
+/** Whether the front door keeps strangers out of it. @param {Deployment} d */
+function isGuarded(d) {
+  return d.access === "private" && d.endpoints.some((endpoint) => endpoint.type === "https");
 }
 
 /** @param {Deployment} d */

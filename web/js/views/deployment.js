@@ -15,12 +15,11 @@ import {
   terms,
 } from "../components/basics.js";
 import { isOffered, pullText } from "../components/deployment-row.js";
-import { endpointText, isLink } from "../components/endpoint.js";
+import { endpointLink } from "../components/endpoint.js";
 import { ORDERS, carryOut } from "../components/orders.js";
 import { tabs } from "../components/tabs.js";
 import { fill, h, setProp, setText } from "../dom.js";
 import { ago, costNow, money, rate, shortImage, span } from "../format.js";
-import { icon } from "../icons.js";
 import { ADVICE } from "../words.js";
 
 const TICK_MS = 1000;
@@ -254,7 +253,7 @@ class Page {
   /** @param {Deployment} d */
   #factsOf(d) {
     return terms("facts", [
-      [d.endpoints.length > 1 ? "Addresses" : "Address", addresses(d)],
+      [d.endpoints.length > 1 ? "Addresses" : "Address", addresses(this.#app, d)],
       ["Cost so far", [this.#cost, h("span", { class: "second" }, rate(d.hourlyRateCents))]],
       [d.status === "running" ? "Running for" : "Last run", this.#uptime],
       ["Image", h("span", { class: "mono" }, shortImage(d.image))],
@@ -277,31 +276,15 @@ function runText(d, now) {
   return d.stoppedAt ? `ended ${ago(d.stoppedAt, now)}` : "not yet";
 }
 
-/** @param {Deployment} d */
-function addresses(d) {
+/** @param {import("../types.js").App} app @param {Deployment} d */
+function addresses(app, d) {
   if (d.endpoints.length === 0)
     return h("span", { class: "soft" }, d.status === "running" ? "None: it opens no port" : "When it runs");
   return h(
     "ul",
     {},
     d.endpoints.map((endpoint) =>
-      h(
-        "li",
-        {},
-        copyable(
-          isLink(endpoint)
-            ? h(
-                "a",
-                { href: endpoint.url, target: "_blank", rel: "noopener noreferrer", class: "wrap" },
-                endpointText(endpoint),
-                " ",
-                icon("out"),
-              )
-            : h("span", { class: "mono wrap" }, endpoint.url),
-          endpoint.url,
-          "address",
-        ),
-      ),
+      h("li", {}, copyable(endpointLink(app, d, endpoint, "wrap"), endpoint.url, "address")),
     ),
   );
 }

@@ -1,11 +1,23 @@
 // @ts-check
-/** This machine: what it is and what it has. */
+/** This machine: what it is, what it has, who holds it, and what is wrong with it. */
 
 import { copyable, failure, head, loading, terms } from "../components/basics.js";
+import { cell, table } from "../components/table.js";
 import { fill, h } from "../dom.js";
 import { mebibytes, rate } from "../format.js";
+import { icon } from "../icons.js";
 
 /** @typedef {import("../types.js").MachineNode} MachineNode */
+/** @typedef {import("../types.js").Gpu} Gpu */
+/** @typedef {{ name: string, status: "ok" | "warn" | "fail" | "unknown", detail: string, remedy: string, why: string }} Check */
+
+/** @type {Record<Check["status"], { tone: string, word: string, sign: import("../icons.js").IconName }>} */
+const VERDICTS = {
+  ok: { tone: "good", word: "Good", sign: "check" },
+  warn: { tone: "busy", word: "Could be better", sign: "warning" },
+  fail: { tone: "bad", word: "Wrong", sign: "close" },
+  unknown: { tone: "idle", word: "Not known", sign: "info" },
+};
 
 /** @type {import("../types.js").View} */
 export const view = {
@@ -15,7 +27,9 @@ export const view = {
     const load = async () => {
       try {
         const node = await app.node();
-        if (!hasEnded) show(root, node);
+        const hasDoctor = app.session.isAdmin && node.gpuHourlyRateCents !== undefined;
+        const checks = hasDoctor ? (await app.api.get("/doctor")).checks : null;
+        if (!hasEnded) show(root, node, checks);
       } catch (error) {
         if (!hasEnded) fill(root, head("Machine"), failure(/** @type {Error} */ (error), load));
       }
@@ -28,43 +42,18 @@ export const view = {
   },
 };
 
-/** @param {HTMLElement} root @param {MachineNode} node */
-function show(root, node) {
+/** @param {HTMLElement} root @param {MachineNode} node @param {Check[] | null} checks */
+function show(root, node, checks) {
   const { specs } = node;
+  const place = [specs.os, node.region, node.country].filter(Boolean).join(" · ");
   fill(
     root,
-    head(node.name, {
-      text: h("p", { class: "soft" }, [specs.os, node.region, node.country].filter(Boolean).join(" · ")),
-    }),
-    terms("facts", [
-      [
-        "Processor",
-        [
-          specs.cpuModel ?? "—",
-          h(
-            "span",
-            { class: "second" },
-            `${specs.cpuCores ?? "—"} cores, ${specs.cpuThreads ?? "—"} threads`,
-          ),
-        ],
-      ],
-      ["Memory", mebibytes(specs.ramMb)],
-      [
-        "Disk",
-        [
-          specs.diskGb ? `${specs.diskGb} GB` : "—",
-          h("span", { class: "second" }, specs.diskType?.toUpperCase()),
-        ],
-      ],
-      ["Deployments", `${node.activeDeployments} active, at most ${node.maxDeployments}`],
-      ["Rate", rate(node.hourlyRateCents)],
-      ["Up", node.uptimePercent === null ? "—" : `${node.uptimePercent} %`],
-    ]),
-    gpus(node),
-    h(
-      "section",
-      { class: "section" },
-      h("h2", {}, "Details"),
+    head(node.name, { text: h("p", { class: "soft" }, place) }),
+    terms("facts", facts(node)),
+    section("GPUs", gpus(node.gpus)),
+    checks && section("Findings", findings(checks)),
+    section(
+      "Details",
       terms("sheet", [
         ["Id", copyable(h("span", { class: "mono" }, node.id), node.id, "id")],
         ["Status", node.status],
@@ -75,20 +64,107 @@ function show(root, node) {
   );
 }
 
-/** @param {MachineNode} node */
-function gpus(node) {
+/** @param {string} title @param {import("../dom.js").Child} body */
+function section(title, body) {
+  return h("section", { class: "section" }, h("h2", { class: "section-title" }, title), body);
+}
+
+/** @param {MachineNode} node @returns {[string, import("../dom.js").Child][]} */
+function facts(node) {
+  const { specs } = node;
+  const cores = `${specs.cpuCores ?? "—"} cores, ${specs.cpuThreads ?? "—"} threads`;
+  return [
+    ["Processor", [specs.cpuModel ?? "—", h("span", { class: "second" }, cores)]],
+    ["Memory", mebibytes(specs.ramMb)],
+    [
+      "Disk",
+      [
+        specs.diskGb ? `${specs.diskGb} GB` : "—",
+        h("span", { class: "second" }, specs.diskType?.toUpperCase()),
+      ],
+    ],
+    ["Deployments", `${node.activeDeployments} active, at most ${node.maxDeployments}`],
+    [
+      "Rate",
+      [
+        rate(node.hourlyRateCents),
+        node.gpuHourlyRateCents
+          ? h("span", { class: "second" }, `and ${rate(node.gpuHourlyRateCents)} a GPU`)
+          : null,
+      ],
+    ],
+    ["Up", node.uptimePercent === null ? "—" : `${node.uptimePercent} %`],
+  ];
+}
+
+/** @param {Gpu[]} found */
+function gpus(found) {
+  if (found.length === 0)
+    return h("p", { class: "soft" }, "This machine has no GPU that the appliance can use.");
+  return table("gpus", ["GPU", "Memory", "Load", "Held by"], found.map(gpuRow));
+}
+
+/** @param {Gpu} gpu */
+function gpuRow(gpu) {
+  const used =
+    gpu.vramUsedMb === null || gpu.vramUsedMb === undefined ? null : `${mebibytes(gpu.vramUsedMb)} used`;
+  const load = [
+    gpu.utilizationPercent === null || gpu.utilizationPercent === undefined
+      ? null
+      : `${gpu.utilizationPercent} %`,
+    gpu.temperatureC ? `${gpu.temperatureC} °C` : null,
+    gpu.powerWatts ? `${Math.round(gpu.powerWatts)} W` : null,
+  ].filter((text) => text !== null);
   return h(
-    "section",
-    { class: "section" },
-    h("h2", {}, "GPUs"),
-    node.gpus.length === 0
-      ? h("p", { class: "soft" }, "This machine has no GPU that the appliance can use.")
-      : terms(
-          "sheet",
-          node.gpus.map((gpu) => [
-            `GPU ${gpu.index}`,
-            [gpu.name ?? "GPU", h("span", { class: "second" }, mebibytes(gpu.vramMb))],
-          ]),
+    "tr",
+    {},
+    cell("wrap", [
+      gpu.name ?? "GPU",
+      h(
+        "span",
+        { class: "second" },
+        [gpu.brand, gpu.driverVersion && `driver ${gpu.driverVersion}`].filter(Boolean).join(", "),
+      ),
+    ]),
+    cell("", [mebibytes(gpu.vramMb), used && h("span", { class: "second" }, used)], "Memory"),
+    cell("", load.length > 0 ? load.join(", ") : "—", "Load"),
+    cell("wrap", holders(gpu), "Held by"),
+  );
+}
+
+/** @param {Gpu} gpu */
+function holders(gpu) {
+  const held = gpu.holders ?? [];
+  if (held.length === 0) return "Nobody";
+  return held.map(({ deploymentId }) =>
+    deploymentId
+      ? h("a", { class: "mono holder", href: `/ui/deployments/${deploymentId}` }, deploymentId)
+      : h("span", { class: "holder" }, "Somebody else's deployment"),
+  );
+}
+
+/** What is wrong first. @param {Check[]} checks */
+function findings(checks) {
+  const order = ["fail", "warn", "unknown", "ok"];
+  const sorted = [...checks].sort((a, b) => order.indexOf(a.status) - order.indexOf(b.status));
+  return h(
+    "ul",
+    { class: "findings" },
+    sorted.map(({ name, status, detail, remedy, why }) => {
+      const { tone, word, sign } = VERDICTS[status];
+      return h(
+        "li",
+        { class: "finding" },
+        h("span", { class: `status ${tone}` }, icon(sign), word),
+        h(
+          "div",
+          { class: "wrap" },
+          h("p", { class: "timeline-title" }, name),
+          h("p", { class: "soft" }, detail),
+          status !== "ok" && why && h("p", { class: "soft" }, why),
+          status !== "ok" && remedy && h("pre", { class: "command", tabindex: "0" }, remedy),
         ),
+      );
+    }),
   );
 }
