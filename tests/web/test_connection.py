@@ -16,12 +16,12 @@ def test_a_lost_connection_shows_retries_and_catches_up(browser: Browser, owned:
         owned.terminate()
         lost = page.get_by_text("The connection to the appliance is lost.")
         expect(lost).to_be_visible(timeout=NOTICED_MS)
+        page.get_by_role("button", name="Try now").click()
         owned.start()
         with owned.client(owned.token()) as http:
             node = http.get("/nodes").json()["nodes"][0]["id"]
             body = {"nodeId": node, "templateId": "welcome", "name": "made-meanwhile"}
             http.post("/deployments", json=body)
-        page.get_by_role("button", name="Try now").click()
         expect(page.get_by_role("link", name="made-meanwhile")).to_be_visible(timeout=20_000)
         expect(lost).to_be_hidden()
         made.complaints = [c for c in made.complaints if "ERR_" not in c]
