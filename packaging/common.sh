@@ -15,6 +15,7 @@ as_root() {
 
 DATA_DIR=${APPLIANCE_DATA_DIR:-/var/lib/appliance}
 HTTP=${APPLIANCE_LISTEN_HTTP:-127.0.0.1:8080}
+HTTPS=${APPLIANCE_LISTEN_HTTPS:-0.0.0.0:8443}
 HTTP=${HTTP/#0.0.0.0:/127.0.0.1:}
 VENV=${NEURANET_VENV:-/opt/appliance/venv}
 PID_FILE=$DATA_DIR/appliance.pid

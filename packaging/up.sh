@@ -138,11 +138,20 @@ ensure_welcome() {
     [ "$status" = running ] || { "$VENV/bin/appliance" show "$id" >&2; die "welcome is $status"; }
     say "welcome: $id is running"
   fi
-  url=$(grep -o -m 1 'https://[^"]*' <<<"$(deployments)") || true
-  [ -n "$url" ] || die "welcome has no endpoint; see: appliance ps"
+  url=$(welcome_url <<<"$(deployments)")
+  if [ -z "$url" ]; then
+    say "welcome: does not run now; see: $VENV/bin/appliance ps"
+    return
+  fi
   visit "$url/" || die "$url does not answer"
   say "endpoint: $url answers"
 }
+
+# The address of a welcome that runs, nothing if none does.
+welcome_url() { "$VENV/bin/python" -c '
+import json, sys
+welcomes = [d for d in json.load(sys.stdin) if d["templateId"] == "welcome"]
+print(next((e["url"] for d in welcomes for e in d["endpoints"]), ""))'; }
 
 # As a browser on this machine that trusts the appliance's authority, or the owner's certificate.
 visit() {
@@ -172,7 +181,8 @@ print(found[sys.argv[1]])' "$1"; }
 farewell() {
   local link
   say ""
-  say "The API is at http://$HTTP (on this machine)."
+  say "The page and the API are at http://$HTTP (on this machine) and https://$(hostname):${HTTPS##*:}"
+  say "(https://$(hostname):${HTTPS##*:}/trust tells how a browser trusts it)."
   if [ -n "$1" ]; then
     say "Log in as $EMAIL with the password $1 (shown this once)."
   elif link=$("$VENV/bin/appliance" setup 2>/dev/null); then

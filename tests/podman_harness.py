@@ -8,6 +8,7 @@ import io
 import os
 import random
 import secrets
+import shlex
 import shutil
 import socket
 import subprocess
@@ -15,9 +16,9 @@ import tarfile
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -160,9 +161,9 @@ def podman_lab() -> Iterator[PodmanLab]:
     """An isolated Podman with ``BUSYBOX`` and ``NO_USER`` in its storage."""
     if os.geteuid() != 0 or shutil.which("podman") is None:
         pytest.fail("real Podman tests need root and podman: packaging/test.sh brings both")
-    top = Path(tempfile.mkdtemp(prefix="nnlab-", dir="/tmp"))
+    top, pool = Path(tempfile.mkdtemp(prefix="nnlab-", dir="/tmp")), random_pool()
     try:
-        lab = make_lab(top)
+        lab = make_lab(top, pool)
         lab.start_service()
         lab.import_image(BUSYBOX, "EXPOSE 8080", 'CMD ["sleep", "1000"]')
         lab.import_image(NO_USER, "USER nobody-here", 'CMD ["sleep", "1000"]')
@@ -170,7 +171,7 @@ def podman_lab() -> Iterator[PodmanLab]:
         lab.podman("rm", "--all", "--force", "--time=0", "--volumes")
         lab.end_service()
     finally:
-        remove_lab(top)
+        remove_lab(top, pool)
 
 
 @pytest.fixture
@@ -183,9 +184,9 @@ def new_prefix() -> str:
     return f"nt{secrets.token_hex(4)}"
 
 
-def make_lab(top: Path) -> PodmanLab:
+def make_lab(top: Path, pool: IPv4Network) -> PodmanLab:
     """Everything but the service: configuration, limits as found by trial, ports."""
-    home = PodmanHome(top / "home", top / "root", random_pool())
+    home = PodmanHome(top / "home", top / "root", pool)
     home.prepare()
     ports = free_ports(SPARE_PORTS)
     registries = top / "registries.conf"
@@ -200,8 +201,9 @@ def make_lab(top: Path) -> PodmanLab:
     return PodmanLab(home, environ, trial.limits, ports)
 
 
-def remove_lab(top: Path) -> None:
+def remove_lab(top: Path, pool: IPv4Network) -> None:
     """Unmounts and deletes; Podman's own last clean-ups may mount once more meanwhile."""
+    forget_published(pool)
     for _ in range(REMOVAL_TRIES):
         for line in reversed(Path("/proc/mounts").read_text().splitlines()):
             mount = line.split()[1]
@@ -212,6 +214,40 @@ def remove_lab(top: Path) -> None:
             return
         time.sleep(0.2)
     pytest.fail(f"{top} can't be removed")
+
+
+def forget_published(pool: IPv4Network) -> None:
+    """Removes what Podman left in iptables for containers of ``pool``, as one that is killed does.
+
+    A rule that is left sends a loopback port of somebody else's to nowhere.
+    """
+    rules = [shlex.split(line) for line in _nat("-S").splitlines()]
+    chains = {
+        rule[1] for rule in rules
+        if rule[0] == "-A" and rule[1].startswith("NETAVARK-") and _of(pool, rule)
+    }  # fmt: skip
+    for rule in rules:
+        if rule[0] == "-A" and (rule[-1] in chains or (rule[1] in chains)):
+            _nat("-D", *rule[1:])
+    for chain in chains:
+        _nat("-X", chain)
+
+
+def _of(pool: IPv4Network, rule: Sequence[str]) -> bool:
+    """Whether a rule names an address of ``pool``, alone, with a mask or with a port."""
+    for word in rule:
+        with suppress(ValueError):
+            if IPv4Address(word.partition("/")[0].partition(":")[0]) in pool:
+                return True
+    return False
+
+
+def _nat(*arguments: str) -> str:
+    done = subprocess.run(
+        ["iptables", "--wait", "--table", "nat", *arguments],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.stdout
 
 
 def random_pool() -> IPv4Network:

@@ -84,7 +84,7 @@ def shimmed() -> Iterator[ShimmedBox]:
         box.shim.close()
         box.service.terminate()
         box.service.wait(15)
-        remove_lab(box.top)
+        remove_lab(box.top, box.pool)
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def api(installed: Path) -> Iterator[Api]:
     finally:
         if box.process is not None and box.process.poll() is None:
             box.kill()
-        remove_lab(box.top)
+        remove_lab(box.top, box.pool)
 
 
 def run(*command: str) -> str:

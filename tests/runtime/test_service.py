@@ -22,7 +22,7 @@ from appliance.domain.observed import ContainerState
 from appliance.runtime import process
 from appliance.runtime.podman import PodmanRuntime
 from appliance.runtime.service import PodmanService
-from tests.podman_harness import BUSYBOX, PodmanLab, make_lab, remove_lab
+from tests.podman_harness import BUSYBOX, PodmanLab, make_lab, random_pool, remove_lab
 from tests.runtime.subjects import a_spec, new_deployment
 from tests.waiting import eventually
 
@@ -50,14 +50,14 @@ pytestmark = [pytest.mark.anyio, pytest.mark.podman]
 @pytest.fixture(scope="module")
 def bare_lab() -> Iterator[PodmanLab]:
     """A storage whose service the tests run themselves."""
-    top = Path(tempfile.mkdtemp(prefix="nnlab-", dir="/tmp"))
+    top, pool = Path(tempfile.mkdtemp(prefix="nnlab-", dir="/tmp")), random_pool()
     try:
-        lab = make_lab(top)
+        lab = make_lab(top, pool)
         lab.import_image(BUSYBOX, 'CMD ["sleep", "1000"]')
         yield lab
         lab.podman("rm", "--all", "--force", "--time=0", "--volumes")
     finally:
-        remove_lab(top)
+        remove_lab(top, pool)
 
 
 @asynccontextmanager

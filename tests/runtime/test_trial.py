@@ -22,7 +22,7 @@ def home() -> Iterator[PodmanHome]:
     home = PodmanHome(top / "home", top / "root", random_pool())
     home.prepare()
     yield home
-    remove_lab(top)
+    remove_lab(top, home.pool)
 
 
 async def test_something_works_here_and_failures_tell_their_real_error(home: PodmanHome) -> None:
