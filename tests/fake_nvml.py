@@ -4,9 +4,11 @@ The library is compiled from ``nvml/nvml.c``. It is loaded here under NVML's own
 nvidia-ml-py in this process finds it; another process finds it by ``LD_LIBRARY_PATH``.
 """
 
+import atexit
 import ctypes
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -61,7 +63,10 @@ class FakeNvml:
     @property
     def environ(self) -> dict[str, str]:
         """For a process that is to find these GPUs."""
-        return {"LD_LIBRARY_PATH": str(library().parent), "FAKE_NVML": str(self.file)}
+        return self.environ_of(library())
+
+    def environ_of(self, made: Path) -> dict[str, str]:
+        return {"LD_LIBRARY_PATH": str(made.parent), "FAKE_NVML": str(self.file)}
 
     def load(self) -> None:
         """Makes nvidia-ml-py in this process find them."""
@@ -70,11 +75,12 @@ class FakeNvml:
 
 
 @cache
-def library() -> Path:
-    """The compiled library, once a session."""
+def library(*, old: bool = False) -> Path:
+    """The compiled library, once a session; ``old``: as of a driver before 510."""
     made = Path(mkdtemp(prefix="nnnvml-", dir="/tmp")) / NAME
+    atexit.register(shutil.rmtree, made.parent)
     command = ["gcc", "-Wall", "-Werror", "-shared", "-fPIC", f"-Wl,-soname,{NAME}", "-o"]
-    subprocess.run([*command, str(made), str(SOURCE)], check=True)
+    subprocess.run([*command, str(made), str(SOURCE), *(["-DOLD"] if old else [])], check=True)
     return made
 
 

@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from threading import Lock
 from typing import Protocol
 
 import anyio
@@ -74,6 +75,7 @@ class GpuWatch:
         self._source = source
         self._seen_us: int | None = None
         self._looking = anyio.Lock()
+        self._asking = Lock()
         self._had: dict[tuple[str, str], Parting] = {}
         self._partings: dict[tuple[str, str], Parting] = {}
         self._spent_mj: Counter[str] = Counter()
@@ -99,8 +101,10 @@ class GpuWatch:
             if self._seen_us is not None and now_us - self._seen_us < older_than_us:
                 return
             with anyio.move_on_after(SURVEY_S):
-                await self._take_in(*await run_in_daemon(self._survey))
-                return
+                seen = await run_in_daemon(self._survey)
+                if seen is not None:
+                    await self._take_in(*seen)
+                    return
             hung = Survey(self.state.survey.readings, (HUNG,))
             self._tell(hung, self.state.leaked)
             self.state = replace(self.state, survey=hung)
@@ -116,9 +120,14 @@ class GpuWatch:
         spent, self._spent_mj = self._spent_mj, Counter()
         return spent
 
-    def _survey(self) -> tuple[Survey, Mapping[int, str]]:
-        """The survey, and the containers of the processes in it."""
-        survey = self._source.survey()
+    def _survey(self) -> tuple[Survey, Mapping[int, str]] | None:
+        """The survey, and the containers of the processes in it; None: the last one still hangs."""
+        if not self._asking.acquire(blocking=False):
+            return None
+        try:
+            survey = self._source.survey()
+        finally:
+            self._asking.release()
         pids = {process.pid for reading in survey.readings for process in reading.processes}
         found = ((pid, container_of(pid)) for pid in pids)
         return survey, {pid: container for pid, container in found if container is not None}

@@ -41,6 +41,18 @@ KNOWN = {
     pynvml.NVML_ERROR_LIBRARY_NOT_FOUND: NO_LIBRARY,
 }
 
+PROCESS_LISTS: tuple[tuple[Callable[..., Sequence[Any]], ...], ...] = (
+    (
+        pynvml.nvmlDeviceGetComputeRunningProcesses_v3,
+        pynvml.nvmlDeviceGetComputeRunningProcesses_v2,
+    ),
+    (
+        pynvml.nvmlDeviceGetGraphicsRunningProcesses_v3,
+        pynvml.nvmlDeviceGetGraphicsRunningProcesses_v2,
+    ),
+)
+"""By name and version: called without one they raise what is no NVMLError on drivers before 510."""
+
 
 @dataclass(frozen=True, slots=True)
 class Driver:
@@ -120,12 +132,15 @@ def _temperature(handle: Any) -> int | None:  # noqa: ANN401 - NVML's opaque han
 
 def _processes(handle: Any) -> Iterator[GpuProcess]:  # noqa: ANN401 - NVML's opaque handle
     """Once each: one that draws and computes stands in both of the driver's lists."""
-    listed: Sequence[Any] = [
-        *(_or_none(pynvml.nvmlDeviceGetComputeRunningProcesses, handle) or ()),
-        *(_or_none(pynvml.nvmlDeviceGetGraphicsRunningProcesses, handle) or ()),
-    ]
+    listed = [p for kind in PROCESS_LISTS for p in _first(kind, handle)]
     for pid, used in {p.pid: p.usedGpuMemory for p in listed}.items():
         yield GpuProcess(pid, None if used is None else used // MIB)
+
+
+def _first(functions: Sequence[Callable[..., Sequence[Any]]], handle: object) -> Sequence[Any]:
+    """The list of the newest function that this driver has."""
+    answers = (_or_none(function, handle) for function in functions)
+    return next((answer for answer in answers if answer is not None), ())
 
 
 def _cuda_version() -> str | None:

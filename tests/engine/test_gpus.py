@@ -1,10 +1,13 @@
 """GPUs through the engine: held from before create to the end of the process, else waited for."""
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from appliance.domain.deployment import Status
+from appliance.domain.gpu import GpuReading, Survey
+from appliance.engine import gpu_watch
 from tests.engine.conftest import (
     ADA,
     IMAGE,
@@ -146,3 +149,43 @@ async def test_a_crash_between_any_two_lines_keeps_what_is_held(
     async with appliance(tmp_path / "db", runtime, gpus) as world:
         await world.until(second, Status.RUNNING)
         assert await holders(world) == {"GPU-0": [second], "GPU-1": [second]}
+
+
+class HangingGpus(FakeGpus):
+    """A driver that does not answer until it is let go."""
+
+    def __init__(self, *readings: GpuReading) -> None:
+        super().__init__(readings)
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def survey(self) -> Survey:
+        survey = super().survey()
+        self.gate.wait()
+        return survey
+
+
+async def test_a_driver_that_hangs_is_told_asked_no_more_and_taken_up_again(
+    tmp_path: Path, runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu_watch, "SURVEY_S", 0.1)
+    source = HangingGpus(a_gpu(0))
+    await with_users(tmp_path / "db")
+    async with appliance(tmp_path / "db", runtime, source) as world:
+        watch = world.engine.gpu_watch
+        await watch.look(older_than_us=0)
+        source.gate.clear()
+        for _ in range(3):
+            await watch.look(older_than_us=0)
+        assert watch.state.survey.findings == (gpu_watch.HUNG,)
+        assert len(watch.state.survey.readings) == 1
+        asked = source.surveys
+        await watch.look(older_than_us=0)
+        assert source.surveys == asked
+        source.gate.set()
+
+        async def answers() -> bool:
+            await watch.look(older_than_us=0)
+            return watch.state.survey.findings == ()
+
+        await eventually(answers)

@@ -3,6 +3,7 @@
 The driver's library answers from a file that the tests change while it is loaded.
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from appliance.host.gpus import GpuReader
-from tests.fake_nvml import FakeGpu, FakeNvml, write_cdi
+from tests.fake_nvml import FakeGpu, FakeNvml, library, write_cdi
 
 NVIDIA_PCI = {"vendor": "0x10de", "class": "0x030000"}
 
@@ -98,6 +99,21 @@ def test_a_missing_driver_matters_only_where_there_is_a_card(
     assert reader.survey().findings == ()
     put(tmp_path / "sys/bus/pci/devices/0000:01:00.0", NVIDIA_PCI)
     assert [f.code for f in reader.survey().findings] == ["nvidia_not_loaded"]
+
+
+def test_an_old_driver_tells_what_it_can(nvml: FakeNvml) -> None:
+    """In a process of its own, as below: the library of this one is loaded already."""
+    nvml.processes = [("GPU-aa", 4711, 1000)]
+    nvml.save()
+    script = (
+        "from appliance.host.gpus import GpuReader; r = GpuReader(()).survey().readings[0]; "
+        "print(r.gpu.uuid, r.gpu.cuda_cores, r.processes[0].pid, r.processes[0].vram_mb)"
+    )
+    environ = {**os.environ, **nvml.environ_of(library(old=True))}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environ
+    )
+    assert done.stdout.split() == ["GPU-aa", "None", "4711", "1000"]
 
 
 def test_a_machine_without_any_driver_has_no_gpu_and_no_crash() -> None:

@@ -93,9 +93,14 @@ result nvmlDeviceGetUtilizationRates(void *h, utilization *to) { CARD(h); to->gp
 result nvmlDeviceGetPowerUsage(void *h, unsigned *to) { CARD(h); *to = g->milliwatts; return SUCCESS; }
 result nvmlDeviceGetTemperature(void *h, unsigned sensor, unsigned *to) { (void)sensor; CARD(h); *to = g->degrees; return SUCCESS; }
 result nvmlDeviceGetTotalEnergyConsumption(void *h, unsigned long long *to) { CARD(h); *to = g->energy; return SUCCESS; }
+#ifdef OLD /* a driver before 510 */
+#define LIST(kind) nvmlDeviceGet##kind##RunningProcesses_v2
+#else
+#define LIST(kind) nvmlDeviceGet##kind##RunningProcesses_v3
 result nvmlDeviceGetNumGpuCores(void *h, unsigned *to) { CARD(h); *to = g->cores; return SUCCESS; }
-result nvmlDeviceGetGraphicsRunningProcesses_v3(void *h, unsigned *count, process_info *to) { CARD(h); (void)g; (void)to; *count = 0; return SUCCESS; }
-result nvmlDeviceGetComputeRunningProcesses_v3(void *h, unsigned *count, process_info *to) {
+#endif
+result LIST(Graphics)(void *h, unsigned *count, process_info *to) { CARD(h); (void)g; (void)to; *count = 0; return SUCCESS; }
+result LIST(Compute)(void *h, unsigned *count, process_info *to) {
     CARD(h);
     unsigned room = *count, found = 0;
     for (int i = 0; i < processes; i++) {
