@@ -1,8 +1,12 @@
-"""Which certificate answers to which host name; kept up with deployments, addresses and time."""
+"""Which certificate answers to which host name; kept up with deployments, addresses and time.
+
+That of a deployment is made when its name is first asked for, so that a thousand deployments that
+nobody visits cost nothing. A name that is nobody's never gets one.
+"""
 
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import anyio
@@ -29,10 +33,11 @@ class _Named(ssl.SSLObject):
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """What is served from now on."""
+    """What is served from now on. ``ours`` are the names that may have a certificate of ours."""
 
     front: ssl.SSLContext
     by_host: dict[str, ssl.SSLContext] = field(default_factory=dict)
+    ours: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +60,9 @@ class Certificates:
         self._owned = None if sources.owner is None else Owned(sources.owner)
         self._news = anyio.Event()
         self._table = _Table(server_context())
-        self._round(sources.console(), sources.hosts())
-        self._leaves.sweep()
+        hosts = sources.hosts()
+        self._round(sources.console(), hosts)
+        self._leaves.sweep(hosts)
 
     @property
     def context(self) -> ssl.SSLContext:
@@ -90,14 +96,17 @@ class Certificates:
     def _round(self, console: frozenset[str], hosts: frozenset[str]) -> None:
         owner = self._look()
         own = frozenset(h for h in hosts if owner is None or not owner.covers(h))
-        self._leaves.keep({CONSOLE: console, **{host: frozenset({host}) for host in own}})
+        asked_for = own & self._leaves.keys
+        self._leaves.keep({CONSOLE: console, **{host: frozenset({host}) for host in asked_for}})
         contexts = self._leaves.contexts
         by_host = {name: contexts[CONSOLE] for name in console if CONSOLE in contexts}
         by_host |= {host: contexts[host] for host in own if host in contexts}
         if owner is not None:
             by_host |= {h: owner.context for h in hosts | console if owner.covers(h)}
         if by_host != self._table.by_host:
-            self._table = _Table(self._front(), by_host)
+            self._table = _Table(self._front(), by_host, own)
+        elif own != self._table.ours:
+            self._table = replace(self._table, ours=own)
 
     def _look(self) -> OwnerCertificate | None:
         if self._owned is None:
@@ -118,10 +127,13 @@ class Certificates:
         if name is None:
             return None
         host = name.lower()
-        context = self._table.by_host.get(host)
+        table = self._table
+        context = table.by_host.get(host)
+        if context is None and host in table.ours:
+            context = self._leaves.fetch(host)
         if context is None:
             return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
-        connection.context = context
+        table.by_host[host] = connection.context = context
         if isinstance(connection, _Named):
             connection.asked = host
         return None

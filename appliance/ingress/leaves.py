@@ -57,6 +57,11 @@ class Leaves:
         self._leaves: dict[str, Leaf] = {}
 
     @property
+    def keys(self) -> frozenset[str]:
+        """The file names of those in use."""
+        return frozenset(self._leaves)
+
+    @property
     def contexts(self) -> dict[str, ssl.SSLContext]:
         """By file name: what to shake hands with."""
         return {key: leaf.context for key, leaf in self._leaves.items()}
@@ -67,6 +72,17 @@ class Leaves:
         if key in self._leaves:
             context.load_cert_chain(self._file(key))
         return context
+
+    def fetch(self, host: str) -> ssl.SSLContext | None:
+        """The certificate of a host that is asked for: from before, or made now.
+
+        None: it can't be had now; the log tells why.
+        """
+        names = frozenset({host})
+        if self._reach.covers(host):
+            self._replace(host, names, self._clock.now().wall)
+        leaf = self._leaves.get(host)
+        return None if leaf is None else leaf.context
 
     def keep(self, wanted: Mapping[str, frozenset[str]]) -> None:
         """Sees to a certificate for each of ``wanted`` (file name to names) and to no other.
@@ -85,10 +101,10 @@ class Leaves:
             if names and (leaf is None or not leaf.serves(names, now)):
                 self._replace(key, names, now)
 
-    def sweep(self) -> None:
-        """Removes what earlier runs have left for names that are gone."""
+    def sweep(self, hosts: frozenset[str]) -> None:
+        """Removes what earlier runs have left for names that are none of ``hosts`` any more."""
         for file in self._folder.glob(f"*{SUFFIX}"):
-            if file.name.removesuffix(SUFFIX) not in self._leaves:
+            if file.name.removesuffix(SUFFIX) not in hosts | self._leaves.keys():
                 file.unlink(missing_ok=True)
 
     def _replace(self, key: str, names: frozenset[str], now: datetime) -> None:

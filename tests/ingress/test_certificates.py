@@ -16,7 +16,7 @@ from appliance.ingress.authority import Authority, Reach
 from appliance.ingress.certificates import Certificates
 from appliance.ingress.leaves import MINTING
 from appliance.ingress.owned import OwnerFiles
-from tests.ingress.tls import Place, Server, curl, s_client, serving
+from tests.ingress.tls import Place, Server, asked, curl, s_client, serving
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -113,15 +113,19 @@ async def test_tls_is_1_2_or_1_3_and_speaks_http_1_1(
     assert answered in said
 
 
-async def test_a_deployments_name_gets_its_certificate_as_it_comes_and_loses_it_as_it_goes(
+async def test_a_deployments_name_gets_its_certificate_when_asked_for_and_loses_it_as_it_goes(
     place: Place, certificates: Certificates, server: Server
 ) -> None:
     assert await served_serial(server.port, "dep-b.box.local") is None
     place.hosts |= {"dep-b.box.local"}
     certificates.notice()
-    await eventually(leaf_file(place, "dep-b.box.local").exists)
-    done = await curl("https://dep-b.box.local/", server.port, place.ca_file)
-    assert done.stdout == b"yes"
+
+    async def answered() -> bool:
+        done = await curl("https://dep-b.box.local/", server.port, place.ca_file)
+        return done.stdout == b"yes"
+
+    await eventually(answered)
+    assert leaf_file(place, "dep-b.box.local").exists()
     place.hosts -= {"dep-b.box.local"}
     certificates.notice()
     await eventually(lambda: not leaf_file(place, "dep-b.box.local").exists())
@@ -129,23 +133,24 @@ async def test_a_deployments_name_gets_its_certificate_as_it_comes_and_loses_it_
 
 
 def test_a_restart_makes_no_certificate_anew(place: Place) -> None:
-    place.open()
+    assert asked(place.open()[0], HOST)
     before = {file.name: file.read_bytes() for file in (place.folder / "tls").iterdir()}
-    place.open()
+    assert leaf_file(place).name in before
+    assert asked(place.open()[0], HOST)
     assert {file.name: file.read_bytes() for file in (place.folder / "tls").iterdir()} == before
 
 
 def test_a_restart_forgets_certificates_of_what_is_gone(place: Place) -> None:
-    place.open()
+    assert asked(place.open()[0], HOST)
     place.hosts = frozenset()
     place.open()
     assert not leaf_file(place).exists()
 
 
 def test_a_file_cut_short_by_a_crash_is_made_anew(place: Place) -> None:
-    place.open()
+    assert asked(place.open()[0], HOST)
     leaf_file(place).write_bytes(leaf_file(place).read_bytes()[:300])
-    place.open()
+    assert asked(place.open()[0], HOST)
     assert serial(leaf_file(place))
 
 
@@ -186,16 +191,17 @@ async def test_a_new_address_gets_into_the_consoles_certificate(
     assert b"no alternative certificate subject name matches" in done.stderr
 
 
-def test_minting_is_bounded_and_goes_on_later(
+def test_nobody_asked_nothing_is_minted_and_minting_is_bounded(
     place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
     place.hosts = frozenset(f"dep-{n}.box.local" for n in range(MINTING.burst + 10))
-    place.open()
-    assert len(list((place.folder / "tls").glob("dep-*"))) == MINTING.burst - 1  # and the console's
+    certificates, _ = place.open()
+    assert not list((place.folder / "tls").glob("dep-*"))
+    got = [host for host in sorted(place.hosts) if asked(certificates, host)]
+    assert len(got) == MINTING.burst - 1  # and the console's
     assert "no certificate for dep-" in caplog.text
     place.clock.move(timedelta(hours=1))
-    place.open()
-    assert len(list((place.folder / "tls").glob("dep-*"))) == len(place.hosts)
+    assert all(asked(certificates, host) for host in place.hosts)
 
 
 class Owner:
@@ -303,6 +309,7 @@ def test_bad_files_at_the_start_are_told_and_our_own_serve(
     place: Place, owner: Owner, caplog: pytest.LogCaptureFixture
 ) -> None:
     spoil(owner, "nonsense")
-    place.open()
+    certificates, _ = place.open()
     assert "serving our own" in caplog.text
+    assert asked(certificates, HOST)
     assert leaf_file(place).exists()

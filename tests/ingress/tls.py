@@ -2,8 +2,9 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -115,6 +116,22 @@ async def _shake(taken: socket.socket, certificates: Certificates, server: Serve
         )
     except OSError:  # a handshake that was refused
         taken.close()
+
+
+def asked(certificates: Certificates, host: str) -> bool:
+    """Whether a handshake for ``host`` gets a certificate, with no socket between."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    client = context.wrap_bio(to_client, to_server, server_hostname=host)
+    server = certificates.context.wrap_bio(to_server, to_client, server_side=True)
+    try:
+        for side in (client, server, client):
+            with suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+    except ssl.SSLError:
+        return False
+    return client.getpeercert(binary_form=True) is not None
 
 
 async def curl(url: str, port: int, ca: Path, *more: str) -> CompletedProcess[bytes]:
