@@ -7,14 +7,15 @@ import anyio
 
 from appliance.clock import Clock
 from appliance.domain.deployment import Deployment, Desired, Status
-from appliance.domain.errors import RuntimeFailure, RuntimeUnavailable, StaleVersion
+from appliance.domain.errors import RuntimeFailure, RuntimeUnavailable, StaleVersion, StartRefused
 from appliance.domain.observed import (
+    Container,
     ContainerName,
     ContainerState,
     ImageFacts,
     Observed,
 )
-from appliance.domain.plan import plan
+from appliance.domain.plan import plan, unhandled
 from appliance.domain.setbacks import after_failure
 from appliance.domain.steps import (
     Act,
@@ -32,6 +33,7 @@ from appliance.domain.update import candidate
 from appliance.engine.addresses import Addresses
 from appliance.engine.companions import Companions
 from appliance.engine.ledger import Ledger
+from appliance.engine.logs import last_words
 from appliance.engine.pulls import Pulls
 from appliance.engine.pulse import Pulse
 from appliance.engine.vault import Vault
@@ -144,9 +146,19 @@ class Driver:
         if c is not None and c.state in ATTENDED:
             return Observed(container=c, health=await self._shop.companions.attend(d, c))
         self._shop.companions.unwatch(name)
+        if c is not None and c.ours and c.exit_code and (trial or unhandled(d, c)):
+            c = replace(c, last_words=await self._last_words(d, c))
         to_be_made = c is None or (trial and c.state is ContainerState.CREATED)
         wanted = to_be_made and d.desired is Desired.RUNNING
         return Observed(container=c, image=await runtime.image(d.spec.image) if wanted else None)
+
+    async def _last_words(self, d: Deployment, c: Container) -> str | None:
+        """None also where the secrets can't be opened: unmasked, nothing is told."""
+        try:
+            secrets = self._shop.vault.open(d.id, d.secrets)
+        except StartRefused:
+            return None
+        return await last_words(c, secrets.values())
 
     async def _strays(self, d: Deployment, kept: set[int]) -> tuple[str, ...]:
         """Containers of other generations; only one that was replaced or deleted can have any."""
