@@ -55,6 +55,7 @@ class FakeRuntime:
         self.networks: set[str] = set()
         self.volumes: set[str] = set()
         self.mute_events = False
+        self.log_folder = "/nowhere"
         self._clock = clock or SystemClock()
         self._containers: dict[str, Kept] = {}
         self._listeners: list[MemoryObjectSendStream[RuntimeEvent]] = []
@@ -254,7 +255,7 @@ class FakeRuntime:
             ours=labels.ours(wanted.name, wanted.labels, prefix=self.prefix),
             image_id=image.id if image else "sha256:strange",
             created_at=self._clock.now().wall,
-            log_path=f"/nowhere/{self._serial}/ctr.log",
+            log_path=f"{self.log_folder}/{self._serial}/ctr.log",
             published=dict(zip(wanted.published, host_ports, strict=False)),
             devices=wanted.devices,
         )

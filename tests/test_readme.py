@@ -1,5 +1,6 @@
 """What the README says is so: every setting, error code and route stands in it."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.api.routes import CONTROL_ROUTES, Route
+from appliance.cli.exits import ExitCode
 from appliance.config import Settings
 from appliance.domain.errors import ApplianceError, ImageFailure
 
@@ -32,3 +34,8 @@ def test_every_error_code_stands_in_the_readme(code: str) -> None:
 @pytest.mark.parametrize("route", CONTROL_ROUTES, ids=str)
 def test_every_route_stands_in_the_readme(route: Route) -> None:
     assert f"`{route.method} {route.path}`" in README
+
+
+def test_every_exit_code_stands_in_the_readme() -> None:
+    [told] = re.findall(r"^Exit codes: ([^.]+)\.", README, re.MULTILINE)
+    assert [int(code) for code in re.findall(r"\d+", told)] == list(ExitCode)

@@ -1,5 +1,8 @@
 """Why a container's run ended, in words a person can act on."""
 
+import re
+from collections.abc import Iterable
+
 from appliance.domain.deployment import Reason
 from appliance.domain.observed import Container, ContainerState
 
@@ -8,10 +11,38 @@ SIGNALS = {1: "SIGHUP", 2: "SIGINT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: 
 NOT_EXECUTABLE = 126
 NOT_FOUND = 127
 SIGNALLED = 128
+WORDS_LENGTH = 160
+MASK = "***"
+ESCAPE_SEQUENCE = re.compile(r"[\x1b␛](\[[0-?]*[ -/]*[@-~])?")
+"""A colour or a move of the cursor (ECMA-48, 5.4), also as our log reader shows it."""
 
 
 def describe(c: Container, memory_mb: int | None) -> Reason:
-    """The reason for the end of the last run of ``c``."""
+    """The reason for the end of the last run of ``c``, with its last words if they are known."""
+    why = _why(c, memory_mb)
+    return why if c.last_words is None else Reason(why.code, f"{why.message}: {c.last_words}")
+
+
+def fit_words(message: str, secrets: Iterable[str]) -> str | None:
+    """A log line as it may be shown: printable, short, secrets masked; None if nothing is left.
+
+    A program may print anything, also the secrets it was given. They are masked before the cut,
+    lest one be told in part; of one of several lines, each line.
+    """
+    words = _printable(message)
+    lines = {_printable(line).strip() for value in secrets for line in value.splitlines()}
+    for line in sorted(lines - {""}, key=len, reverse=True):
+        words = words.replace(line, MASK)
+    words = words.strip()
+    return (words if len(words) <= WORDS_LENGTH else f"{words[: WORDS_LENGTH - 1]}…") or None
+
+
+def _printable(text: str) -> str:
+    plain = ESCAPE_SEQUENCE.sub("", text).replace("\t", " ")
+    return "".join(character for character in plain if character.isprintable())
+
+
+def _why(c: Container, memory_mb: int | None) -> Reason:
     if c.state is ContainerState.LOST:
         return Reason("process_lost", "The container's process vanished without an exit code")
     code = c.exit_code

@@ -37,7 +37,8 @@ class Container:
     ``ours`` is true when all of our labels hold the values its name promises: a name alone, or
     labels alone (an image can carry them), do not make a container ours. ``published`` maps
     container ports to the host's loopback ports. ``devices`` are the CDI names it was created
-    with. ``out_of_memory`` is read from the cgroup.
+    with. ``out_of_memory`` is read from the cgroup. ``last_words`` is what the run that ended
+    said last, fit to be shown; read only where its end is news.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Container:
     out_of_memory: bool = False
     process: Process | None = None
     log_path: str | None = None
+    last_words: str | None = None
     published: Mapping[int, int] = field(default_factory=dict)
     devices: tuple[str, ...] = ()
 

@@ -180,7 +180,7 @@ def start_period_ends(d: Deployment, process: Process) -> int:
 def _rise(d: Deployment, seen: Observed, now: Instant) -> Step:
     """The container is not up but should be, and no new order came."""
     c = seen.container
-    if c is not None and _unhandled(d, c):
+    if c is not None and unhandled(d, c):
         return _ended(d, c)
     if c is not None and c.state is ContainerState.LOST:
         return Remove(c.name)
@@ -194,7 +194,7 @@ def _rise(d: Deployment, seen: Observed, now: Instant) -> Step:
     return _start(d, seen, c)
 
 
-def _unhandled(d: Deployment, c: Container) -> bool:
+def unhandled(d: Deployment, c: Container) -> bool:
     """Whether the end of the container's last run is news."""
     if c.state is ContainerState.LOST:
         return d.status is Status.RUNNING

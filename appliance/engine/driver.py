@@ -12,14 +12,16 @@ from appliance.domain.errors import (
     RuntimeFailure,
     RuntimeUnavailable,
     StaleVersion,
+    StartRefused,
 )
 from appliance.domain.observed import (
+    Container,
     ContainerName,
     ContainerState,
     ImageFacts,
     Observed,
 )
-from appliance.domain.plan import plan
+from appliance.domain.plan import plan, unhandled
 from appliance.domain.setbacks import after_failure
 from appliance.domain.steps import (
     Act,
@@ -40,6 +42,7 @@ from appliance.engine.addresses import Addresses
 from appliance.engine.companions import Companions
 from appliance.engine.gpus import Gpus
 from appliance.engine.ledger import Ledger
+from appliance.engine.logs import last_words
 from appliance.engine.pulls import Pulls
 from appliance.engine.pulse import Pulse
 from appliance.engine.vault import Vault
@@ -156,10 +159,20 @@ class Driver:
             health = await self._shop.companions.attend(d, c)
             return Observed(container=c, health=health, gpus=cards)
         self._shop.companions.unwatch(name)
+        if c is not None and c.ours and c.exit_code and (trial or unhandled(d, c)):
+            c = replace(c, last_words=await self._last_words(d, c))
         to_be_made = c is None or (trial and c.state is ContainerState.CREATED)
         wanted = to_be_made and d.desired is Desired.RUNNING
         image = await runtime.image(d.spec.image) if wanted else None
         return Observed(container=c, image=image, gpus=cards)
+
+    async def _last_words(self, d: Deployment, c: Container) -> str | None:
+        """None also where the secrets can't be opened: unmasked, nothing is told."""
+        try:
+            secrets = self._shop.vault.open(d.id, d.secrets)
+        except StartRefused:
+            return None
+        return await last_words(c, secrets.values())
 
     async def _strays(self, d: Deployment, kept: set[int]) -> tuple[str, ...]:
         """Containers of other generations; only one that was replaced or deleted can have any."""

@@ -1,6 +1,7 @@
 """A deployment's log: read from the file Podman's monitor writes, also while Podman is away."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
@@ -10,8 +11,10 @@ from anyio import to_thread
 
 from appliance.clock import Clock
 from appliance.domain.deployment import Deployment
+from appliance.domain.endings import fit_words
 from appliance.domain.errors import FieldError, InvalidRequest, NotFound
 from appliance.domain.logline import LogGap, LogLine
+from appliance.domain.observed import Container
 from appliance.domain.permissions import Principal
 from appliance.engine.broadcast import Broadcast
 from appliance.runtime.logfile import tail
@@ -21,6 +24,10 @@ from appliance.store import deployments
 from appliance.store.database import Database
 
 HEARTBEAT_S = 15.0
+LAST_LINES = 20
+"""So many of a run's last lines are looked through for one with something on it."""
+
+log = logging.getLogger(__name__)
 
 
 class Logs:
@@ -119,3 +126,20 @@ def check_cursor(cursor: str) -> Place:
         return Place.parse(cursor)
     except ValueError as error:
         raise InvalidRequest(FieldError("Last-Event-ID", str(error))) from error
+
+
+async def last_words(c: Container, secrets: Collection[str]) -> str | None:
+    """The last line of the last run of ``c`` that says something, fit to be shown; None if none.
+
+    A log that can't be read tells nothing: how a container ended is known without it.
+    """
+    if c.log_path is None:
+        return None
+    path = Path(c.log_path)
+    try:
+        lines = await to_thread.run_sync(lambda: tail(path, count=LAST_LINES, since=c.started_at))
+    except OSError as error:
+        log.warning("a log can't be read container=%s reason=%s", c.name, error.strerror)
+        return None
+    said = (fit_words(line.message, secrets) for line in reversed(lines))
+    return next((words for words in said if words is not None), None)

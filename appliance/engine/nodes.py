@@ -37,11 +37,13 @@ class Nodes:
         self._profile = profile
         self._pulse = pulse
         self._gpus = gpus
+        self._up_since_us = clock.now().wall_us
 
     async def current(self) -> NodeView:
         """The machine as it is now; ``offline`` while Podman does not answer."""
         row, profile = await nodes.current(self._db), self._profile
-        alive_us = self._clock.now().wall_us - row.created_us
+        now_us = self._clock.now().wall_us
+        unbeaten_us = max(0, now_us - max(row.heartbeat_us, self._up_since_us))
         return NodeView(
             id=row.id,
             operator_id=profile.operator_id,
@@ -56,12 +58,17 @@ class Nodes:
             gpu_hourly_rate_cents=profile.gpu_hourly_rate_cents,
             active_deployments=await deployments.count_active(self._db),
             max_deployments=profile.max_deployments,
-            uptime_percent=_percent(row.up_us, alive_us),
+            uptime_percent=_percent(row.up_us, unbeaten_us, now_us - row.created_us),
             last_heartbeat=from_us(row.heartbeat_us),
             created_at=from_us(row.created_us),
         )
 
 
-def _percent(up_us: int, alive_us: int) -> float | None:
-    """None before the first heartbeat: nothing is known yet."""
-    return round(min(100.0, 100.0 * up_us / alive_us), 2) if up_us and alive_us > 0 else None
+def _percent(beaten_us: int, unbeaten_us: int, alive_us: int) -> float | None:
+    """Of ``alive_us``; ``unbeaten_us`` were up since the last heartbeat, which proves itself.
+
+    None before the first heartbeat: nothing is known yet.
+    """
+    if not beaten_us or alive_us <= 0:
+        return None
+    return round(min(100.0, 100.0 * (beaten_us + unbeaten_us) / alive_us), 2)

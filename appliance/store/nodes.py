@@ -24,7 +24,11 @@ SELECT :id, :now_us, :now_us WHERE NOT EXISTS (SELECT 1 FROM node)
 
 SELECT = "SELECT * FROM node"
 
-HEARTBEAT = "UPDATE node SET heartbeat_us = :now_us, up_us = up_us + :elapsed_us"
+# The first one of all also counts the start before it, from the registration on.
+HEARTBEAT = """
+UPDATE node SET heartbeat_us = :now_us, up_us = CASE up_us
+    WHEN 0 THEN max(:elapsed_us, :now_us - created_us) ELSE up_us + :elapsed_us END
+"""
 
 
 async def register(db: Database, now: Instant) -> NodeRow:

@@ -35,12 +35,33 @@ def test_an_end_is_told_with_its_code_and_in_words(
     api.http.delete(f"/deployments/{i}")
 
 
-def test_a_command_that_is_not_there_is_told_in_the_log(api: Api) -> None:
+def test_a_command_that_is_not_there_is_told_with_what_was_said_of_it(api: Api) -> None:
     # Podman's init starts well and only then finds nothing to run: to Podman that is an exit.
     i = run(api, "no-such-command", restartPolicy="never")
-    assert api.until(i, "failed")["exitCode"] == 1
+    ended = api.until(i, "failed")
+    assert ended["exitCode"] == 1
+    told = ended["statusReason"]["message"]
+    assert told.startswith("Exited with code 1: "), told
+    assert told.endswith("No such file or directory"), told
     said = [line["message"] for line in api.http.get(f"/deployments/{i}/logs").json()["logs"]]
     assert any("No such file or directory" in message for message in said), said
+    api.http.delete(f"/deployments/{i}")
+
+
+def test_last_words_are_those_of_the_last_run_and_tell_no_secret(api: Api) -> None:
+    script = 'printf "\\033[31mno entry with $KEY\\033[0m\\007\\n\\n" >&2; exit 5'
+    i = run(api, "sh", "-c", script, restartPolicy="never", secrets={"KEY": "hunter2 hunter2"})
+    assert api.until(i, "failed")["statusReason"] == {
+        "code": "exited", "message": "Exited with code 5: no entry with ***",
+    }  # fmt: skip
+    api.http.delete(f"/deployments/{i}")
+    once = "[ -e /tmp/ran ] && exit 6; touch /tmp/ran; echo first run; sleep 1; exit 5"
+    i = run(api, "sh", "-c", once)
+    wait_for(lambda: api.get(i)["restartCount"] == 2)
+    events = api.http.get(f"/deployments/{i}/events").json()["events"]
+    assert [e["message"] for e in events if e["type"] == "crashed"] == [
+        "Exited with code 5: first run; restart 1 now", "Exited with code 6; restart 2 in 10 s",
+    ]  # fmt: skip
     api.http.delete(f"/deployments/{i}")
 
 

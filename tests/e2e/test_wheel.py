@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.box import ROOT, Api, Box, drop_firewall
@@ -97,6 +96,6 @@ def test_it_brings_the_command(installed: Path) -> None:
 
 def test_what_is_installed_serves_and_deploys(api: Api) -> None:
     running = api.until(api.create()["id"], "running")
-    assert httpx.get(running["endpoints"][0]["url"]).status_code == 200
+    assert api.box.visit(running["endpoints"][0]["url"]).status_code == 200
     assert len(api.http.get("/templates").json()["templates"]) >= 16
     assert api.http.delete(f"/deployments/{running['id']}").status_code == 200

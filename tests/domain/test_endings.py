@@ -1,0 +1,46 @@
+"""What a program said last, fit for a status: untrusted text, made harmless."""
+
+import pytest
+
+from appliance.domain.endings import MASK, WORDS_LENGTH, fit_words
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("no such file", "no such file"),
+        ("  a\tb  ", "a b"),
+        ("\x1b[1;31mError:\x1b[0m no\x07 entry\x85", "Error: no entry"),
+        ("␛[31mno entry␛[0m", "no entry"),
+        ("turned \u202earound", "turned around"),
+        ("\x1b[0m \x00", None),
+        ("", None),
+    ],
+)
+def test_only_what_is_printable_is_left(said: str, shown: str | None) -> None:
+    assert fit_words(said, ()) == shown
+
+
+def test_a_long_line_is_cut_and_shows_it() -> None:
+    assert fit_words("x" * 999, ()) == "x" * (WORDS_LENGTH - 1) + "…"
+    assert fit_words("x" * WORDS_LENGTH, ()) == "x" * WORDS_LENGTH
+
+
+@pytest.mark.parametrize(
+    ("said", "secrets"),
+    [
+        ("key hunter2!", ("hunter2",)),
+        ("key hunter2!", ("hunter", "hunter2")),
+        ("key hunt\x00er2!", ("hunter2",)),
+        ("key hunter2!", ("begin\nhunter2\nend\n",)),
+        ("key hunter2!", ("", "hunter2 ")),
+    ],
+)
+def test_a_secret_is_masked(said: str, secrets: tuple[str, ...]) -> None:
+    assert fit_words(said, secrets) == f"key {MASK}!"
+
+
+def test_a_secret_at_the_cut_is_not_told_in_part() -> None:
+    shown = fit_words("x" * (WORDS_LENGTH - 4) + "hunter2", ("hunter2",))
+    assert shown is not None
+    assert "h" not in shown

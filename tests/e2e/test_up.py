@@ -1,0 +1,109 @@
+"""``packaging/up.sh`` and ``down.sh``: from a checkout to a page that answers, again and again."""
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.box import ROOT, Box, drop_firewall
+from tests.podman_harness import remove_lab
+
+pytestmark = pytest.mark.podman
+INSTALL_S = 300
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Box]:
+    """Where up.sh is told to put everything; the commands of a box, none of its processes."""
+    made = Box(Path(tempfile.mkdtemp(prefix="nnup-", dir="/tmp")))
+    try:
+        yield made
+        script(made, "down.sh")
+        made.podman("rm", "--all", "--force", "--time=0", "--volumes")
+        made.podman("network", "prune", "--force")
+        drop_firewall(made)
+    finally:
+        script(made, "down.sh")
+        remove_lab(made.top, made.pool)
+
+
+def script(place: Box, name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    environ = {k: v for k, v in place.environ.items() if k != "PYTHONPATH"}
+    return subprocess.run(
+        [ROOT / "packaging" / name, *arguments], cwd=place.top, text=True, check=False,
+        env={**environ, "NEURANET_VENV": str(place.top / "venv")},
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        timeout=INSTALL_S,
+    )  # fmt: skip
+
+
+def did(place: Box, name: str) -> str:
+    done = script(place, name)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def answering_url(place: Box, said: str) -> str:
+    """The address that up.sh says answers; it does."""
+    [url] = re.findall(r"^endpoint: (\S+) answers$", said, re.MULTILINE)
+    assert place.visit(f"{url}/").status_code == 200
+    return str(url)
+
+
+def containers(place: Box) -> list[str]:
+    return place.podman("ps", "--no-trunc", "--format={{.ID}}").splitlines()
+
+
+def pid(place: Box) -> int:
+    return int((place.data / "appliance.pid").read_text())
+
+
+@pytest.fixture(scope="module")
+def up(place: Box) -> str:
+    """What the first run says."""
+    return did(place, "up.sh")
+
+
+def test_the_first_run_deploys_welcome_which_answers(place: Box, up: str) -> None:
+    assert re.search(r"^welcome: dep_\w+ is running$", up, re.MULTILINE), up
+    assert "admin: added admin@localhost" in up
+    answering_url(place, up)
+    assert len(containers(place)) == 1
+
+
+def test_another_run_changes_nothing_and_says_so(place: Box, up: str) -> None:
+    before = (containers(place), pid(place))
+    again = did(place, "up.sh")
+    for line in (
+        "packages: all there", f"appliance: installed in {place.top}/venv",
+        f"server: runs already (pid {pid(place)})", "admin: there is one",
+        "welcome: deployed already",
+    ):  # fmt: skip
+        assert line in again.splitlines()
+    assert answering_url(place, again) == answering_url(place, up)
+    assert (containers(place), pid(place)) == before
+
+
+def test_down_leaves_the_container_running_and_up_takes_it_up(place: Box, up: str) -> None:
+    before = containers(place)
+    assert "server: stopped" in did(place, "down.sh")
+    with pytest.raises(httpx.TransportError):
+        httpx.get(f"{place.url}/healthz")
+    assert containers(place) == before
+    assert did(place, "down.sh") == "server: does not run\n"
+    again = did(place, "up.sh")
+    assert "welcome: deployed already" in again
+    assert answering_url(place, again) == answering_url(place, up)
+    assert containers(place) == before
+
+
+def test_serve_runs_in_the_foreground_unless_it_runs_already(place: Box, up: str) -> None:
+    assert up
+    refused = script(place, "up.sh", "--serve")
+    assert refused.returncode == 1
+    assert "failed: it runs already (pid " in refused.stdout
+    assert script(place, "up.sh", "--nonsense").returncode == 2
