@@ -12,8 +12,9 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -31,6 +32,7 @@ from appliance.auth.audit import Audit
 from appliance.auth.setup import Setup
 from appliance.clock import Clock, SystemClock
 from appliance.config import Settings, in_force
+from appliance.diagnosis import diagnose, podman_home
 from appliance.domain.errors import ApplianceError, RuntimeFailure
 from appliance.domain.ids import new_id
 from appliance.engine.assembly import Engine, Materials, assemble
@@ -38,25 +40,25 @@ from appliance.engine.catalogue import PACKAGED_TEMPLATES, Catalogue
 from appliance.engine.deployments import House
 from appliance.engine.endpoints import Front
 from appliance.engine.nodes import NodeProfile, Nodes
+from appliance.engine.reports import Reports
 from appliance.engine.vault import Vault, load_key
 from appliance.host import welcome
-from appliance.host.doctor import Check, examine
 from appliance.host.firewall import Firewall
+from appliance.host.gpus import GpuReader
 from appliance.host.instance import held, prepare_data_dir
 from appliance.host.names import console_host
 from appliance.host.node import read_specs
 from appliance.ingress.assembly import front_door
-from appliance.ingress.checkup import check_certificates
 from appliance.ingress.outfit import Outfit, Site
 from appliance.runtime.credentials import Credentials
-from appliance.runtime.home import PodmanHome
 from appliance.runtime.imports import import_image
 from appliance.runtime.podman import PodmanRuntime, connect
 from appliance.runtime.pull import PullDeadlines
 from appliance.runtime.service import PodmanService
-from appliance.runtime.trial import TrialResult, find_runtime, read_result
+from appliance.runtime.threads import run_in_daemon
+from appliance.runtime.trial import find_runtime
 from appliance.store import backup, meta, nodes
-from appliance.store.database import SQLITE_VERSION, Database, open_database
+from appliance.store.database import Database, open_database
 
 GRACE_S = 4
 """What open requests get after SIGTERM; with Podman's own end it all stays below 15 s."""
@@ -83,14 +85,6 @@ def run(settings: Settings) -> int:
         log.error("the appliance can't run: %s", error)  # noqa: TRY400 - told in words, not as a trace
         return EXIT_UNUSABLE
     return 0
-
-
-def diagnose(settings: Settings) -> Sequence[Check]:
-    """What is right and wrong with this machine; works with and without a running appliance."""
-    trial = None if settings.podman_url else read_result(_home(settings))
-    verdict = None if trial is None else _trial_check(trial)
-    machine = examine(settings.data_dir, sqlite_version=SQLITE_VERSION, trial=verdict)
-    return [*machine, *check_certificates(settings, SystemClock().now().wall)]
 
 
 def restore(settings: Settings, file: Path) -> Path | None:
@@ -151,8 +145,9 @@ async def _power_up(
     catalogue = _catalogue(settings)
     house = _house(settings, prefix, node.id, sockets)
     vault = Vault(load_key(settings.secret_key))
+    gpus = GpuReader(settings.cdi_dirs)
     engine = assemble(
-        Materials(db, runtime, clock, catalogue, vault, house, tasks, settings.stop_grace_s)
+        Materials(db, runtime, clock, catalogue, vault, house, gpus, tasks, settings.stop_grace_s)
     )
     await engine.load(db)
     tasks.start_soon(engine.run)
@@ -162,7 +157,7 @@ async def _power_up(
 
 async def _podman(settings: Settings, prefix: str, clock: Clock, tasks: TaskGroup) -> PodmanRuntime:
     """Finds Podman's service or runs one; the welcome image is made on the way."""
-    home = _home(settings)
+    home = podman_home(settings)
     home.prepare()
     trial = await find_runtime(home, welcome.find_busybox(), os.environ)
     url = settings.podman_url
@@ -283,6 +278,7 @@ def _services(
         region=settings.region,
         country=settings.country,
         hourly_rate_cents=settings.hourly_rate_cents,
+        gpu_hourly_rate_cents=settings.gpu_hourly_rate_cents,
         max_deployments=settings.max_deployments,
     )
     engine, ca = plant.engine, desk.outfit.authority
@@ -293,7 +289,8 @@ def _services(
         samples=engine.samples,
         logs=engine.logs,
         feed=engine.feed,
-        nodes=Nodes(db, clock, profile, engine.pulse),
+        nodes=Nodes(db, clock, profile, engine.pulse, engine.gpus),
+        reports=Reports(db, clock, settings.energy_cents_per_kwh),
         catalogue=plant.catalogue,
         pulse=engine.pulse,
         activity=engine.activity,
@@ -303,6 +300,7 @@ def _services(
         audit=Audit(db, clock),
         setup=desk.setup,
         backup=lambda: _backup(settings, db),
+        doctor=lambda: run_in_daemon(partial(diagnose, settings, engine.gpu_watch.state.survey)),
         registries=Credentials(settings.auth_file),
         settings=in_force(settings, os.environ),
         stopping=stopping,
@@ -326,10 +324,6 @@ async def _backup(settings: Settings, db: Database) -> AsyncIterator[bytes]:
     return chunks()
 
 
-def _home(settings: Settings) -> PodmanHome:
-    return PodmanHome(settings.podman_dir, settings.podman_root, settings.network_pool)
-
-
 def _podman_environ(settings: Settings) -> dict[str, str]:
     """Podman reads the credentials itself too, but fails at everything if the file is missing."""
     there = settings.auth_file.exists()
@@ -350,6 +344,7 @@ def _house(settings: Settings, prefix: str, node_id: str, sockets: Sockets) -> H
         node_id=node_id,
         prefix=prefix,
         rate_cents=settings.hourly_rate_cents,
+        gpu_rate_cents=settings.gpu_hourly_rate_cents,
         max_deployments=settings.max_deployments,
         cpus=psutil.cpu_count() or 1,
         memory_mb=psutil.virtual_memory().total // MIB,
@@ -369,14 +364,3 @@ def _port(sock: socket.socket) -> int:
 def _http_url(sock: socket.socket) -> str:
     host, port = sock.getsockname()[:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def _trial_check(trial: TrialResult) -> Check:
-    """What the trial of OCI runtimes found, in words."""
-    failed = [a for a in trial.attempts if a.error is not None]
-    why = "; ".join(f"{a.runtime} (nofile {a.nofile}): {a.error}" for a in failed)
-    if not trial.works:
-        remedy = "install runc or crun, busybox-static, and look at the error"
-        return Check("oci runtime", "fail", trial.problem or why, remedy)
-    used = f"{trial.runtime}, nofile {trial.limits.nofile}, nproc {trial.limits.nproc}"
-    return Check("oci runtime", "ok", f"{used}; did not work: {why}" if why else used)

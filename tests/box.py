@@ -36,6 +36,7 @@ class Box:
     port: int = field(init=False)
     https_port: int = field(init=False)
     process: "subprocess.Popen[bytes] | None" = None
+    extra: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.port, self.https_port = free_ports(2)
@@ -58,6 +59,7 @@ class Box:
             "APPLIANCE_LISTEN_TCP": "127.0.0.1",
             "APPLIANCE_NETWORK_POOL": str(self.pool),
             "APPLIANCE_HOURLY_RATE_CENTS": "3600",
+            **self.extra,
         }
 
     @property
@@ -179,9 +181,9 @@ def box() -> Iterator[Box]:
 
 
 @contextmanager
-def running_box() -> Iterator[Box]:
-    """A box that runs, with a BusyBox image; it and all it made are gone afterwards."""
-    made = Box(Path(tempfile.mkdtemp(prefix="nnbox-", dir="/tmp")))
+def running_box(**extra: str) -> Iterator[Box]:
+    """A box that runs, with a BusyBox image and further variables; all of it is gone afterwards."""
+    made = Box(Path(tempfile.mkdtemp(prefix="nnbox-", dir="/tmp")), extra=extra)
     try:
         made.start()
         made.podman("import", "-", "localhost/test/busybox:latest", stdin=busybox_archive())

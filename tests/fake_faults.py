@@ -19,6 +19,7 @@ Verb = Literal[
     "remove",
     "purge",
     "inspect",
+    "missing_devices",
     "list_containers",
     "events",
     "check_health",

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import anyio
 
 from appliance.domain.errors import ImageFailure, RuntimeFailure
-from appliance.domain.observed import ImageFacts
-from appliance.runtime.port import PullProgress
+from appliance.domain.observed import Container, ContainerState, ImageFacts
+from appliance.runtime.port import ContainerSpec, PullProgress
 
 
 @dataclass
@@ -29,6 +29,7 @@ class Behaviour:
     refuses: RuntimeFailure | None = None
     stubborn: bool = False
     healthy: bool = True
+    missing: tuple[str, ...] = ()
 
 
 class FakeTerminal:
@@ -58,3 +59,17 @@ class FakeTerminal:
         self.hung_up = True
         self._send.close()
         self._shown.close()
+
+
+@dataclass
+class Kept:
+    """One container as the fake keeps it."""
+
+    shown: Container
+    spec: ContainerSpec
+    wedged: bool = False
+
+
+def podmans_word(state: ContainerState) -> str:
+    """The state as Podman's list says it: of a lost process it knows nothing."""
+    return "running" if state is ContainerState.LOST else state.value

@@ -8,7 +8,7 @@ import math
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import anyio
 from anyio.streams.memory import MemoryObjectSendStream
@@ -32,20 +32,11 @@ from appliance.runtime.port import (
     RuntimeInfo,
 )
 from tests.fake_faults import Faults
-from tests.fake_parts import Behaviour, FakeTerminal, Offer
+from tests.fake_parts import Behaviour, FakeTerminal, Kept, Offer, podmans_word
 
 FIRST_HOST_PORT = 20_000
 FIRST_PID = 1_000_000  # never the number of a real process: pid_max is lower by default
 TICK_US = 10_000
-
-
-@dataclass
-class _Kept:
-    """One container as the fake keeps it."""
-
-    shown: Container
-    spec: ContainerSpec
-    wedged: bool = False
 
 
 class FakeRuntime:
@@ -66,7 +57,7 @@ class FakeRuntime:
         self.mute_events = False
         self.log_folder = "/nowhere"
         self._clock = clock or SystemClock()
-        self._containers: dict[str, _Kept] = {}
+        self._containers: dict[str, Kept] = {}
         self._listeners: list[MemoryObjectSendStream[RuntimeEvent]] = []
         self._serial = 0
 
@@ -193,6 +184,9 @@ class FakeRuntime:
     async def inspect(self, name: str) -> Container | None:
         return await self.faults.around("inspect", name, lambda: self.container(name))
 
+    async def missing_devices(self, name: str, paths: Sequence[str]) -> tuple[str, ...]:
+        return await self.faults.around("missing_devices", name, lambda: self._missing(name, paths))
+
     async def list_containers(self) -> Sequence[Listed]:
         return await self.faults.around("list_containers", "", self._list)
 
@@ -263,8 +257,9 @@ class FakeRuntime:
             created_at=self._clock.now().wall,
             log_path=f"{self.log_folder}/{self._serial}/ctr.log",
             published=dict(zip(wanted.published, host_ports, strict=False)),
+            devices=wanted.devices,
         )
-        self._containers[wanted.name] = _Kept(shown, wanted)
+        self._containers[wanted.name] = Kept(shown, wanted)
 
     def _start(self, name: str) -> None:
         kept = self._get(name)
@@ -334,12 +329,21 @@ class FakeRuntime:
     def _list(self) -> Sequence[Listed]:
         every = [kept.shown for kept in self._containers.values()]
         start = f"{self.prefix}-"
-        return [Listed(c.id, c.name, _podmans(c.state)) for c in every if c.name.startswith(start)]
+        return [
+            Listed(c.id, c.name, podmans_word(c.state)) for c in every if c.name.startswith(start)
+        ]
 
     def _healthy(self, name: str) -> bool:
         kept = self._get(name)
         running = kept.shown.state is ContainerState.RUNNING
         return running and self.behaviours[kept.spec.image].healthy
+
+    def _missing(self, name: str, paths: Sequence[str]) -> tuple[str, ...]:
+        kept = self._containers.get(name)
+        if kept is None or kept.shown.state is not ContainerState.RUNNING:
+            return ()
+        gone = self.behaviours[kept.spec.image].missing
+        return tuple(path for path in paths if path in gone)
 
     def _run_in(self, name: str, argv: Sequence[str]) -> tuple[Sequence[bytes], int]:
         kept = self._get(name)
@@ -382,7 +386,7 @@ class FakeRuntime:
 
     # Bookkeeping.
 
-    def _get(self, name: str) -> _Kept:
+    def _get(self, name: str) -> Kept:
         kept = self._containers.get(name)
         if kept is None:
             raise NoSuchContainer(f"There is no container {name}.")
@@ -393,8 +397,3 @@ class FakeRuntime:
             return
         for listener in self._listeners:
             listener.send_nowait(RuntimeEvent(name, action))
-
-
-def _podmans(state: ContainerState) -> str:
-    """The state as Podman's list says it: of a lost process it knows nothing."""
-    return "running" if state is ContainerState.LOST else state.value

@@ -1,7 +1,7 @@
 """The shapes of the answers, for the OpenAPI document; tests hold what is served against them."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -63,7 +63,10 @@ class ResourcesAnswer(Answer):
     cpus: float | None
     memory_mb: int | None
     shm_mb: int | None
-    gpus: int
+    gpus: int | list[str]
+    min_vram_mb: int | None
+    vram_mb: int | None
+    exclusive: bool
 
 
 class VolumeAnswer(Answer):
@@ -210,6 +213,29 @@ class NodeAnswer(Answer):
     node: dict[str, Any]
 
 
+class UsageLineAnswer(Answer):
+    """What a user, a deployment or a day used; money in cents, null where it does not apply."""
+
+    user_id: str | None
+    email: str | None
+    deployment_id: str | None
+    name: str | None
+    day: str | None
+    running_seconds: int
+    gpu_seconds: int
+    cost: int
+    energy_wh: float
+    energy_cost: int
+
+
+class UsageAnswer(Answer):
+    """The usage report."""
+
+    start: Annotated[datetime, Field(alias="from")]
+    to: datetime
+    usage: list[UsageLineAnswer]
+
+
 class TemplatesAnswer(Answer):
     """The catalogue."""
 
@@ -220,6 +246,22 @@ class TemplateAnswer(Answer):
     """One template."""
 
     template: dict[str, Any]
+
+
+class CheckAnswer(Answer):
+    """One finding: what, why it matters, and what mends it."""
+
+    name: str
+    status: Literal["ok", "warn", "fail", "unknown"]
+    detail: str
+    remedy: str
+    why: str
+
+
+class DoctorAnswer(Answer):
+    """Every finding about the machine."""
+
+    checks: list[CheckAnswer]
 
 
 class HealthAnswer(Answer):
@@ -258,8 +300,10 @@ ANSWERS: dict[str, tuple[str, type[Answer] | None]] = {
     "delete_registry": (JSON, SuccessAnswer),
     "list_nodes": (JSON, NodesAnswer),
     "get_node": (JSON, NodeAnswer),
+    "read_usage": (JSON, UsageAnswer),
     "list_templates": (JSON, TemplatesAnswer),
     "get_template": (JSON, TemplateAnswer),
+    "read_doctor": (JSON, DoctorAnswer),
     "health": (JSON, HealthAnswer),
     "login": (JSON, LoginAnswer),
     "change_password": (JSON, SuccessAnswer),

@@ -125,7 +125,7 @@ async def list_nodes(call: Call) -> Response:
     """Lists the nodes: this machine, if it has what is asked for."""
     q = call.query(NodesQuery)
     found = [n for n in [await call.services.nodes.current()] if _has(n, q)]
-    shown = [render.node(n) for n in found] if q.page == 1 else []
+    shown = [render.node(n, call.caller) for n in found] if q.page == 1 else []
     return answer(render.page("nodes", shown, number=q.page, limit=q.limit, total=len(found)))
 
 
@@ -134,7 +134,7 @@ async def get_node(call: Call) -> Response:
     found = await call.services.nodes.current()
     if found.id != call.path("id"):
         raise NotFound(f"no node {call.path('id')}")
-    return answer({"node": render.node(found)})
+    return answer({"node": render.node(found, call.caller)})
 
 
 async def list_templates(call: Call) -> Response:
@@ -156,6 +156,13 @@ async def health(call: Call) -> Response:
     reachable = call.services.pulse.runtime_reachable()
     status, runtime = ("ok", "ok") if reachable else ("degraded", "unreachable")
     return answer({"status": status, "runtime": runtime})
+
+
+async def read_doctor(call: Call) -> Response:
+    """Shows what is right and wrong with the machine, and the command that mends it."""
+    call.query(NoQuery)
+    checks = await call.services.doctor()
+    return answer({"checks": [render.check(check) for check in checks]})
 
 
 async def read_metrics(call: Call) -> Response:
@@ -214,7 +221,7 @@ async def _changes(items: AsyncIterator[FeedItem | None]) -> AsyncIterator[Messa
 
 
 def _has(n: NodeView, q: NodesQuery) -> bool:
-    vram = max((gpu.vram_mb or 0 for gpu in n.gpus), default=0)
+    vram = max((g.reading.gpu.vram_mb or 0 for g in n.gpus), default=0)
     wanted = (
         q.status in (None, n.status),
         q.has_gpu in (None, bool(n.gpus)),

@@ -9,6 +9,7 @@ from typing import Annotated, Self, TypeVar
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -35,7 +36,9 @@ MAX_VARIABLES = 256
 MAX_VALUE_BYTES = 32 * 1024
 MAX_ENV_BYTES = 256 * 1024
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-RESERVED_ENV = ("NVIDIA_", "LD_", "CUDA_COMPAT")
+MAX_GPUS = 64
+GPU_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,95}")
+RESERVED_ENV = ("NVIDIA_", "CUDA_", "LD_")
 RESERVED_HOSTNAMES = frozenset({"api", "console", "localhost", "www", "admin", "ca"})
 RESERVED_PATHS = ("/", "/proc", "/sys", "/dev")
 FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -75,6 +78,20 @@ def _hostname(label: str) -> str:
     return label
 
 
+def _gpus(value: object) -> object:
+    """A number, or a list of uuids and indices; one fault for both, not one for each."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_GPUS:
+        return value
+    if not isinstance(value, list) or not 0 < len(value) <= MAX_GPUS:
+        raise ValueError(f"should be a number from 0 to {MAX_GPUS}, or a list of uuids and indices")
+    for gpu in value:
+        if isinstance(gpu, bool) or not GPU_NAME.fullmatch(str(gpu)):
+            raise ValueError(f"{str(gpu)[:40]!r} is no uuid or index of a GPU")
+    if len(set(map(str, value))) < len(value):
+        raise ValueError("each GPU may stand once")
+    return value
+
+
 def check_variables(values: dict[str, str]) -> dict[str, str]:
     """Names and sizes of variables.
 
@@ -104,6 +121,8 @@ def _variable_fault(name: str, value: str) -> str | None:
 Text = Annotated[str, AfterValidator(_visible)]
 Name = Annotated[Text, StringConstraints(min_length=1, max_length=63, strip_whitespace=True)]
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
+Gpus = Annotated[int | list[int | str], BeforeValidator(_gpus)]
+Megabytes = Annotated[int, Field(ge=1, le=16_777_216)]
 Argument = Annotated[str, StringConstraints(max_length=4096, pattern=r"^[^\x00]*$")]
 Hostname = Annotated[
     str,
@@ -137,16 +156,39 @@ class VolumeBody(Strict):
 
 
 class ResourcesBody(Strict):
-    """Limits; what is not said is the machine's own."""
+    """Limits; what is not said is the machine's own.
+
+    ``gpus`` is how many, or which: a list of uuids and indices. ``exclusive`` false shares them,
+    and then says by ``vramMb`` how much of each it needs.
+    """
 
     cpus: Annotated[float, Field(ge=0.01, le=1024)] | None = None
     memory_mb: Annotated[int, Field(ge=16, le=16_777_216)] | None = None
     shm_mb: Annotated[int, Field(ge=1, le=1_048_576)] | None = None
-    gpus: Annotated[int, Field(ge=0, le=64)] = 0
+    gpus: Gpus = 0
+    min_vram_mb: Megabytes | None = None
+    vram_mb: Megabytes | None = None
+    exclusive: bool = True
+
+    @model_validator(mode="after")
+    def _share_said(self) -> Self:
+        if not self.exclusive and self.vram_mb is None:
+            raise ValueError("vramMb is required where exclusive is false")
+        if self.gpus == 0 and (self.min_vram_mb or self.vram_mb or not self.exclusive):
+            raise ValueError("gpus is required where minVramMb, vramMb or exclusive is given")
+        return self
 
     def limits(self) -> Resources:
         """As the engine takes it."""
-        return Resources(self.cpus, self.memory_mb, self.shm_mb, self.gpus)
+        return Resources(
+            cpus=self.cpus,
+            memory_mb=self.memory_mb,
+            shm_mb=self.shm_mb,
+            gpus=self.gpus if isinstance(self.gpus, int) else tuple(map(str, self.gpus)),
+            min_vram_mb=self.min_vram_mb,
+            vram_mb=self.vram_mb,
+            exclusive=self.exclusive,
+        )
 
 
 class HealthBody(Strict):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from appliance.api.models import Name, Strict
+from appliance.domain.billing import GroupBy
 from appliance.domain.deployment import Status
 from appliance.domain.permissions import Role, Scope
 
@@ -96,6 +97,15 @@ class HistoryQuery(Query):
 
     after: Annotated[int, Field(ge=0, le=2**62)] = 0
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
+
+
+class UsageQuery(Query):
+    """``GET /usage``: which time, by what, as what; by default the last 30 days."""
+
+    start: Annotated[Moment | None, Field(alias="from")] = None
+    to: Moment | None = None
+    group_by: GroupBy = GroupBy.DEPLOYMENT
+    format: Literal["json", "csv"] | None = None
 
 
 class LoginBody(Strict):

@@ -15,6 +15,7 @@ from appliance.config import SettingInForce
 from appliance.domain.deployment import Deployment, Port, Resources, Update
 from appliance.domain.instant import rfc3339
 from appliance.domain.logline import LogLine
+from appliance.domain.permissions import Principal
 from appliance.domain.template import Template
 from appliance.engine.activity import Traffic
 from appliance.engine.samples import Sample
@@ -25,8 +26,10 @@ from appliance.engine.views import (
     DeploymentStats,
     DeploymentView,
     FeedItem,
+    GpuView,
     NodeView,
 )
+from appliance.host.doctor import Check
 from appliance.runtime.credentials import RegistryLogin
 from appliance.store.audit import Entry
 from appliance.store.events import Event
@@ -168,6 +171,16 @@ def feed_item(item: FeedItem) -> str:
 def stats(s: DeploymentStats) -> Json:
     """What a deployment uses now; memory in MiB, the rest in bytes."""
     shown = _camel(asdict(s))
+    shown["gpus"] = [
+        {
+            "uuid": use.reading.gpu.uuid,
+            "index": use.reading.gpu.index,
+            "vramMb": use.used_mb,
+            "utilizationPercent": use.reading.utilization_percent,
+            "powerWatts": use.reading.power_watts,
+        }
+        for use in s.gpus
+    ]
     limit = shown.pop("memoryLimitBytes")
     shown["memoryMb"] = round(shown.pop("memoryBytes") / MIB, 1)
     shown["memoryLimitMb"] = None if limit is None else round(limit / MIB, 1)
@@ -198,20 +211,20 @@ def traffic(t: Traffic, idle_s: int | None) -> Json:
     }
 
 
-def node(n: NodeView) -> Json:
-    """This machine."""
+def node(n: NodeView, caller: Principal) -> Json:
+    """This machine; whose deployments hold its GPUs only their owners and admins are told."""
     specs = _camel(asdict(n.specs))
-    del specs["gpus"]
     return {
         "id": n.id,
         "operatorId": n.operator_id,
         "name": n.name,
         "status": n.status,
         "specs": specs | {"podmanVersion": n.podman_version},
-        "gpus": [_camel(asdict(gpu)) for gpu in n.gpus],
+        "gpus": [_gpu(gpu, caller) for gpu in n.gpus],
         "region": n.region,
         "country": n.country,
         "hourlyRateCents": n.hourly_rate_cents,
+        "gpuHourlyRateCents": n.gpu_hourly_rate_cents,
         "activeDeployments": n.active_deployments,
         "maxDeployments": n.max_deployments,
         "uptimePercent": n.uptime_percent,
@@ -242,6 +255,11 @@ def template(t: Template) -> Json:
         "health": None if t.health is None else {"path": t.health.path, "port": t.health.port},
         "access": t.access.value,
     }
+
+
+def check(c: Check) -> Json:
+    """One finding of the doctor."""
+    return asdict(c)
 
 
 def user(u: User) -> Json:
@@ -316,7 +334,32 @@ def _pagination(*, number: int, limit: int, total: int) -> Json:
 
 
 def _resources(r: Resources) -> Json:
-    return {"cpus": r.cpus, "memoryMb": r.memory_mb, "shmMb": r.shm_mb, "gpus": r.gpus}
+    return _camel(asdict(r))
+
+
+def _gpu(g: GpuView, caller: Principal) -> Json:
+    facts = _camel(asdict(g.reading.gpu))
+    del facts["key"]
+    all_of_them = caller.sees is None
+    return facts | {
+        "vramUsedMb": g.reading.vram_used_mb,
+        "utilizationPercent": g.reading.utilization_percent,
+        "powerWatts": g.reading.power_watts,
+        "temperatureC": g.reading.temperature_c,
+        "holders": [
+            {
+                "deploymentId": h.deployment_id if caller.sees in (None, h.owner_id) else None,
+                "vramMb": h.used_mb,
+                "shareMb": h.share_mb,
+                "exclusive": h.exclusive,
+            }
+            for h in g.holders
+        ],
+        "foreignVramMb": g.foreign_mb,
+        "leaked": [
+            {"deploymentId": i if all_of_them else None, "vramMb": mb} for i, mb in g.leaked.items()
+        ],
+    }
 
 
 def _update(d: Deployment, u: Update) -> Json:

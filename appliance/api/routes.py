@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
-from appliance.api import access, accounts, audit, handlers, machine, terminal, trust
+from appliance.api import access, accounts, audit, handlers, machine, terminal, trust, usage
 from appliance.api.call import Call
 from appliance.api.changes import DeploymentChangeBody
 from appliance.api.models import DeploymentBody
@@ -24,6 +24,7 @@ from appliance.api.queries import (
     SetupBody,
     TicketQuery,
     TokenBody,
+    UsageQuery,
     UserBody,
     UserChangeBody,
 )
@@ -87,6 +88,7 @@ ROUTES = (
     Route("GET", "/events", handlers.watch_events, READ),
     Route("GET", "/nodes", handlers.list_nodes, READ, query=NodesQuery),
     Route("GET", "/nodes/{id}", handlers.get_node, READ),
+    Route("GET", "/usage", usage.read_usage, READ, query=UsageQuery),
     Route("GET", "/templates", handlers.list_templates, READ),
     Route("GET", "/templates/{id}", handlers.get_template, READ),
     Route("GET", "/setup", accounts.setup_state, PUBLIC),
@@ -103,6 +105,7 @@ ROUTES = (
     Route("GET", "/users/{id}", accounts.get_user, ADMIN_READ),
     Route("PATCH", "/users/{id}", accounts.change_user, ADMIN_WRITE, body=UserChangeBody),
     Route("DELETE", "/users/{id}", accounts.delete_user, ADMIN_WRITE),
+    Route("GET", "/doctor", handlers.read_doctor, ADMIN_READ),
     Route("GET", "/ca.crt", trust.get_authority, PUBLIC),
     Route("GET", "/trust", trust.explain_trust, PUBLIC),
     Route("GET", "/metrics", handlers.read_metrics, ADMIN_READ),

@@ -17,9 +17,11 @@ from appliance.engine.feed import Feed
 from appliance.engine.logs import Logs
 from appliance.engine.nodes import Nodes
 from appliance.engine.pulse import Pulse
+from appliance.engine.reports import Reports
 from appliance.engine.samples import Samples
 from appliance.engine.terminals import Terminals
 from appliance.engine.updates import Updates
+from appliance.host.doctor import Check
 from appliance.runtime.credentials import Credentials
 
 
@@ -43,6 +45,7 @@ class Services:
     logs: Logs
     feed: Feed
     nodes: Nodes
+    reports: Reports
     catalogue: Catalogue
     pulse: Pulse
     activity: Activity
@@ -54,4 +57,5 @@ class Services:
     registries: Credentials
     settings: Sequence[SettingInForce]
     backup: Callable[[], Awaitable[AsyncIterator[bytes]]]
+    doctor: Callable[[], Awaitable[Sequence[Check]]]
     stopping: anyio.Event

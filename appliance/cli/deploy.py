@@ -39,7 +39,12 @@ Volumes = Annotated[
 Cpus = Annotated[float | None, typer.Option(help="Cores at most, such as 1.5.")]
 Memory = Annotated[str | None, typer.Option(metavar="SIZE", help="At most, such as 512m or 2g.")]
 Shm = Annotated[str | None, typer.Option(metavar="SIZE", help="Size of its /dev/shm.")]
-Gpus = Annotated[int | None, typer.Option(help="How many GPUs.")]
+Gpus = Annotated[
+    str | None, typer.Option(help="How many GPUs, or which: uuids and indices, as GPU-6a5b,1.")
+]
+GpuShare = Annotated[
+    str | None, typer.Option(help="Share them, with so much of each one's memory for this: 8g.")
+]
 Hostname = Annotated[str | None, typer.Option(help="A host name of its own.")]
 WhoMay = Annotated[Access | None, typer.Option("--access", help="Who may reach it.")]
 HealthPath = Annotated[str | None, typer.Option(help="A GET of it is below 400 when healthy.")]
@@ -63,6 +68,7 @@ def deploy(
     memory: Memory = None,
     shm: Shm = None,
     gpus: Gpus = None,
+    gpu_share: GpuShare = None,
     hostname: Hostname = None,
     access: WhoMay = None,
     health_path: HealthPath = None,
@@ -78,7 +84,9 @@ def deploy(
         "cpus": cpus,
         "memoryMb": memory and values.memory_mb(memory, "--memory"),
         "shmMb": shm and values.memory_mb(shm, "--shm"),
-        "gpus": gpus,
+        "gpus": gpus and values.gpus(gpus),
+        "vramMb": gpu_share and values.memory_mb(gpu_share, "--gpu-share"),
+        "exclusive": False if gpu_share else None,
     }
     asked = {
         "templateId": template,

@@ -28,14 +28,24 @@ def serve(settings: Settings) -> None:
     raise typer.Exit(supervisor.run(settings))
 
 
-def doctor(settings: Settings, *, as_json: AsJson = False) -> None:
+def doctor(
+    settings: Settings,
+    *,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Write a CDI spec where a GPU lacks one.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Check this machine.
 
     With or without a running appliance. Fails if a check does; one that only warns does not.
     """
-    from appliance import supervisor  # noqa: PLC0415 - same
+    from appliance import diagnosis  # noqa: PLC0415 - same
 
-    checks = supervisor.diagnose(settings)
+    mended = diagnosis.fix(settings) if fix else None
+    if mended is not None and not as_json:
+        tell(_check_text(mended))
+    checks = diagnosis.diagnose(settings)
     if as_json:
         print_json([_check_json(check) for check in checks])
     else:
@@ -170,12 +180,13 @@ def _check_json(check: "Check") -> JsonObject:
         "status": check.status,
         "detail": check.detail,
         "remedy": check.remedy,
+        "why": check.why,
     }
 
 
 def _check_text(check: "Check") -> str:
     text = f"{check.status:<7} {check.name}: {check.detail}"
-    return f"{text}\n        {check.remedy}" if check.remedy else text
+    return "\n        ".join(part for part in (text, check.why, check.remedy) if part)
 
 
 def _template_facts(template: JsonObject) -> list[tuple[str, object]]:

@@ -46,6 +46,13 @@ def memory_mb(text: str, option: str) -> int:
     return int(float(match[1]) * MIB_OF[match[2].lower()])
 
 
+def gpus(text: str) -> int | list[str]:
+    """``2``, or ``GPU-6a5b,1``: a number alone is how many; ``1,`` is the one of that index."""
+    if text.isdecimal():
+        return int(text)
+    return [part for part in text.split(",") if part]
+
+
 def words(text: str, option: str) -> list[str]:
     """A command split as a shell would."""
     try:

@@ -78,6 +78,11 @@ def path(text: str) -> Path:
         raise ValueError("must be a path; that user has no home directory") from None
 
 
+def paths(text: str) -> tuple[Path, ...]:
+    """Absolute paths with a colon between them."""
+    return tuple(path(part) for part in text.split(":") if part)
+
+
 def domain(text: str) -> str:
     """A DNS name, in lower case."""
     name = text.lower()

@@ -91,9 +91,27 @@ class Settings:
             parse.integer(0, 1_000_000), "What an hour of a running deployment costs, in cents."
         ),
     )
+    gpu_hourly_rate_cents: int = field(
+        default=0,
+        metadata=_about(
+            parse.integer(0, 1_000_000), "What each GPU of a deployment adds to that, in cents."
+        ),
+    )
+    energy_cents_per_kwh: int = field(
+        default=0,
+        metadata=_about(
+            parse.integer(0, 1_000_000), "What you pay for a kilowatt-hour; for `GET /usage`."
+        ),
+    )
     max_deployments: int = field(
         default=100,
         metadata=_about(parse.integer(1, 10_000), "How many deployments this machine takes."),
+    )
+    cdi_dirs: tuple[Path, ...] = field(
+        default=(Path("/etc/cdi"), Path("/var/run/cdi")),
+        metadata=_about(
+            parse.paths, "Where Podman finds CDI specs, which name the GPUs; a later one wins."
+        ),
     )
     podman_url: str | None = field(
         default=None,

@@ -76,13 +76,44 @@ class Volume:
 
 
 @dataclass(frozen=True, slots=True)
+class GpuNeed:
+    """What a deployment wants of the machine's GPUs, memory in MiB.
+
+    ``count`` of any, or those ``named`` by uuid or index. ``min_vram_mb`` is the least size of
+    each; ``vram_mb`` the share of each that it declares to need, and all it may count on where
+    it does not hold them alone (``exclusive``).
+    """
+
+    count: int
+    named: tuple[str, ...] = ()
+    min_vram_mb: int | None = None
+    vram_mb: int | None = None
+    exclusive: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Resources:
-    """Limits; ``None`` means the machine's own, memory in MiB (no swap beyond it)."""
+    """Limits; ``None`` means the machine's own, memory in MiB (no swap beyond it).
+
+    ``gpus`` is a number, or the uuids and indices of certain ones; for the rest see ``GpuNeed``.
+    """
 
     cpus: float | None = None
     memory_mb: int | None = None
     shm_mb: int | None = None
-    gpus: int = 0
+    gpus: int | tuple[str, ...] = 0
+    min_vram_mb: int | None = None
+    vram_mb: int | None = None
+    exclusive: bool = True
+
+    @property
+    def gpu_need(self) -> GpuNeed | None:
+        """What it wants of the GPUs; None: nothing."""
+        named = () if isinstance(self.gpus, int) else self.gpus
+        count = self.gpus if isinstance(self.gpus, int) else len(self.gpus)
+        if count == 0:
+            return None
+        return GpuNeed(count, named, self.min_vram_mb, self.vram_mb, self.exclusive)
 
 
 @dataclass(frozen=True, slots=True)

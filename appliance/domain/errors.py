@@ -20,6 +20,7 @@ ApplianceError
 │   ├── PortTaken           the published port was taken by somebody else
 │   ├── ContainerWedged     Podman can't start or stop this container ever again
 │   ├── StartRefused        the container can't start as specified (command, device, user …)
+│   ├── GpuMissing          it started, but a GPU it was promised is not inside
 │   └── ImageFailure        image_not_found, registry_unauthorized, registry_unreachable,
 │                           pull_stalled, pull_timeout, pull_failed
 └── StoreFailure
@@ -167,6 +168,13 @@ class StartRefused(RuntimeFailure):
     """The container can't start as it is specified; trying again changes nothing."""
 
     code = "start_refused"
+    retryable = False
+
+
+class GpuMissing(RuntimeFailure):
+    """The container started without a device that its GPU's CDI spec promises."""
+
+    code = "gpu_missing"
     retryable = False
 
 

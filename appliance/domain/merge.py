@@ -2,8 +2,17 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
-from appliance.domain.deployment import Access, Parameter, Port, Protocol, RestartPolicy, Spec
+from appliance.domain.deployment import (
+    Access,
+    Parameter,
+    Port,
+    Protocol,
+    Resources,
+    RestartPolicy,
+    Spec,
+)
 from appliance.domain.errors import FieldError, InvalidRequest
 from appliance.domain.image import complete
 from appliance.domain.order import Order
@@ -28,7 +37,7 @@ def spec_from_template(order: Order, template: Template) -> Spec:
         secret_names=tuple(sorted(order.secrets)),
         ports=order.ports if order.ports is not None else template.ports,
         volumes=order.volumes if order.volumes is not None else template.volumes,
-        resources=order.resources or template.resources,
+        resources=_resources(order, template),
         access=order.access or template.access,
         hostname=order.hostname,
         health=order.health or template.health,
@@ -73,6 +82,14 @@ def default_name(spec: Spec) -> str:
 def primary_port(ports: Iterable[Port]) -> Port | None:
     """The port a deployment's own address leads to: the first that speaks HTTP."""
     return next((p for p in ports if p.protocol is Protocol.HTTP), None)
+
+
+def _resources(order: Order, template: Template) -> Resources:
+    """Whoever asks for a GPU and names no size gets one that the template can work with."""
+    chosen = order.resources or template.resources
+    if chosen.min_vram_mb is None and chosen.gpu_need is not None:
+        return replace(chosen, min_vram_mb=template.gpu.min_vram_mb)
+    return chosen
 
 
 def refuse_missing(template: Template, given: Collection[str]) -> None:

@@ -13,21 +13,6 @@ class DiskType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Gpu:
-    """One GPU; ``vram_mb`` in MiB, ``index`` as its driver counts."""
-
-    index: int
-    name: str | None = None
-    brand: str | None = None
-    vram_mb: int | None = None
-    cuda_version: str | None = None
-    driver_version: str | None = None
-    cuda_cores: int | None = None
-    tensor_cores: int | None = None
-    uuid: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class NodeSpecs:
     """The machine's figures: physical cores, memory in MiB, the data's file system in GiB."""
 
@@ -39,4 +24,3 @@ class NodeSpecs:
     disk_type: DiskType | None = None
     network_speed_mbps: int | None = None
     os: str | None = None
-    gpus: tuple[Gpu, ...] = ()

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from appliance.domain.deployment import Health, Process
+from appliance.domain.gpu_ledger import Place
 
 
 class ContainerState(StrEnum):
@@ -35,9 +36,9 @@ class Container:
 
     ``ours`` is true when all of our labels hold the values its name promises: a name alone, or
     labels alone (an image can carry them), do not make a container ours. ``published`` maps
-    container ports to the host's loopback ports. ``out_of_memory`` is read from the cgroup.
-    ``last_words`` is what the run that ended said last, fit to be shown; read only where its
-    end is news.
+    container ports to the host's loopback ports. ``devices`` are the CDI names it was created
+    with. ``out_of_memory`` is read from the cgroup. ``last_words`` is what the run that ended
+    said last, fit to be shown; read only where its end is news.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Container:
     log_path: str | None = None
     last_words: str | None = None
     published: Mapping[int, int] = field(default_factory=dict)
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +103,33 @@ class ImageFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class GpuView:
+    """The GPUs as one deployment may see them, by their CDI names.
+
+    ``held``: those it holds, None if it holds none though it needs some. ``place``: where it
+    stands in line for them, None if nobody has put it there yet. ``lost``: what is wrong with
+    one that it holds. ``missing``: what should be in its running container and is not.
+    """
+
+    held: tuple[str, ...] | None = ()
+    place: Place | None = None
+    lost: str | None = None
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """All that ``plan()`` may know of the world.
 
     ``container`` bears the current generation's name; ``strays`` are names of other generations
     still there. ``image`` None means not on this machine. ``health`` None means there is no
-    check to wait for. ``gpus_available`` counts what the deployment may take now. ``candidate``
-    is the same of the container that an update tries out; None where there is no update.
+    check to wait for. ``candidate`` is the same of the container that an update tries out; None
+    where there is no update.
     """
 
     container: Container | None = None
     strays: tuple[str, ...] = ()
     image: ImageFacts | None = None
     health: Health | None = None
-    gpus_available: int = 0
+    gpus: GpuView = field(default_factory=GpuView)
     candidate: "Observed | None" = None

@@ -23,8 +23,10 @@ from appliance.domain.steps import (
     SETTLED,
     Become,
     Bury,
+    Claim,
     Create,
     Pull,
+    Reject,
     Remove,
     Retire,
     Start,
@@ -85,6 +87,8 @@ def _run(d: Deployment, seen: Observed, now: Instant) -> Step:  # noqa: PLR0911 
         return take_over(d, None) if update is not None else _name_conflict(d, c)
     restart_due = d.restart_intent > d.started_intent
     if c is not None and c.state in UP:
+        if c.devices != (seen.gpus.held or ()):
+            return Remove(c.name)  # a start that landed late: its GPUs may be another's by now
         ending = restart_due or c.state is ContainerState.STOPPING
         return _halt(d, c, now) if ending else _up(d, seen, c, now)
     if update is not None:
@@ -131,6 +135,8 @@ def _up(d: Deployment, seen: Observed, c: Container, now: Instant) -> Step:
         if known and d.intent == d.observed_intent and d.health is health:
             return SETTLED if d.update is None else try_out(d, d.update, seen, now)
         return _still_running(d, c, health)
+    if seen.gpus.missing:
+        return Reject(c.name, seen.gpus.missing)
     ready_at = _ready_at(d, seen, c, now)
     if ready_at <= now.boot_us:
         at_rest = d.restart_intent <= d.started_intent
@@ -171,7 +177,7 @@ def start_period_ends(d: Deployment, process: Process) -> int:
     return process.started_boot_us + period_s * SECOND_US
 
 
-def _rise(d: Deployment, seen: Observed, now: Instant) -> Step:  # noqa: PLR0911 - a ladder: the first rung that holds
+def _rise(d: Deployment, seen: Observed, now: Instant) -> Step:
     """The container is not up but should be, and no new order came."""
     c = seen.container
     if c is not None and unhandled(d, c):
@@ -185,9 +191,7 @@ def _rise(d: Deployment, seen: Observed, now: Instant) -> Step:  # noqa: PLR0911
         return Wait(d.retry_boot_us)
     if c is None:
         return _bring(d, seen)
-    if d.status is not Status.STARTING:
-        return Become(Status.STARTING, "starting", "Starting again: the machine was restarted")
-    return Start()
+    return _start(d, seen, c)
 
 
 def unhandled(d: Deployment, c: Container) -> bool:
@@ -224,6 +228,19 @@ def _steady(c: Container) -> bool:
     return to_us(c.finished_at) - to_us(c.started_at) >= STEADY_US
 
 
+def _start(d: Deployment, seen: Observed, c: Container) -> Step:
+    gpus = _gpus_awaited(d, seen)
+    if gpus is not None:
+        return gpus
+    if c.devices != seen.gpus.held:
+        return Remove(c.name)  # it was made for other GPUs
+    if d.status is not Status.STARTING:
+        again = "Starting again: the machine was restarted"
+        message = again if d.status is Status.RUNNING else "Starting"
+        return Become(Status.STARTING, "starting", message)
+    return Start()
+
+
 def _bring(d: Deployment, seen: Observed) -> Step:
     """There is no container: see to what it needs, then create it."""
     if d.status is Status.RUNNING:
@@ -231,8 +248,10 @@ def _bring(d: Deployment, seen: Observed) -> Step:
             "container_gone", "The container was removed behind our back; a new one follows"
         )
         return Become(Status.PENDING, "container_gone", gone.message, reason=gone)
-    if d.spec.resources.gpus > seen.gpus_available:
-        return _wait_for_gpus(d, seen)
+    gpus = _gpus_awaited(d, seen)
+    place = seen.gpus.place
+    if gpus is not None and (seen.image is not None or place is None or place.hopeless):
+        return gpus
     if seen.image is None:
         return _fetch(d)
     if d.status is not Status.STARTING:
@@ -240,11 +259,19 @@ def _bring(d: Deployment, seen: Observed) -> Step:
     return Create(seen.image)
 
 
-def _wait_for_gpus(d: Deployment, seen: Observed) -> Step:
-    reason = Reason(
-        "gpu_unavailable",
-        f"Needs {d.spec.resources.gpus} GPU(s), {seen.gpus_available} free on this machine",
-    )
+def _gpus_awaited(d: Deployment, seen: Observed) -> Step | None:
+    """None if the deployment holds the GPUs it needs, and they are there."""
+    gpus = seen.gpus
+    if gpus.lost is not None:
+        return _wait_for_gpus(d, Reason("gpu_unavailable", gpus.lost))
+    if gpus.held is not None:
+        return None
+    if gpus.place is None:
+        return Claim()
+    return _wait_for_gpus(d, Reason("gpu_unavailable", gpus.place.why))
+
+
+def _wait_for_gpus(d: Deployment, reason: Reason) -> Step:
     if d.status is Status.PENDING and d.reason == reason:
         return SETTLED
     return Become(Status.PENDING, "waiting", reason.message, reason=reason)

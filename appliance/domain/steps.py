@@ -50,6 +50,19 @@ class Pull:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """Get in line for GPUs, and take them if they are free."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Remove a container that started without the devices it was promised, and fail."""
+
+    name: str
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Create:
     """Create the container of the current generation from the image that was seen."""
 
@@ -95,7 +108,7 @@ class Wait:
     until_boot_us: int | None = None
 
 
-Act = Pull | Create | Start | Stop | Remove | Retire | Bury
+Act = Pull | Claim | Create | Start | Reject | Stop | Remove | Retire | Bury
 Step = Become | Act | Wait
 
 SETTLED = Wait()

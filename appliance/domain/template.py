@@ -30,7 +30,7 @@ class TemplateParameter:
 
 
 @dataclass(frozen=True, slots=True)
-class GpuNeed:
+class GpuWish:
     """Whether the template needs a GPU, and with how much memory in MiB."""
 
     required: bool = False
@@ -52,6 +52,6 @@ class Template:
     parameters: tuple[TemplateParameter, ...] = ()
     volumes: tuple[Volume, ...] = ()
     resources: Resources = field(default_factory=Resources)
-    gpu: GpuNeed = field(default_factory=GpuNeed)
+    gpu: GpuWish = field(default_factory=GpuWish)
     health: HealthCheck | None = None
     access: Access = Access.PUBLIC

@@ -39,7 +39,7 @@ def try_out(d: Deployment, u: Update, seen: Observed, now: Instant) -> Step:
     new = trial.container
     if u.handover and old is not None and _ended_unnoted(d, old):
         return Become(d.status, "updating", "", reason=d.reason, ended=old)
-    failure = _failure(u, trial, now)
+    failure = _failure(d, u, trial, now)
     if failure is not None:
         return give_up(d, u, failure)
     if new is None:
@@ -96,7 +96,7 @@ def _ended_unnoted(d: Deployment, old: Container) -> bool:
     return d.handled_run_us != to_us(old.started_at)
 
 
-def _failure(u: Update, trial: Observed, now: Instant) -> Reason | None:
+def _failure(d: Deployment, u: Update, trial: Observed, now: Instant) -> Reason | None:
     c = trial.container
     if c is not None and not c.ours:
         return Reason("name_conflict", f"a container named {c.name} exists that is not ours")
@@ -108,9 +108,15 @@ def _failure(u: Update, trial: Observed, now: Instant) -> Reason | None:
         return Reason(
             "start_timeout", f"it was not up in {UPDATE_DEADLINE_US // SECOND_US // 60} min"
         )
-    if c is None and u.spec.resources.gpus > trial.gpus_available:
-        asked, free = u.spec.resources.gpus, trial.gpus_available
-        return Reason("gpu_unavailable", f"it needs {asked} GPU(s), {free} free on this machine")
+    return _gpu_failure(d, u, trial)
+
+
+def _gpu_failure(d: Deployment, u: Update, trial: Observed) -> Reason | None:
+    """The new container gets the GPUs that the old one has: others would have to be waited for."""
+    if trial.gpus.missing:
+        return Reason("gpu_missing", f"{', '.join(trial.gpus.missing)} is not in the container")
+    if u.spec.resources.gpu_need != d.spec.resources.gpu_need:
+        return Reason("gpu_unavailable", "its GPUs can be changed only while it does not run")
     return None
 
 
@@ -133,7 +139,7 @@ def _start(d: Deployment, u: Update, seen: Observed, trial: Observed, now: Insta
 
 def _exclusive(u: Update, trial: Observed) -> bool:
     image_volumes = trial.image.volumes if trial.image is not None else ()
-    return bool(u.spec.volumes or image_volumes or u.spec.resources.gpus)
+    return bool(u.spec.volumes or image_volumes or u.spec.resources.gpu_need)
 
 
 def _ready_at(u: Update, trial: Observed, new: Container, now: Instant) -> int:

@@ -17,6 +17,8 @@ from appliance.engine.companions import Companions
 from appliance.engine.deployments import Deployments, House
 from appliance.engine.driver import Workshop
 from appliance.engine.feed import Feed
+from appliance.engine.gpu_watch import GpuSource, GpuWatch
+from appliance.engine.gpus import Gpus
 from appliance.engine.heartbeat import Heartbeat
 from appliance.engine.ledger import Ledger
 from appliance.engine.logs import Logs
@@ -47,6 +49,8 @@ class Engine:
     pulse: Pulse
     reconciler: Reconciler
     heartbeat: Heartbeat
+    gpus: Gpus
+    gpu_watch: GpuWatch
     samples: Samples
     addresses: Addresses
     activity: Activity
@@ -64,6 +68,7 @@ class Engine:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.reconciler.run)
             tasks.start_soon(self.heartbeat.run)
+            tasks.start_soon(self.gpu_watch.run, self.gpus.serve)
             tasks.start_soon(self.samples.run)
 
 
@@ -80,6 +85,7 @@ class Materials:
     catalogue: Catalogue
     vault: Vault
     house: House
+    gpus: GpuSource
     tasks: TaskGroup
     stop_grace_s: int = 10
     alive: Callable[[Process], bool] = process.alive
@@ -88,7 +94,9 @@ class Materials:
 def assemble(m: Materials) -> Engine:
     """An engine at rest; nothing happens before ``run``."""
     broadcast, pulse, addresses = Broadcast(), Pulse(m.clock), Addresses()
-    ledger = Ledger(m.db, m.clock, broadcast, addresses)
+    watch = GpuWatch(m.db, m.clock, m.gpus)
+    gpus = Gpus(m.db, m.clock, m.runtime, watch, lambda i: reconciler.nudge(i))  # noqa: PLW0108 - made below, with these
+    ledger = Ledger(m.db, m.clock, broadcast, addresses, gpus.freed)
     access_tokens = AccessTokens(m.db, m.clock, m.vault)
     raw_ports = RawPorts(m.db, m.clock, broadcast, m.house.tcp_ports)
     addresses.listen(raw_ports.heard)
@@ -96,15 +104,15 @@ def assemble(m: Materials) -> Engine:
     probes = Probes(m.runtime, m.clock, m.tasks, lambda i: reconciler.nudge(i))  # noqa: PLW0108 - made below, with these
     companions = Companions(m.db, ledger, m.runtime, m.clock, m.tasks, probes)
     shop = Workshop(
-        m.db, ledger, m.runtime, m.clock, pulls, companions, addresses, m.vault, pulse,
+        m.db, ledger, m.runtime, m.clock, pulls, companions, gpus, addresses, m.vault, pulse,
         prefix=m.house.prefix, stop_grace_s=m.stop_grace_s,
     )  # fmt: skip
     reconciler = Reconciler(shop, m.tasks)
     deployments = Deployments(
         db=m.db, clock=m.clock, house=m.house, catalogue=m.catalogue, vault=m.vault, pulls=pulls,
-        stats=StatsReader(m.runtime, m.clock), broadcast=broadcast,
+        stats=StatsReader(m.runtime, m.clock, gpus), broadcast=broadcast,
         addresses=addresses, access_tokens=access_tokens, raw_ports=raw_ports,
-        ordered=reconciler.ordered,
+        ordered=reconciler.ordered, place=gpus.place,
     )  # fmt: skip
     return Engine(
         deployments=deployments,
@@ -118,13 +126,15 @@ def assemble(m: Materials) -> Engine:
         feed=Feed(m.db, deployments, broadcast),
         pulse=pulse,
         reconciler=reconciler,
-        heartbeat=Heartbeat(m.db, m.clock, reconciler, m.alive),
+        heartbeat=Heartbeat(m.db, m.clock, reconciler, watch, m.alive),
         addresses=addresses,
         access_tokens=access_tokens,
         raw_ports=raw_ports,
         activity=_activity(m.clock, addresses),
         pulls=pulls,
         samples=Samples(m.db, m.clock, m.runtime, m.house.prefix),
+        gpus=gpus,
+        gpu_watch=watch,
     )  # fmt: skip
 
 

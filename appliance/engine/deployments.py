@@ -1,7 +1,7 @@
 """The use cases: each is a permission in the SQL, one transaction, a nudge."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from appliance.clock import Clock
 from appliance.domain.deployment import Deployment, Desired, Resources, Spec, Status
@@ -13,6 +13,7 @@ from appliance.domain.errors import (
     LimitReached,
     NotFound,
 )
+from appliance.domain.gpu_ledger import Place, waiting_reason
 from appliance.domain.ids import new_id
 from appliance.domain.instant import Instant
 from appliance.domain.merge import default_name, spec_from_image, spec_from_template
@@ -30,7 +31,7 @@ from appliance.engine.raw_ports import RawPorts
 from appliance.engine.stats import StatsReader
 from appliance.engine.vault import Vault
 from appliance.engine.views import AccessView, Created, DeploymentStats, DeploymentView
-from appliance.store import deployments, events, idempotency, search
+from appliance.store import deployments, events, gpus, idempotency, search
 from appliance.store.database import Database, Transaction
 from appliance.store.deployments import NewDeployment, Priced
 from appliance.store.events import Event, NewEvent
@@ -47,16 +48,22 @@ class Idempotency:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What is the same for every deployment of this machine."""
+    """What is the same for every deployment of this machine; rates in cents an hour."""
 
     node_id: str
     prefix: str
     rate_cents: int
+    gpu_rate_cents: int
     max_deployments: int
     cpus: int
     memory_mb: int
     front: Front = field(default_factory=Front)
     tcp_ports: range = range(20_000, 20_100)
+
+    def gpus_cents(self, spec: Spec) -> int:
+        """What the GPUs of a deployment add to the rate of an hour."""
+        need = spec.resources.gpu_need
+        return self.gpu_rate_cents * need.count if need else 0
 
     def too_large(self, asked: Resources | None) -> list[FieldError]:
         """What of ``asked`` this machine does not have at all."""
@@ -86,6 +93,7 @@ class Deployments:
         access_tokens: AccessTokens,
         raw_ports: RawPorts,
         ordered: Callable[[str], None],
+        place: Callable[[str], Place | None],
     ) -> None:
         self._db = db
         self._clock = clock
@@ -99,6 +107,7 @@ class Deployments:
         self._access_tokens = access_tokens
         self._raw_ports = raw_ports
         self._ordered = ordered
+        self._place = place
 
     async def create(
         self, caller: Principal, order: Order, idempotency_key: Idempotency | None = None
@@ -119,6 +128,7 @@ class Deployments:
                     return Created(None, new.rate_cents, replayed=stored)
             await self._check_limit(tx)
             d = await deployments.insert(tx, new, now)
+            await _line_up(tx, d)
             await self._access_tokens.settle(tx, d, now)
             await self._raw_ports.reserve(tx, d)
             created = Created(self._view(Priced(d, 0)), d.rate_cents)
@@ -256,7 +266,7 @@ class Deployments:
             name=order.name or default_name(spec),
             spec=spec,
             secrets=self._vault.seal(deployment_id, order.secrets),
-            rate_cents=self._house.rate_cents,
+            rate_cents=self._house.rate_cents + self._house.gpus_cents(spec),
         )
 
     def _spec(self, order: Order) -> Spec:
@@ -315,6 +325,7 @@ class Deployments:
             )
             if d is None:
                 raise NotFound(f"no deployment {found.deployment.id}")
+            await _line_up(tx, d)
             if desired is Desired.DELETED:
                 await self._access_tokens.forget(tx, d.id)
                 await self._raw_ports.free(tx, d.id)
@@ -336,10 +347,17 @@ class Deployments:
     def _view(self, row: Priced) -> DeploymentView:
         d = row.deployment
         pulling = d.status is Status.PULLING or d.update is not None
+        place = self._place(d.id) if d.status is Status.PENDING else None
         return DeploymentView(
-            deployment=d,
+            deployment=d if place is None else replace(d, reason=waiting_reason(place)),
             total_cost_cents=row.total_cost_cents,
             endpoints=endpoints(d, self._house.front, self._raw_ports.of(d.id)),
             actions=actions(d.desired, d.shown),
             pull=self._pulls.progress(d.wanted_spec.image) if pulling else None,
         )
+
+
+async def _line_up(tx: Transaction, d: Deployment) -> None:
+    """The place in line for GPUs is that of the order, whenever its driver comes round to it."""
+    if d.desired is Desired.RUNNING and d.spec.resources.gpu_need is not None:
+        await gpus.join(tx, d.id)

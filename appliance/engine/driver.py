@@ -7,7 +7,13 @@ import anyio
 
 from appliance.clock import Clock
 from appliance.domain.deployment import Deployment, Desired, Status
-from appliance.domain.errors import RuntimeFailure, RuntimeUnavailable, StaleVersion, StartRefused
+from appliance.domain.errors import (
+    GpuMissing,
+    RuntimeFailure,
+    RuntimeUnavailable,
+    StaleVersion,
+    StartRefused,
+)
 from appliance.domain.observed import (
     Container,
     ContainerName,
@@ -21,8 +27,10 @@ from appliance.domain.steps import (
     Act,
     Become,
     Bury,
+    Claim,
     Create,
     Pull,
+    Reject,
     Remove,
     Retire,
     Start,
@@ -32,6 +40,7 @@ from appliance.domain.steps import (
 from appliance.domain.update import candidate
 from appliance.engine.addresses import Addresses
 from appliance.engine.companions import Companions
+from appliance.engine.gpus import Gpus
 from appliance.engine.ledger import Ledger
 from appliance.engine.logs import last_words
 from appliance.engine.pulls import Pulls
@@ -39,9 +48,10 @@ from appliance.engine.pulse import Pulse
 from appliance.engine.vault import Vault
 from appliance.runtime.port import ContainerRuntime, ContainerSpec
 from appliance.runtime.spec import build_spec
-from appliance.store import deployments
+from appliance.store import deployments, gpus
 from appliance.store.database import Database
 
+GPU_MISSING = "see `appliance doctor`"
 WAITING = frozenset({Status.PENDING, Status.PULLING, Status.STARTING})
 ATTENDED = frozenset({ContainerState.RUNNING, ContainerState.PAUSED})
 
@@ -58,6 +68,7 @@ class Workshop:
     clock: Clock
     pulls: Pulls
     companions: Companions
+    gpus: Gpus
     addresses: Addresses
     vault: Vault
     pulse: Pulse
@@ -143,14 +154,17 @@ class Driver:
         """The container of that generation, its image where that decides something, its health."""
         runtime, name = self._shop.runtime, self._name(d)
         c = await runtime.inspect(name)
+        cards = await self._shop.gpus.view(d, c)
         if c is not None and c.state in ATTENDED:
-            return Observed(container=c, health=await self._shop.companions.attend(d, c))
+            health = await self._shop.companions.attend(d, c)
+            return Observed(container=c, health=health, gpus=cards)
         self._shop.companions.unwatch(name)
         if c is not None and c.ours and c.exit_code and (trial or unhandled(d, c)):
             c = replace(c, last_words=await self._last_words(d, c))
         to_be_made = c is None or (trial and c.state is ContainerState.CREATED)
         wanted = to_be_made and d.desired is Desired.RUNNING
-        return Observed(container=c, image=await runtime.image(d.spec.image) if wanted else None)
+        image = await runtime.image(d.spec.image) if wanted else None
+        return Observed(container=c, image=image, gpus=cards)
 
     async def _last_words(self, d: Deployment, c: Container) -> str | None:
         """None also where the secrets can't be opened: unmasked, nothing is told."""
@@ -182,24 +196,36 @@ class Driver:
     async def _act(self, d: Deployment, step: Act) -> None:
         shop = self._shop
         match step:
+            case Claim():
+                await shop.gpus.claim(d.id)
             case Pull(of_update):
                 await self._fetch((candidate(d) if of_update else d).spec.image)
             case Create(image, of_update):
-                await shop.runtime.create(self._spec(candidate(d) if of_update else d, image))
+                spec = await self._spec(candidate(d) if of_update else d, image)
+                await shop.runtime.create(spec)
             case Start(of_update):
                 await shop.runtime.start(self._name(candidate(d) if of_update else d))
             case Stop():
                 shop.companions.leave(d.id)
                 shop.companions.unwatch(self._name(d))
                 await shop.runtime.stop(self._name(d), grace_s=shop.stop_grace_s)
+            case Remove() | Retire() | Reject() | Bury():
+                await self._clear_away(d, step)
+
+    async def _clear_away(self, d: Deployment, step: Remove | Retire | Reject | Bury) -> None:
+        match step:
             case Remove(name):
-                shop.companions.unwatch(name)
-                await shop.runtime.remove(name)
+                self._shop.companions.unwatch(name)
+                await self._shop.runtime.remove(name)
             case Retire(name):
                 await self._retire(name)
+            case Reject(name, missing):
+                self._shop.companions.unwatch(name)
+                await self._shop.runtime.remove(name)
+                raise GpuMissing(f"{', '.join(missing)} is not in the container: {GPU_MISSING}")
             case Bury():
-                await shop.runtime.purge(d.id)
-                await shop.ledger.bury(d)
+                await self._shop.runtime.purge(d.id)
+                await self._shop.ledger.bury(d)
 
     async def _retire(self, name: str) -> None:
         """Grace where it can be had, removal in any case."""
@@ -215,9 +241,10 @@ class Driver:
     def _name(self, d: Deployment) -> str:
         return str(ContainerName(self._shop.prefix, d.id, d.generation))
 
-    def _spec(self, d: Deployment, image: ImageFacts) -> ContainerSpec:
+    async def _spec(self, d: Deployment, image: ImageFacts) -> ContainerSpec:
         secrets = self._shop.vault.open(d.id, d.secrets)
-        return build_spec(d, image, secrets, instance_prefix=self._shop.prefix)
+        devices = await gpus.held_by(self._shop.db, d.id)
+        return build_spec(d, image, secrets, devices=devices, instance_prefix=self._shop.prefix)
 
     async def _fetch(self, reference: str) -> None:
         with anyio.CancelScope() as self._pull:

@@ -11,8 +11,9 @@ from appliance.clock import Clock
 from appliance.domain.deployment import Process
 from appliance.domain.instant import Instant
 from appliance.domain.usage import HEARTBEAT_S
+from appliance.engine.gpu_watch import GpuWatch
 from appliance.engine.reconciler import Reconciler
-from appliance.store import events, idempotency, nodes, usage
+from appliance.store import events, idempotency, nodes, reports, usage
 from appliance.store.database import Database
 from appliance.store.usage import Watched
 
@@ -25,11 +26,17 @@ class Heartbeat:
     """One transaction a beat, whatever the number of deployments."""
 
     def __init__(
-        self, db: Database, clock: Clock, reconciler: Reconciler, alive: Callable[[Process], bool]
+        self,
+        db: Database,
+        clock: Clock,
+        reconciler: Reconciler,
+        gpu_watch: GpuWatch,
+        alive: Callable[[Process], bool],
     ) -> None:
         self._db = db
         self._clock = clock
         self._reconciler = reconciler
+        self._gpu_watch = gpu_watch
         self._alive = alive
 
     async def run(self) -> None:
@@ -50,9 +57,12 @@ class Heartbeat:
         for deployment_id in lost:
             self._reconciler.nudge(deployment_id)
         live = [w.deployment_id for w in watched if w.deployment_id not in lost]
+        spent = self._gpu_watch.drain_energy_mj()
         async with self._db.transaction() as tx:
             await nodes.heartbeat(tx, now.boot_us - before.boot_us, now)
             await usage.heartbeat(tx, json.dumps(live), now)
+            for deployment_id, energy_mj in spent.items():
+                await reports.add_energy(tx, deployment_id, energy_mj, now)
 
     async def _prune(self, now: Instant) -> None:
         async with self._db.transaction() as tx:

@@ -1,5 +1,7 @@
 """Writes a driver's moves: row, event and usage in one transaction, then tells who listens."""
 
+from collections.abc import Awaitable, Callable, Sequence
+
 from appliance.clock import Clock
 from appliance.domain.deployment import Deployment, Status
 from appliance.domain.instant import Instant
@@ -7,21 +9,30 @@ from appliance.domain.steps import Become, advance
 from appliance.domain.usage import end_of
 from appliance.engine.addresses import Addresses
 from appliance.engine.broadcast import Broadcast
-from appliance.store import deployments, events, usage
+from appliance.store import deployments, events, gpus, usage
 from appliance.store.database import Database, Transaction
 from appliance.store.events import NewEvent
 
+AT_REST = frozenset({Status.STOPPED, Status.FAILED})
+"""``plan()`` gives these only to what was seen without a process: its GPUs are free again."""
+
 
 class Ledger:
-    """The reconciler's pen. Every method is one transaction."""
+    """The reconciler's pen. Every method is one transaction; ``freed`` hears of GPUs given back."""
 
     def __init__(
-        self, db: Database, clock: Clock, broadcast: Broadcast, addresses: Addresses
+        self,
+        db: Database,
+        clock: Clock,
+        broadcast: Broadcast,
+        addresses: Addresses,
+        freed: Callable[[str, Sequence[str]], Awaitable[None]],
     ) -> None:
         self._db = db
         self._clock = clock
         self._broadcast = broadcast
         self._addresses = addresses
+        self._freed = freed
 
     async def become(self, before: Deployment, step: Become) -> Deployment:
         """Writes what ``step`` makes of ``before``.
@@ -34,11 +45,14 @@ class Ledger:
         async with self._db.transaction() as tx:
             written = await deployments.move(tx, before, after)
             await _charge(tx, before, step, now)
+            freed = await gpus.release(tx, before.id) if step.status in AT_REST else []
             if step.message:
                 await events.record(tx, before.id, before.owner_id, _event(step, written), now)
         self._addresses.written(written)
         if step.message:
             self._broadcast.notify()
+        if freed:
+            await self._freed(before.id, freed)
         return written
 
     async def note(self, d: Deployment, event: NewEvent) -> None:
@@ -53,10 +67,13 @@ class Ledger:
         async with self._db.transaction() as tx:
             await _close(tx, d.id, None, now)
             await deployments.bury(tx, d.id, now)
+            freed = await gpus.release(tx, d.id)
             gone = NewEvent("removed", "Container, network and volumes are removed")
             await events.record(tx, d.id, d.owner_id, gone, now)
         self._addresses.buried(d.id)
         self._broadcast.notify()
+        if freed:
+            await self._freed(d.id, freed)
 
 
 def _event(step: Become, written: Deployment) -> NewEvent:
@@ -68,7 +85,10 @@ async def _charge(tx: Transaction, before: Deployment, step: Become, now: Instan
     """Time in ``running`` is charged: its stretches begin and end with the status."""
     was, becomes = before.status is Status.RUNNING, step.status is Status.RUNNING
     if becomes and not was:
-        await usage.open_interval(tx, before.id, before.rate_cents, now)
+        need = before.spec.resources.gpu_need
+        await usage.open_interval(
+            tx, before.id, rate_cents=before.rate_cents, gpus=need.count if need else 0, now=now
+        )
     if was and not becomes:
         await _close(tx, before.id, step, now)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from appliance.clock import Clock
 from appliance.domain.instant import from_us
 from appliance.domain.node import NodeSpecs
+from appliance.engine.gpus import Gpus
 from appliance.engine.pulse import Pulse
 from appliance.engine.views import NodeView
 from appliance.store import deployments, nodes
@@ -21,17 +22,21 @@ class NodeProfile:
     region: str | None
     country: str | None
     hourly_rate_cents: int
+    gpu_hourly_rate_cents: int
     max_deployments: int
 
 
 class Nodes:
     """Reads the node."""
 
-    def __init__(self, db: Database, clock: Clock, profile: NodeProfile, pulse: Pulse) -> None:
+    def __init__(
+        self, db: Database, clock: Clock, profile: NodeProfile, pulse: Pulse, gpus: Gpus
+    ) -> None:
         self._db = db
         self._clock = clock
         self._profile = profile
         self._pulse = pulse
+        self._gpus = gpus
         self._up_since_us = clock.now().wall_us
 
     async def current(self) -> NodeView:
@@ -45,11 +50,12 @@ class Nodes:
             name=profile.name,
             status="online" if self._pulse.runtime_reachable() else "offline",
             specs=profile.specs,
-            gpus=profile.specs.gpus,
+            gpus=await self._gpus.shown(),
             podman_version=self._pulse.runtime_version(),
             region=profile.region,
             country=profile.country,
             hourly_rate_cents=profile.hourly_rate_cents,
+            gpu_hourly_rate_cents=profile.gpu_hourly_rate_cents,
             active_deployments=await deployments.count_active(self._db),
             max_deployments=profile.max_deployments,
             uptime_percent=_percent(row.up_us, unbeaten_us, now_us - row.created_us),

@@ -3,6 +3,7 @@
 from appliance.clock import Clock
 from appliance.domain.deployment import Deployment
 from appliance.domain.instant import Instant
+from appliance.engine.gpus import Gpus
 from appliance.engine.views import DeploymentStats
 from appliance.runtime.port import ContainerRuntime, ContainerStats
 
@@ -15,9 +16,10 @@ REMEMBERED = 512
 class StatsReader:
     """Reads through the port and remembers the last reading of each deployment."""
 
-    def __init__(self, runtime: ContainerRuntime, clock: Clock) -> None:
+    def __init__(self, runtime: ContainerRuntime, clock: Clock, gpus: Gpus) -> None:
         self._runtime = runtime
         self._clock = clock
+        self._gpus = gpus
         self._last: dict[str, tuple[int, ContainerStats]] = {}
 
     async def read(self, d: Deployment, container_name: str) -> DeploymentStats | None:
@@ -44,6 +46,7 @@ class StatsReader:
             block_write_bytes=reading.block_write_bytes,
             pids=reading.pids,
             uptime_s=max(0, now.boot_us - started_us) // 1_000_000,
+            gpus=await self._gpus.used_by(d.id),
         )
 
     def _cpu_percent(

@@ -21,7 +21,7 @@ from appliance.domain.deployment import (
     Volume,
 )
 from appliance.domain.errors import FieldError
-from appliance.domain.template import GpuNeed, Template, TemplateParameter, TemplateVariable
+from appliance.domain.template import GpuWish, Template, TemplateParameter, TemplateVariable
 
 
 def parse_template(document: Mapping[str, object]) -> Template | tuple[FieldError, ...]:
@@ -153,9 +153,9 @@ class GpuTable(_Table):
     required: bool = False
     min_vram_mb: Annotated[int, Field(ge=1)] | None = None
 
-    def value(self) -> GpuNeed:
+    def value(self) -> GpuWish:
         """The domain's own."""
-        return GpuNeed(required=self.required, min_vram_mb=self.min_vram_mb)
+        return GpuWish(required=self.required, min_vram_mb=self.min_vram_mb)
 
 
 class HealthTable(_Table):

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from appliance.clock import Clock
 from appliance.domain.change import Change, changed, needs_new_container, outside_of
-from appliance.domain.deployment import Deployment, Spec, Update
-from appliance.domain.errors import InvalidRequest, NotFound
+from appliance.domain.deployment import Deployment, Desired, Spec, Status, Update
+from appliance.domain.errors import FieldError, InvalidRequest, NotFound
 from appliance.domain.instant import Instant
 from appliance.domain.permissions import Principal
 from appliance.domain.template import Template
@@ -21,6 +21,8 @@ from appliance.engine.views import DeploymentView
 from appliance.store import events, updates
 from appliance.store.database import Database
 from appliance.store.events import NewEvent
+
+AT_REST = frozenset({Status.STOPPED, Status.FAILED})
 
 
 class Updates:
@@ -88,6 +90,7 @@ class Updates:
     def _after(self, before: Deployment, change: Change, now: Instant) -> Deployment:
         wanted = before.wanted_spec
         spec = changed(wanted, change, self._template(wanted))
+        _refuse_other_gpus(before, spec)
         update = before.update
         if change.secrets or needs_new_container(wanted, spec):
             update = Update(
@@ -104,6 +107,9 @@ class Updates:
             before,
             name=change.name or before.name,
             spec=outside_of(spec, before.spec),
+            rate_cents=before.rate_cents
+            + self._house.gpus_cents(spec)
+            - self._house.gpus_cents(wanted),
             update=update,
             last_generation=max(before.last_generation, update.generation if update else 0),
         )
@@ -118,6 +124,14 @@ class Updates:
         values = {**self._vault.open(before.id, sealed), **changes}
         kept = {name: value for name, value in values.items() if value is not None}
         return self._vault.seal(before.id, kept)
+
+
+def _refuse_other_gpus(before: Deployment, spec: Spec) -> None:
+    """What runs can't wait in line for other GPUs than it has."""
+    same = spec.resources.gpu_need == before.spec.resources.gpu_need
+    if before.desired is Desired.RUNNING and before.status not in AT_REST and not same:
+        text = "its GPUs can be changed only while the deployment is stopped"
+        raise InvalidRequest(FieldError("resources.gpus", text))
 
 
 def _words(before: Deployment, after: Deployment) -> str:

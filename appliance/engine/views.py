@@ -1,10 +1,12 @@
 """What the engine shows: deployments with all that is derived at the moment of reading."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from appliance.domain.deployment import Access, Deployment
-from appliance.domain.node import Gpu, NodeSpecs
+from appliance.domain.gpu import GpuReading
+from appliance.domain.node import NodeSpecs
 from appliance.runtime.port import PullProgress
 from appliance.store.events import Event
 
@@ -47,6 +49,14 @@ class Created:
 
 
 @dataclass(frozen=True, slots=True)
+class GpuUse:
+    """A GPU that a deployment holds, and the memory (MiB) its processes have there."""
+
+    reading: GpuReading
+    used_mb: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class AccessView:
     """Who may reach a deployment; the token and when it was made, where it has one."""
 
@@ -71,6 +81,7 @@ class DeploymentStats:
     block_write_bytes: int | None
     pids: int | None
     uptime_s: int
+    gpus: tuple[GpuUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +93,30 @@ class FeedItem:
 
 
 @dataclass(frozen=True, slots=True)
+class GpuHolder:
+    """Who holds a GPU, memory in MiB: ``share_mb`` as declared, ``used_mb`` as measured."""
+
+    deployment_id: str
+    owner_id: str
+    exclusive: bool
+    share_mb: int | None
+    used_mb: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class GpuView:
+    """A GPU as last seen, who holds it, and the memory (MiB) that no holder answers for.
+
+    ``foreign_mb`` is other programs'; ``leaked`` by deployments that are gone from it.
+    """
+
+    reading: GpuReading
+    holders: tuple[GpuHolder, ...]
+    foreign_mb: int
+    leaked: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class NodeView:
     """This machine as the only node."""
 
@@ -90,11 +125,12 @@ class NodeView:
     name: str
     status: str
     specs: NodeSpecs
-    gpus: tuple[Gpu, ...]
+    gpus: tuple[GpuView, ...]
     podman_version: str | None
     region: str | None
     country: str | None
     hourly_rate_cents: int
+    gpu_hourly_rate_cents: int
     active_deployments: int
     max_deployments: int
     uptime_percent: float | None

@@ -26,12 +26,13 @@ VERSION_S = 10
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding; ``remedy`` says what to do about it."""
+    """One finding; ``remedy`` says what to do about it, ``why`` what it is good for."""
 
     name: str
     status: Literal["ok", "warn", "fail", "unknown"]
     detail: str
     remedy: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

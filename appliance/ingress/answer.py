@@ -12,7 +12,10 @@ from appliance.ingress.framing import Chunked, Counted, Framing, UntilClose
 MAX_HEAD_BYTES = 64 * 1024
 
 STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [^\r\n\0]*)?\r\n")
-LENGTH = re.compile(rb"[0-9]{1,18}")
+DECISIVE = re.compile(
+    rb"\r\n(content-length|transfer-encoding|connection):[\t ]*([^\r\n]*)", re.IGNORECASE
+)
+LENGTH = re.compile(rb"[0-9]{1,18}[\t ]*")
 HEAD_END = re.compile(rb"\r?\n\r?\n")
 SWITCHING = 101
 NO_CONTENT, NOT_MODIFIED = 204, 304
@@ -72,33 +75,25 @@ def _tidy(raw: bytes) -> bytes:
 
 
 def _answer(raw: bytes, line: re.Match[bytes], method: bytes) -> Answer:
-    status = int(line[2])
-    lower = raw.lower()
-    framing = _framing(lower, status, method)
-    options = _value(lower, b"\r\nconnection:") if b"\r\nconnection:" in lower else b""
-    kept = b"keep-alive" in options or (line[1] == b"1" and b"close" not in options)
+    minor, code = line.groups()
+    status = int(code)
+    told = {name.lower(): value for name, value in DECISIVE.findall(raw)}
+    framing = _framing(told, status, method)
+    options = told.get(b"connection", b"").lower()
+    kept = (minor == b"1" and b"close" not in options) or b"keep-alive" in options
     return Answer(status, framing, not kept or isinstance(framing, UntilClose))
 
 
-def _framing(lower: bytes, status: int, method: bytes) -> Framing:
+def _framing(told: dict[bytes, bytes], status: int, method: bytes) -> Framing:
     """RFC 9112, 6.3."""
     if status < FINAL or status in (NO_CONTENT, NOT_MODIFIED) or method == b"HEAD":
         return Counted(0)
-    if b"\r\ntransfer-encoding:" in lower:
-        coding = _value(lower, b"\r\ntransfer-encoding:")
-        return Chunked() if coding.endswith(b"chunked") else UntilClose()
-    length = _value(lower, b"\r\ncontent-length:")
-    if not length:
+    coding = told.get(b"transfer-encoding")
+    if coding is not None:
+        return Chunked() if coding.strip().lower().endswith(b"chunked") else UntilClose()
+    length = told.get(b"content-length")
+    if length is None:
         return UntilClose()
     if LENGTH.fullmatch(length) is None:
         raise BadAnswer("its Content-Length is no number")
     return Counted(int(length))
-
-
-def _value(lower: bytes, mark: bytes) -> bytes:
-    """What follows ``mark`` on its line of a head in lower case; empty: nothing does."""
-    start = lower.find(mark)
-    if start < 0:
-        return b""
-    start += len(mark)
-    return lower[start : lower.find(b"\r\n", start)].strip()

@@ -1,23 +1,18 @@
-"""The adapter: the port's verbs on real Podman. The only file that knows podman-py.
+"""The adapter: the port's verbs on real Podman.
 
-podman-py's request layer is used as it is (connection pool, unix socket, API version); its
-objects are not: they ask twice where once is enough and silently ignore options (5.8.0, measured).
-Whatever must be cancelled goes through ``streams.py`` instead.
+What is answered at once goes through ``session.py``, whatever must be cancelled through
+``streams.py``.
 """
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import anyio
-import requests
 from anyio import CapacityLimiter, Semaphore
-from podman import PodmanClient
-from podman.api.client import APIResponse
-from podman.errors import APIError
 
 from appliance.clock import Clock
 from appliance.domain.deployment import Process
@@ -32,7 +27,7 @@ from appliance.domain.errors import (
 from appliance.domain.observed import Container, ContainerState, ImageFacts, Listed
 from appliance.runtime import oom, process, shapes
 from appliance.runtime.credentials import Credentials
-from appliance.runtime.failures import deadline, refusal
+from appliance.runtime.failures import deadline
 from appliance.runtime.port import (
     ContainerSpec,
     ContainerStats,
@@ -42,17 +37,13 @@ from appliance.runtime.port import (
     Terminal,
 )
 from appliance.runtime.pull import USUAL_DEADLINES, PullDeadlines
+from appliance.runtime.session import Request, Session
 from appliance.runtime.spec import MachineLimits, check, create_body, network_body, network_name
 from appliance.runtime.streams import PodmanStreams
 from appliance.runtime.threads import run_in_daemon
 
-API_VERSION = "4.0.0"  # the oldest that every supported Podman serves; podman-py can't negotiate
-CONNECTIONS = 32
-THREADS = 8
 STOPS_AT_ONCE = 8
 MUTATIONS_AT_ONCE = 3
-FIRST_ERROR_STATUS = 400
-NOT_FOUND = 404
 
 PING_S = 3
 READ_S = 10
@@ -62,90 +53,6 @@ STOP_EXTRA_S = 20
 
 LOOKS = 10
 BETWEEN_LOOKS_S = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer that is no error; ``body`` is None where there was none."""
-
-    status: int
-    body: Any
-    server: str
-
-    @property
-    def found(self) -> bool:
-        """Whether the thing asked about is there."""
-        return self.status != NOT_FOUND
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is asked. ``absent_ok`` makes a 404 an answer instead of an error."""
-
-    method: Literal["GET", "POST", "DELETE"]
-    path: str
-    timeout_s: float
-    params: Mapping[str, str] = field(default_factory=dict)
-    body: Mapping[str, Any] = field(default_factory=dict)
-    absent_ok: bool = False
-
-
-class Session:
-    """libpod's API at ``url`` (``unix://`` or ``tcp://``), each request in a worker thread.
-
-    A caller that gives up leaves its thread behind; the request's own time-out ends that one too,
-    so a hung service can't use up the threads for good.
-    """
-
-    def __init__(self, url: str) -> None:
-        self._client = PodmanClient(base_url=url, version=API_VERSION, max_pool_size=CONNECTIONS)
-        self._threads = CapacityLimiter(THREADS)
-
-    async def get(self, path: str, *, timeout_s: float, **params: str) -> Answer:
-        """A read, tried twice: a pooled connection may have died with the last service.
-
-        Raises:
-            RuntimeUnavailable, RuntimeTimeout, or what ``failures.refusal`` makes of a no; that
-            the thing is not there is an answer.
-        """
-        request = Request("GET", path, timeout_s, params, absent_ok=True)
-        try:
-            return await self.ask(request)
-        except RuntimeUnavailable:
-            return await self.ask(request)
-
-    async def ask(self, request: Request, *, threads: CapacityLimiter | None = None) -> Answer:
-        """One request, once. ``threads`` are for what waits long and must not hold up others.
-
-        Raises: as ``get``.
-        """
-        async with threads or self._threads:
-            return await run_in_daemon(partial(self._send, request))
-
-    async def aclose(self) -> None:
-        """Closes the pooled connections; requests under way end by themselves."""
-        await run_in_daemon(self._client.close)
-
-    def _send(self, request: Request) -> Answer:
-        try:
-            response = self._verb(request)(
-                request.path, params=request.params, timeout=request.timeout_s
-            )
-        except APIError as error:
-            if isinstance(error.__cause__, requests.Timeout):
-                text = f"Podman did not answer within {request.timeout_s:g} s."
-                raise RuntimeTimeout(text) from error
-            raise RuntimeUnavailable("Podman's service does not answer.") from error
-        answer = Answer(response.status_code, _json(response), response.headers.get("Server", ""))
-        if answer.status < FIRST_ERROR_STATUS or (request.absent_ok and not answer.found):
-            return answer
-        raise refusal(answer.status, answer.body)
-
-    def _verb(self, request: Request) -> Callable[..., APIResponse]:
-        if request.method != "POST":
-            return {"GET": self._client.api.get, "DELETE": self._client.api.delete}[request.method]
-        data, headers = json.dumps(request.body), {"Content-Type": "application/json"}
-        return partial(self._client.api.post, data=data, headers=headers)
 
 
 class PodmanRuntime:
@@ -259,6 +166,12 @@ class PodmanRuntime:
         with deadline(READ_S, "inspect a container"):
             return await self._verified(name)
 
+    async def missing_devices(self, name: str, paths: Sequence[str]) -> tuple[str, ...]:
+        """Those of ``paths`` that are no device inside the running container."""
+        seen = await self.inspect(name)
+        first = None if seen is None else seen.process
+        return () if first is None else process.missing_devices(first, paths)
+
     async def list_containers(self) -> Sequence[Listed]:
         """Every container named by this instance."""
         wanted = json.dumps({"name": [f"^{self._prefix}-"]})
@@ -365,14 +278,6 @@ class PodmanRuntime:
             if first is not None:
                 process.kill(first)
             await self._delete(f"/containers/{name}", **options)
-
-
-def _json(response: APIResponse) -> Any:  # noqa: ANN401 - what JSON holds
-    """The body: JSON where it is, else its text; None if it is empty."""
-    try:
-        return response.json() if response.content else None
-    except ValueError:
-        return response.text
 
 
 def connect(

@@ -27,6 +27,7 @@ class ContainerSpec:
     ``published`` lists container ports, each put on a free port of 127.0.0.1. ``volumes`` maps
     volume names to paths. ``labels`` always holds every key of ours, since an image can carry
     them too. ``cpus`` in cores, sizes in bytes. ``health_command`` is run by ``check_health``.
+    ``devices`` are CDI names such as ``nvidia.com/gpu=0``, and the only devices there are.
     """
 
     name: str
@@ -43,6 +44,7 @@ class ContainerSpec:
     pids: int = 512
     log_bytes: int = 10 * 1024 * 1024
     health_command: tuple[str, ...] | None = None
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,12 @@ class ContainerRuntime(Protocol):
 
     async def inspect(self, name: str) -> Container | None:
         """The container of that name, None if there is none. Deadline 10 s."""
+
+    async def missing_devices(self, name: str, paths: Sequence[str]) -> tuple[str, ...]:
+        """Those of ``paths`` that are no device inside the running container. Deadline 10 s.
+
+        None is missing where nobody can look: on another machine, or when it has just ended.
+        """
 
     async def list_containers(self) -> Sequence[Listed]:
         """Every container whose name starts with this instance's prefix. Deadline 20 s."""

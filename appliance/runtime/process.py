@@ -5,7 +5,10 @@ monitor, and it was seen to forget one that lives on.
 """
 
 import os
+import re
 import signal
+import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 import anyio
@@ -13,6 +16,7 @@ import anyio
 from appliance.domain.deployment import Process
 
 PROC = Path("/proc")
+CONTAINER_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 START_TICKS_FIELD = 22  # counted from 1, as proc(5) does
 LOOKS = 20
 BETWEEN_LOOKS_S = 0.05
@@ -22,10 +26,10 @@ FIELDS_BEFORE_STATE = 2  # pid and (comm); comm may hold spaces and brackets
 def read(pid: int) -> Process | None:
     """The process of that number now, None if there is none or it is a zombie."""
     try:
-        stat = (PROC / str(pid) / "stat").read_text()
+        status = (PROC / str(pid) / "stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    fields = stat.rpartition(")")[2].split()
+    fields = status.rpartition(")")[2].split()
     if fields[0] in "ZX":
         return None
     return Process(pid, int(fields[START_TICKS_FIELD - FIELDS_BEFORE_STATE - 1]))
@@ -43,6 +47,35 @@ def of_container(pid: int, container_id: str) -> Process | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     return process if container_id in cgroups else None
+
+
+def container_of(pid: int) -> str | None:
+    """The id of the container that ``pid`` lives in, by its cgroup; None: in none, or gone."""
+    try:
+        found = CONTAINER_ID.search((PROC / str(pid) / "cgroup").read_text())
+    except OSError:
+        return None
+    return found[0] if found else None
+
+
+def missing_devices(first: Process, paths: Iterable[str]) -> tuple[str, ...]:
+    """Those of ``paths`` that are no device node as ``first`` sees the file system.
+
+    None where that can't be told: it is not ours to look, or it has ended meanwhile.
+    """
+    inside = PROC / str(first.pid) / "root"
+    missing = tuple(path for path in paths if not _is_device(inside / path.lstrip("/")))
+    return missing if missing and alive(first) else ()
+
+
+def _is_device(path: Path) -> bool:
+    try:
+        mode = path.lstat().st_mode
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
 
 
 def watches(pid: int, container_id: str) -> bool:

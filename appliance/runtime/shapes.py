@@ -53,12 +53,13 @@ def inspected(raw: Json, *, prefix: str) -> Inspected:
     """``GET /libpod/containers/{name}/json``."""
     state = raw["State"]
     shown = _shown(state)
+    stuck = raw["Config"].get("Labels") or {}
     ended = shown is ContainerState.EXITED
     container = Container(
         id=raw["Id"],
         name=raw["Name"],
         state=shown,
-        ours=labels.ours(raw["Name"], raw["Config"].get("Labels") or {}, prefix=prefix),
+        ours=labels.ours(raw["Name"], stuck, prefix=prefix),
         image_id=_bare_id(raw["Image"]),
         created_at=datetime.fromisoformat(raw["Created"]).astimezone(UTC),
         started_at=_moment(state["StartedAt"]) if shown is not ContainerState.CREATED else None,
@@ -67,6 +68,7 @@ def inspected(raw: Json, *, prefix: str) -> Inspected:
         out_of_memory=ended and bool(state.get("OOMKilled")),
         log_path=(raw["HostConfig"].get("LogConfig") or {}).get("Path") or None,
         published=_published(raw),
+        devices=labels.devices(stuck),
     )
     return Inspected(container, state.get("Pid") or 0, state.get("ConmonPid") or 0)
 

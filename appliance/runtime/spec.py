@@ -3,14 +3,15 @@
 ``build_spec`` turns a deployment into a ``ContainerSpec``; ``check`` is the one policy check,
 which every specification passes before Podman is asked; ``create_body`` and ``network_body``
 are the requests Podman gets (libpod's own shape: podman-py ignores several options silently).
-Whatever is not named here a container does not have: no host namespace, no bind mount, no device,
-no capability beyond the list.
+Whatever is not named here a container does not have: no host namespace, no bind mount, no device
+but a GPU that it holds, no capability beyond the list.
 """
 
 import hashlib
 import json
 import posixpath
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -36,6 +37,14 @@ CPU_PERIOD_US = 100_000
 MIN_CPU_QUOTA_US = 1000  # the kernel's own floor (sched-bwc)
 MIB = 1024 * 1024
 RESERVED_PATHS = ("/proc", "/sys", "/dev")
+RESERVED_ENV = ("NVIDIA_", "CUDA_")
+NO_MORE_GPUS = {"NVIDIA_VISIBLE_DEVICES": "void"}
+"""NVIDIA's old hook gives what this variable names, and images ask for all of them: ``void`` is
+no more than the devices that were given."""
+CDI_NAME = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9_-]*=[A-Za-z0-9]([A-Za-z0-9._:-]*[A-Za-z0-9])?"
+)
+"""A qualified device name (CDI's SPEC.md): never a path, which would give any node of /dev."""
 HEALTH_COMMAND_S = 25
 BOUNDED_SHELL = (
     "if command -v timeout >/dev/null;"
@@ -71,6 +80,7 @@ def build_spec(
     image: ImageFacts,
     secrets: Mapping[str, str],
     *,
+    devices: Sequence[str] = (),
     instance_prefix: str,
 ) -> ContainerSpec:
     """Everything the deployment's container is created with.
@@ -79,6 +89,7 @@ def build_spec(
         deployment: its ``spec`` is complete and right in shape.
         image: the facts of its image, which is on this machine.
         secrets: the opened secrets; they win over variables of the same name.
+        devices: the CDI names of the GPUs the deployment holds.
         instance_prefix: the instance's part of every name.
 
     Raises:
@@ -94,10 +105,11 @@ def build_spec(
         image=order.image,
         network=network,
         command=order.command,
-        env={**order.container_env, **secrets},
+        env={**order.container_env, **secrets, **NO_MORE_GPUS},
         published=tuple(dict.fromkeys(ports)),
         volumes=_image_volumes(network, image, taken=set(volumes.values())) | volumes,
         health_command=image.healthcheck if order.health is None else None,
+        devices=tuple(devices),
         **_sizes(order.resources),
     )
     return _labelled(bare, name)
@@ -109,7 +121,8 @@ def check(spec: ContainerSpec) -> None:
     Raises:
         StartRefused: with every rule that is broken.
     """
-    broken = [*_name_faults(spec), *_volume_faults(spec), *_value_faults(spec)]
+    faults = (_name_faults, _volume_faults, _value_faults, _device_faults)
+    broken = [fault for find in faults for fault in find(spec)]
     if broken:
         raise StartRefused("The container is not allowed: " + "; ".join(broken) + ".")
 
@@ -139,6 +152,8 @@ def create_body(spec: ContainerSpec, limits: MachineLimits) -> dict[str, Any]:
     }
     if spec.command is not None:
         body["command"] = list(spec.command)
+    if spec.devices:
+        body["devices"] = [{"path": name} for name in spec.devices]
     if spec.shm_bytes is not None:
         body["shm_size"] = spec.shm_bytes
     return body
@@ -180,7 +195,8 @@ def _image_volumes(network: str, image: ImageFacts, taken: set[str]) -> dict[str
 
 def _labelled(bare: ContainerSpec, name: ContainerName) -> ContainerSpec:
     digest = hashlib.sha256(json.dumps(asdict(bare), sort_keys=True).encode()).hexdigest()
-    spec = replace(bare, labels=labels.of(name, spec_hash=digest))
+    ours = labels.of(name, spec_hash=digest, devices=bare.devices)
+    spec = replace(bare, labels=ours)
     check(spec)
     return spec
 
@@ -224,6 +240,19 @@ def _value_faults(spec: ContainerSpec) -> Iterable[str]:
         yield f"it may have 1 to {MAX_PIDS} processes, not {spec.pids}"
     if not 0 < spec.log_bytes <= MAX_LOG_BYTES:
         yield f"its log may have 1 to {MAX_LOG_BYTES} bytes, not {spec.log_bytes}"
+
+
+def _device_faults(spec: ContainerSpec) -> Iterable[str]:
+    for name in spec.devices:
+        if not CDI_NAME.fullmatch(name):
+            yield f"{name!r} is no name of a CDI device"
+    if spec.devices != labels.devices(spec.labels):
+        yield "its labels do not name its devices"
+    if NO_MORE_GPUS.items() - spec.env.items():
+        yield "its image could ask for every GPU"
+    for key in spec.env:
+        if key.startswith(RESERVED_ENV) and key not in NO_MORE_GPUS:
+            yield f"the variable {key} is reserved"
 
 
 def _loopback(port: int) -> dict[str, Any]:

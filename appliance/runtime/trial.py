@@ -12,7 +12,7 @@ import resource
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ CATATONIT_PLACES = ("/usr/libexec/podman/catatonit", "/usr/bin/catatonit")
 USUAL_LIMIT = 65_536
 TRY_S = 30
 LONGEST_ERROR = 600
+LOOK_FOR = 'for path; do test -c "$path" || { echo "$path is not inside" >&2; exit 1; }; done'
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,24 @@ def _try_all(home: PodmanHome, busybox: Path | None, environ: Mapping[str, str])
     return TrialResult(tuple(attempts), init)
 
 
+def missing_nodes(
+    home: PodmanHome,
+    busybox: Path,
+    limits: MachineLimits,
+    environ: Mapping[str, str],
+    *,
+    device: str,
+    paths: Sequence[str],
+) -> str | None:
+    """Runs a container with that CDI device and looks for ``paths`` inside; what is wrong."""
+    rootfs = _make_rootfs(home, busybox, name=f"trial-{secrets.token_hex(4)}")
+    command = ("sh", "-c", LOOK_FOR, "look", *paths)
+    try:
+        return _run(home, limits, rootfs, environ, command=command, device=device)
+    finally:
+        shutil.rmtree(rootfs, ignore_errors=True)
+
+
 def _missing(busybox: Path | None) -> str | None:
     if not has("podman"):
         return "podman is not installed"
@@ -151,8 +170,8 @@ def _candidates() -> Iterator[tuple[str, int, int]]:
             yield (runtime, *allowed)
 
 
-def _make_rootfs(home: PodmanHome, busybox: Path) -> Path:
-    rootfs = home.directory / "trial"
+def _make_rootfs(home: PodmanHome, busybox: Path, name: str = "trial") -> Path:
+    rootfs = home.directory / name
     shutil.rmtree(rootfs, ignore_errors=True)
     (rootfs / "bin").mkdir(parents=True)
     shutil.copy(busybox, rootfs / "bin" / "busybox")
@@ -160,7 +179,13 @@ def _make_rootfs(home: PodmanHome, busybox: Path) -> Path:
 
 
 def _run(
-    home: PodmanHome, limits: MachineLimits, rootfs: Path, environ: Mapping[str, str]
+    home: PodmanHome,
+    limits: MachineLimits,
+    rootfs: Path,
+    environ: Mapping[str, str],
+    *,
+    command: Sequence[str] = ("true",),
+    device: str | None = None,
 ) -> str | None:
     """Runs one container as ours are run; what went wrong, or None."""
     name = f"appliance-trial-{secrets.token_hex(4)}"
@@ -176,9 +201,10 @@ def _run(
         f"--ulimit=nofile={limits.nofile}:{limits.nofile}",
         f"--ulimit=nproc={limits.nproc}:{limits.nproc}",
         *(["--init"] if limits.init else []),
+        *([f"--device={device}"] if device else []),
     ]
-    command = [*podman, "run", *options, "--rootfs", str(rootfs), "/bin/busybox", "true"]
-    error = _complaint(command, home.environment(environ))
+    run = [*podman, "run", *options, "--rootfs", str(rootfs), "/bin/busybox", *command]
+    error = _complaint(run, home.environment(environ))
     if error is not None:
         _complaint([*podman, "rm", "--force", "--ignore", name], home.environment(environ))
     return error

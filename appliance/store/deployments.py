@@ -84,6 +84,11 @@ SELECT id, generation, deleted_us FROM deployment
 WHERE id IN (SELECT value FROM json_each(:ids))
 """
 
+SELECT_OF_CONTAINERS = """
+SELECT id, container_id FROM deployment
+WHERE container_id IN (SELECT value FROM json_each(:ids)) AND deleted_us IS NULL
+"""
+
 COUNT_LIVE = "SELECT coalesce(sum(n), 0) FROM tally"
 
 COUNT_ACTIVE = """
@@ -203,6 +208,14 @@ async def known(db: Database, ids: list[str]) -> dict[str, int | None]:
     """Which of ``ids`` have a row, and the generation of those that are alive (not buried)."""
     rows = await db.read(SELECT_KNOWN, {"ids": json.dumps(ids)})
     return {row["id"]: row["generation"] if row["deleted_us"] is None else None for row in rows}
+
+
+async def of_containers(db: Database, container_ids: list[str]) -> dict[str, str]:
+    """The deployments whose last container is one of those, by its id."""
+    if not container_ids:
+        return {}
+    rows = await db.look_up(SELECT_OF_CONTAINERS, {"ids": json.dumps(container_ids)})
+    return {row["container_id"]: row["id"] for row in rows}
 
 
 async def count_live(tx: Transaction) -> int:

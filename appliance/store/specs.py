@@ -36,7 +36,7 @@ def load_spec(text: str) -> Spec:
         secret_names=tuple(raw["secret_names"]),
         ports=None if raw["ports"] is None else tuple(_port(p) for p in raw["ports"]),
         volumes=tuple(Volume(**v) for v in raw["volumes"]),
-        resources=Resources(**raw["resources"]),
+        resources=_resources(raw["resources"]),
         access=Access(raw["access"]),
         hostname=raw["hostname"],
         health=None if raw["health"] is None else HealthCheck(**raw["health"]),
@@ -51,6 +51,11 @@ def _optional_tuple(values: list[str] | None) -> tuple[str, ...] | None:
 
 def _port(raw: dict[str, Any]) -> Port:
     return Port(port=raw["port"], protocol=Protocol(raw["protocol"]), name=raw["name"])
+
+
+def _resources(raw: dict[str, Any]) -> Resources:
+    gpus = raw["gpus"]
+    return Resources(**{**raw, "gpus": gpus if isinstance(gpus, int) else tuple(gpus)})
 
 
 def _parameter(raw: dict[str, Any]) -> Parameter:

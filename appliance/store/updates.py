@@ -16,7 +16,8 @@ WHERE id = :id AND desired <> 'deleted' AND (:owner_id IS NULL OR owner_id = :ow
 # A failed deployment that is wanted running waits for an order: a new spec is one.
 CHANGE = """
 UPDATE deployment SET name = :name, hostname = :hostname, spec = :spec, secrets = :secrets,
-    next_spec = :next_spec, next_secrets = :next_secrets, next_generation = :next_generation,
+    rate_cents = :rate_cents, next_spec = :next_spec, next_secrets = :next_secrets,
+    next_generation = :next_generation,
     next_boot_id = :next_boot_id, next_since_boot_us = :next_since_boot_us, handover = :handover,
     last_generation = :last_generation, version = version + 1, updated_us = :now_us,
     intent = intent + (:next_spec IS NOT NULL AND desired = 'running' AND status = 'failed')
@@ -44,6 +45,7 @@ async def change(tx: Transaction, after: Deployment, now: Instant) -> Deployment
         "id": after.id,
         "name": after.name,
         "hostname": after.spec.hostname,
+        "rate_cents": after.rate_cents,
         "last_generation": after.last_generation,
         "now_us": now.wall_us,
     }

@@ -6,21 +6,24 @@ from appliance.domain.instant import Instant
 from appliance.domain.usage import OPEN_GRACE_US, Interval
 from appliance.store.database import Database, Parameters, Row, Transaction
 
-COST_COLUMN = """(
-    SELECT coalesce(sum((coalesce(u.end_boot_us,
+END_COLUMN = """coalesce(u.end_boot_us,
         CASE WHEN u.boot_id = :boot_id
              THEN max(u.last_boot_us, min(:now_boot_us, u.last_boot_us + :open_grace_us))
-             ELSE u.last_boot_us END) - u.start_boot_us) * u.rate_cents), 0)
+             ELSE u.last_boot_us END)"""
+"""When a stretch of ``usage u`` ended, or was last seen open, on the boot clock of its boot."""
+
+COST_COLUMN = f"""(
+    SELECT coalesce(sum(({END_COLUMN} - u.start_boot_us) * u.rate_cents), 0)
     FROM usage u WHERE u.deployment_id = d.id
 ) AS cost_us_cents"""
 """A column for queries on ``deployment d``: microseconds times cents an hour."""
 
 OPEN = """
-INSERT INTO usage (deployment_id, seq, rate_cents, boot_id, start_us, start_boot_us, last_boot_us,
-    offset_us)
+INSERT INTO usage (deployment_id, seq, rate_cents, gpus, boot_id, start_us, start_boot_us,
+    last_boot_us, offset_us)
 VALUES (:deployment_id,
     (SELECT coalesce(max(seq), 0) + 1 FROM usage WHERE deployment_id = :deployment_id),
-    :rate_cents, :boot_id, :now_us, :now_boot_us, :now_boot_us, :offset_us)
+    :rate_cents, :gpus, :boot_id, :now_us, :now_boot_us, :now_boot_us, :offset_us)
 """
 
 SELECT_OPEN = "SELECT * FROM usage WHERE deployment_id = :deployment_id AND end_boot_us IS NULL"
@@ -65,13 +68,16 @@ def cents(cost_us_cents: int) -> int:
     return cost_us_cents // 3_600_000_000
 
 
-async def open_interval(tx: Transaction, deployment_id: str, rate_cents: int, now: Instant) -> None:
+async def open_interval(
+    tx: Transaction, deployment_id: str, *, rate_cents: int, gpus: int, now: Instant
+) -> None:
     """Begins a stretch; a second open one for the same deployment is a constraint error."""
     await tx.execute(
         OPEN,
         {
             "deployment_id": deployment_id,
             "rate_cents": rate_cents,
+            "gpus": gpus,
             "boot_id": now.boot_id,
             "now_us": now.wall_us,
             "now_boot_us": now.boot_us,

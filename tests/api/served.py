@@ -29,7 +29,10 @@ from appliance.engine.assembly import Engine, Materials, assemble
 from appliance.engine.catalogue import PACKAGED_TEMPLATES, Catalogue
 from appliance.engine.deployments import House
 from appliance.engine.nodes import NodeProfile, Nodes
+from appliance.engine.reports import Reports
 from appliance.engine.vault import Vault
+from appliance.host.doctor import Check
+from appliance.host.gpus import GpuReader
 from appliance.runtime.credentials import Credentials
 from appliance.store import nodes
 from appliance.store.database import Database, open_database
@@ -41,6 +44,8 @@ IMAGE = "docker.io/library/app:latest"
 ADDRESS = "http://appliance"
 PASSWORD = "correct horse battery"
 RATE_CENTS = 150
+GPU_RATE_CENTS = 50
+KWH_CENTS = 30
 CATALOGUE = Catalogue.load(PACKAGED_TEMPLATES, None)
 TRUST = Trust(b"-----BEGIN CERTIFICATE-----\n", "AB:CD", ("box.local", "localhost"))
 Json = dict[str, Any]
@@ -183,23 +188,29 @@ async def serving(path: Path, tcp_ports: range = range(20_000, 20_100)) -> Async
     accounts, catalogue = Accounts(db, clock), CATALOGUE
     owner = await accounts.machine_owner()
     node = await nodes.register(db, clock.now())
-    house = House(node.id, PREFIX, RATE_CENTS, 100, cpus=8, memory_mb=16_000, tcp_ports=tcp_ports)
+    house = House(
+        node.id, PREFIX, RATE_CENTS, GPU_RATE_CENTS, 100, cpus=8, memory_mb=16_000,
+        tcp_ports=tcp_ports,
+    )  # fmt: skip
     try:
         async with anyio.create_task_group() as tasks:
             engine = assemble(
-                Materials(db, runtime, clock, catalogue, Vault(b"k" * 32), house, tasks)
+                Materials(
+                    db, runtime, clock, catalogue, Vault(b"k" * 32), house, GpuReader(()), tasks
+                )
             )
             services = Services(
                 deployments=engine.deployments, updates=engine.updates,
                 terminals=engine.terminals, samples=engine.samples, logs=engine.logs,
                 feed=engine.feed,
-                nodes=Nodes(db, clock, _profile(owner.user_id), engine.pulse),
+                nodes=Nodes(db, clock, _profile(owner.user_id), engine.pulse, engine.gpus),
+                reports=Reports(db, clock, KWH_CENTS),
                 catalogue=catalogue, pulse=engine.pulse, activity=engine.activity,
                 accounts=accounts, tickets=Tickets(clock), trust=TRUST,
                 audit=Audit(db, clock),
                 setup=Setup(accounts, clock, path.parent / "setup-link", ADDRESS),
                 settings=in_force(Settings(data_dir=path.parent), {}),
-                registries=Credentials(path.parent / "auth.json"), backup=_backup,
+                registries=Credentials(path.parent / "auth.json"), backup=_backup, doctor=_doctor,
                 stopping=stopping,
             )  # fmt: skip
             await engine.load(db)
@@ -214,9 +225,13 @@ async def serving(path: Path, tcp_ports: range = range(20_000, 20_100)) -> Async
         await db.close()
 
 
+async def _doctor() -> list[Check]:
+    return [Check("gpu", "fail", "what", "command", "why")]
+
+
 def _profile(operator_id: str) -> NodeProfile:
     specs = NodeSpecs(
         cpu_model="Test CPU", cpu_cores=4, cpu_threads=8, ram_mb=16_000, disk_gb=500,
-        disk_type=DiskType.NVME, network_speed_mbps=None, os="Debian 12", gpus=(),
+        disk_type=DiskType.NVME, network_speed_mbps=None, os="Debian 12",
     )  # fmt: skip
-    return NodeProfile(operator_id, "attic", specs, "home", "DE", RATE_CENTS, 100)
+    return NodeProfile(operator_id, "attic", specs, "home", "DE", RATE_CENTS, GPU_RATE_CENTS, 100)

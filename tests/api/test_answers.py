@@ -50,6 +50,7 @@ CALLS: tuple[tuple[str, str], ...] = (
     ("GET", "/deployments/{id}"), ("POST", "/deployments/{id}/restart"),
     ("POST", "/deployments/{id}/stop"), ("POST", "/deployments/{id}/start"),
     ("DELETE", "/deployments/{id}"), ("GET", "/nodes"), ("GET", "/templates"),
+    ("GET", "/usage"), ("GET", "/doctor"),
     ("GET", "/templates/ollama"), ("GET", "/healthz"), ("GET", "/settings"), ("GET", "/audit"),
     ("GET", "/audit/verify"), ("PUT", "/registries/a.example"), ("GET", "/registries"),
     ("DELETE", "/registries/a.example"), ("POST", "/auth/password"),

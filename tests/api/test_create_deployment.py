@@ -51,7 +51,9 @@ async def test_every_optional_field_is_taken(bob: Caller) -> None:
     assert made["image"] == IMAGE
     assert made["command"] == ["serve", "--all"]
     assert made["volumes"] == [{"name": "data", "path": "/var/lib/data"}]
-    assert made["resources"] == {"cpus": 0.5, "memoryMb": 64, "shmMb": 8, "gpus": 0}
+    limits = {"cpus": 0.5, "memoryMb": 64, "shmMb": 8}
+    no_gpu = {"gpus": 0, "minVramMb": None, "vramMb": None, "exclusive": True}
+    assert made["resources"] == limits | no_gpu
     assert (made["access"], made["hostname"]) == ("private", "full")
 
 
@@ -102,7 +104,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"env": {"A=B": "x"}}, "env", "A=B"),
     ({"env": {"LD_PRELOAD": "x"}}, "env", "LD_PRELOAD is reserved"),
     ({"env": {"NVIDIA_VISIBLE_DEVICES": "all"}}, "env", "is reserved"),
-    ({"env": {"CUDA_COMPAT_X": "1"}}, "env", "is reserved"),
+    ({"env": {"CUDA_VISIBLE_DEVICES": "1"}}, "env", "is reserved"),
     ({"env": {"A": "x\0y"}}, "env", "NUL"),
     ({"env": {"A": "x" * 32_769}}, "env", "32768 bytes"),
     ({"env": {f"V{n}": "" for n in range(257)}}, "env", "at most 256"),
@@ -135,6 +137,12 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"resources": {"memoryMb": 16_001}}, "resources.memoryMb", "this machine has 16000"),
     ({"resources": {"memoryMb": 64.5}}, "resources.memoryMb", "integer"),
     ({"resources": {"gpus": -1}}, "resources.gpus", "0"),
+    ({"resources": {"gpus": []}}, "resources.gpus", "a list of uuids and indices"),
+    ({"resources": {"gpus": True}}, "resources.gpus", "a number from 0 to 64"),
+    ({"resources": {"gpus": ["../x"]}}, "resources.gpus", "no uuid or index"),
+    ({"resources": {"gpus": [0, "0"]}}, "resources.gpus", "may stand once"),
+    ({"resources": {"gpus": 1, "exclusive": False}}, "resources", "vramMb is required"),
+    ({"resources": {"vramMb": 5}}, "resources", "gpus is required"),
     ({"resources": {"memory": 64}}, "resources.memory", "unknown"),
     ({"hostname": "Api"}, "hostname", "pattern"),
     ({"hostname": "api"}, "hostname", "reserved"),

@@ -89,8 +89,8 @@ async def test_the_machine_is_the_only_node(bob: Caller) -> None:
     assert node["id"] == bob.node_id
     assert node.keys() == {
         "id", "operatorId", "name", "status", "specs", "gpus", "region", "country",
-        "hourlyRateCents", "activeDeployments", "maxDeployments", "uptimePercent",
-        "lastHeartbeat", "createdAt",
+        "hourlyRateCents", "gpuHourlyRateCents", "activeDeployments", "maxDeployments",
+        "uptimePercent", "lastHeartbeat", "createdAt",
     }  # fmt: skip
     assert node["specs"].keys() == {
         "cpuModel", "cpuCores", "cpuThreads", "ramMb", "diskGb", "diskType", "networkSpeedMbps",

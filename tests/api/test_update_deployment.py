@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.api.served import Caller, field_errors, problem
+from tests.api.served import GPU_RATE_CENTS, Caller, field_errors, problem
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -50,7 +50,10 @@ async def test_every_field_may_be_sent_and_null_takes_some_away(bob: Caller) -> 
     )  # fmt: skip
     assert (shown["name"], shown["hostname"], shown["secretNames"]) == ("new", "shop", ["S"])
     assert (shown["command"], shown["access"]) == (["run"], "private")
-    assert shown["resources"] == {"cpus": 1.0, "memoryMb": 64, "shmMb": None, "gpus": 0}
+    limits = {"cpus": 1.0, "memoryMb": 64, "shmMb": None}
+    assert shown["resources"] == limits | {
+        "gpus": 0, "minVramMb": None, "vramMb": None, "exclusive": True
+    }  # fmt: skip
     assert "x" not in str(shown["env"])
     shown = await patch(
         bob, made["id"], command=None, hostname=None, health=None, secrets={"S": None}
@@ -103,3 +106,17 @@ async def test_only_its_owner_and_admins_change_it(
     problem(await carol.http.patch(path, json={"name": "mine"}), 404)
     problem(await reader.http.patch(path, json={"name": "mine"}), 403)
     assert (await patch(ada, made["id"], name="adas"))["userId"] == bob.user_id
+
+
+async def test_the_gpus_of_a_deployment_are_changed_only_while_it_rests(bob: Caller) -> None:
+    d = await bob.create()
+    await bob.until(d["id"], "running")
+    path, change = f"/deployments/{d['id']}", {"resources": {"gpus": 2}}
+    refused = await bob.http.patch(path, json=change)
+    assert "only while the deployment is stopped" in field_errors(refused)["resources.gpus"]
+    await bob.http.post(f"{path}/stop")
+    await bob.until(d["id"], "stopped")
+    assert (await bob.http.patch(path, json=change)).status_code == 202
+    shown = (await bob.get(path))["deployment"]
+    assert shown["resources"]["gpus"] == 2
+    assert shown["hourlyRateCents"] == d["hourlyRateCents"] + 2 * GPU_RATE_CENTS

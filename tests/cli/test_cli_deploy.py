@@ -61,6 +61,12 @@ def test_every_option_becomes_its_field(
     }
 
 
+def test_certain_gpus_are_named_and_shared(canned: Canned, run: Run) -> None:
+    run("deploy", "ollama", "--gpus", "GPU-6a5b,1", "--gpu-share", "8g")
+    wanted = {"gpus": ["GPU-6a5b", "1"], "vramMb": 8192, "exclusive": False}
+    assert sent(canned)["resources"] == wanted
+
+
 @pytest.mark.parametrize(
     ("argv", "told"),
     [

@@ -161,9 +161,9 @@ def test_a_command_line_that_is_wrong_ends_with_2(run: Run, argv: list[str]) -> 
 
 
 def test_wrong_settings_are_all_told_before_anything_runs(run: Run, tmp_path: Path) -> None:
-    flags = ("--listen-http", "0.0.0.0:80", "--log-level", "loud")
+    flags = ("--hourly-rate-cents", "-1", "--log-level", "loud")
     ended = run("serve", "--data-dir", str(tmp_path), *flags)
     assert ended.code == 2
-    assert "--listen-http: '0.0.0.0:80' must be a loopback address" in ended.err
+    assert "--hourly-rate-cents: '-1' must be" in ended.err
     assert "--log-level: 'loud' must be one of" in ended.err
     assert not list(tmp_path.iterdir())

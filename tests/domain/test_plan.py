@@ -12,12 +12,14 @@ from appliance.domain.deployment import (
     Desired,
     Health,
     Process,
+    Resources,
     RestartPolicy,
     Spec,
     Status,
 )
 from appliance.domain.errors import (
     ContainerWedged,
+    GpuMissing,
     ImageFailure,
     PortTaken,
     RuntimeFailure,
@@ -25,16 +27,19 @@ from appliance.domain.errors import (
     RuntimeUnavailable,
     StartRefused,
 )
+from appliance.domain.gpu_ledger import Place
 from appliance.domain.instant import Instant
-from appliance.domain.observed import Container, ContainerState, ImageFacts, Observed
+from appliance.domain.observed import Container, ContainerState, GpuView, ImageFacts, Observed
 from appliance.domain.plan import backoff_s, plan
 from appliance.domain.setbacks import MAX_TRIES, after_failure
 from appliance.domain.steps import (
     SETTLED,
     Become,
     Bury,
+    Claim,
     Create,
     Pull,
+    Reject,
     Remove,
     Start,
     Stop,
@@ -174,11 +179,44 @@ def test_gpus_that_are_not_there_are_waited_for() -> None:
         Spec(image="docker.io/a/b:c"), resources=replace(Spec(image="x").resources, gpus=1)
     )
     d = a_row(spec=spec, observed_intent=1)
-    step = plan(d, Observed(image=IMAGE), NOW)
+    assert plan(d, Observed(image=IMAGE, gpus=GpuView(held=None)), NOW) == Claim()
+    waiting = Observed(image=IMAGE, gpus=GpuView(held=None, place=Place(2, "All in use")))
+    step = plan(d, waiting, NOW)
     assert isinstance(step, Become)
     d = advance(d, step, NOW)
     assert (d.status, d.reason and d.reason.code) == (Status.PENDING, "gpu_unavailable")
-    assert plan(d, Observed(image=IMAGE), NOW) == SETTLED
+    assert plan(d, waiting, NOW) == SETTLED
+
+
+def test_an_image_is_fetched_while_a_gpu_is_waited_for_but_not_for_one_that_is_not_there() -> None:
+    d = a_row(spec=Spec(image="docker.io/a/b:c", resources=Resources(gpus=1)), observed_intent=1)
+    busy = Observed(gpus=GpuView(held=None, place=Place(2, "All in use")))
+    never = Observed(gpus=GpuView(held=None, place=Place(2, "No GPU", hopeless=True)))
+    steps = [plan(d, seen, NOW) for seen in (busy, never)]
+    assert [s.status for s in steps if isinstance(s, Become)] == [Status.PULLING, Status.PENDING]
+
+
+def test_a_container_is_started_only_with_the_gpus_that_are_held() -> None:
+    d = a_row(spec=Spec(image="docker.io/a/b:c", resources=Resources(gpus=1)), observed_intent=1,
+              status=Status.STARTING)  # fmt: skip
+    made = a_container(ContainerState.CREATED, devices=("x.com/gpu=1",))
+    assert plan(d, Observed(made, gpus=GpuView(held=None)), NOW) == Claim()
+    assert plan(d, Observed(made, gpus=GpuView(held=("x.com/gpu=2",))), NOW) == Remove(made.name)
+    assert plan(d, Observed(made, gpus=GpuView(held=("x.com/gpu=1",))), NOW) == Start()
+    runs = replace(made, state=ContainerState.RUNNING)
+    assert plan(d, Observed(runs, gpus=GpuView(held=None)), NOW) == Remove(made.name)
+
+
+def test_a_device_that_is_not_inside_fails_the_start() -> None:
+    d = a_row(spec=Spec(image="docker.io/a/b:c", resources=Resources(gpus=1)), observed_intent=1,
+              status=Status.STARTING)  # fmt: skip
+    runs = a_container(ContainerState.RUNNING, devices=("x.com/gpu=1",))
+    gpus = GpuView(held=("x.com/gpu=1",), missing=("/dev/nvidia0",))
+    step = plan(d, Observed(runs, gpus=gpus), NOW)
+    assert step == Reject(runs.name, ("/dev/nvidia0",))
+    failed = after_failure(d, step, GpuMissing("gone"), NOW)
+    assert isinstance(failed, Become)
+    assert (failed.status, failed.reason and failed.reason.code) == (Status.FAILED, "gpu_missing")
 
 
 def test_the_back_off_doubles_to_five_minutes() -> None:

@@ -17,7 +17,7 @@ from tests.box import ROOT, Api, Box, drop_firewall
 from tests.podman_harness import remove_lab
 
 pytestmark = pytest.mark.podman
-SOURCES = ("appliance", "web", "README.md", "pyproject.toml")
+SOURCES = ("packaging", "appliance", "web", "README.md", "pyproject.toml")
 
 
 @dataclass

@@ -4,12 +4,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
 from appliance.clock import Clock, SystemClock
-from appliance.domain.deployment import Status
+from appliance.domain.deployment import Resources, Status
+from appliance.domain.gpu import Gpu, GpuReading, Survey
 from appliance.domain.observed import ImageFacts
 from appliance.domain.order import Order
 from appliance.domain.permissions import Principal, Role, Scope
@@ -28,6 +30,27 @@ OTHER = "INSERT INTO user (id, email, role, created_us) VALUES ('user_oki', 'oki
 
 ADA = Principal("user_ada", "ada@x", Role.ADMIN, Scope.WRITE)
 OKI = Principal("user_oki", "oki@x", Role.USER, Scope.WRITE)
+
+
+@dataclass
+class FakeGpus:
+    """GPUs of this machine, as a test wants them."""
+
+    readings: tuple[GpuReading, ...] = ()
+    surveys: int = 0
+
+    def survey(self) -> Survey:
+        self.surveys += 1
+        return Survey(self.readings)
+
+    def paths(self, device: str) -> tuple[str, ...]:
+        return (f"/dev/{device.partition('=')[2]}",)
+
+
+def a_gpu(index: int, vram_mb: int = 24_000) -> GpuReading:
+    gpu = Gpu(f"GPU-{index}", index, "Test GPU", "NVIDIA", vram_mb, uuid=f"GPU-{index}")
+    name = f"nvidia.com/gpu=GPU-{index}"
+    return GpuReading(gpu, vram_used_mb=0, cdi_names=(name,), device=name)
 
 
 @dataclass
@@ -58,8 +81,9 @@ class World:
         return [event.type for event in history]
 
 
-def an_order(image: str = IMAGE) -> Order:
-    return Order(node_id="node_1", custom_image=image)
+def an_order(image: str = IMAGE, **resources: Any) -> Order:
+    wanted = Resources(**resources) if resources else None
+    return Order(node_id="node_1", custom_image=image, resources=wanted)
 
 
 async def eventually(fact: Callable[[], Awaitable[bool]], *, within_s: float = 10) -> None:
@@ -70,17 +94,21 @@ async def eventually(fact: Callable[[], Awaitable[bool]], *, within_s: float = 1
 
 @asynccontextmanager
 async def appliance(
-    path: Path, runtime: FakeRuntime, clock: Clock | None = None
+    path: Path,
+    runtime: FakeRuntime,
+    gpus: FakeGpus | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[World]:
     """Runs until the block ends, then stops as a crash does: no goodbye."""
     db = await open_database(path)
     try:
         async with anyio.create_task_group() as tasks:
-            house = House("node_1", PREFIX, 3600, 100, cpus=8, memory_mb=16_000)
-            catalogue = Catalogue.load(PACKAGED_TEMPLATES, None)
+            house = House("node_1", PREFIX, 3600, 0, 100, cpus=8, memory_mb=16_000)
+            catalogue, vault = Catalogue.load(PACKAGED_TEMPLATES, None), Vault(b"k" * 32)
+            source = gpus or FakeGpus()
             engine = assemble(
                 Materials(
-                    db, runtime, clock or SystemClock(), catalogue, Vault(b"k" * 32), house, tasks,
+                    db, runtime, clock or SystemClock(), catalogue, vault, house, source, tasks,
                     alive=runtime.alive,
                 )
             )  # fmt: skip

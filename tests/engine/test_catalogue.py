@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from appliance.domain.deployment import Access, HealthCheck, Port, Protocol, Resources, Volume
-from appliance.domain.template import GpuNeed, Template, TemplateParameter, TemplateVariable
+from appliance.domain.template import GpuWish, Template, TemplateParameter, TemplateVariable
 from appliance.engine.catalogue import PACKAGED_TEMPLATES, Catalogue
 
 EXPECTED_IDS = {
@@ -118,7 +118,7 @@ def test_every_field_reaches_the_template(tmp_path: Path) -> None:
         parameters=(TemplateParameter("MODELS", "What to fetch.", ("fetch", "{value}"), ";"),),
         volumes=(Volume("data", "/data"),),
         resources=Resources(cpus=1.5, memory_mb=512, shm_mb=64, gpus=1),
-        gpu=GpuNeed(required=True, min_vram_mb=2048),
+        gpu=GpuWish(required=True, min_vram_mb=2048),
         health=HealthCheck("/healthz?deep=1", 8080, 5),
         access=Access.PRIVATE,
     )

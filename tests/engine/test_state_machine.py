@@ -35,7 +35,7 @@ from appliance.domain.order import Order
 from appliance.domain.usage import OPEN_GRACE_US
 from appliance.engine.deployments import Deployments
 from appliance.engine.views import DeploymentView
-from tests.engine.conftest import ADA, IMAGE, PREFIX
+from tests.engine.conftest import ADA, IMAGE, PREFIX, FakeGpus
 from tests.engine.virtual_world import VirtualWorld, is_up
 from tests.fake_faults import Verb
 
@@ -87,9 +87,9 @@ class Acknowledged:
 class Lifecycle(RuleBasedStateMachine):
     """A user, a Podman and a power supply with a will of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, gpus: FakeGpus | None = None) -> None:
         super().__init__()
-        self.world = VirtualWorld()
+        self.world = VirtualWorld(gpus)
         self.told: dict[str, Acknowledged] = {}
         self.wall_was_set = False
         runtime = self.world.runtime
@@ -307,12 +307,12 @@ def endings(image: str, policy: RestartPolicy) -> frozenset[Status]:
     return frozenset({ENDING[image]})
 
 
-def search(examples: int, steps: int) -> None:
+def search(examples: int, steps: int, machine: type[Lifecycle] = Lifecycle) -> None:
     thorough = settings(
         max_examples=examples, stateful_step_count=steps, deadline=None, derandomize=False,
         database=None, suppress_health_check=list(HealthCheck), print_blob=False,
     )  # fmt: skip
-    run_state_machine_as_test(Lifecycle, settings=thorough)
+    run_state_machine_as_test(machine, settings=thorough)
 
 
 def test_no_story_breaks_a_promise() -> None:

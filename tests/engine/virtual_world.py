@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import tempfile
 from collections import defaultdict
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,8 +13,9 @@ import anyio
 import pytest
 
 from appliance.domain.observed import ContainerName, ContainerState
+from appliance.engine import gpu_watch
 from appliance.store.database import Row
-from tests.engine.conftest import PREFIX, appliance, with_users
+from tests.engine.conftest import PREFIX, FakeGpus, appliance, with_users
 from tests.fake_runtime import FakeRuntime
 from tests.virtual_time import CountedQueue, VirtualClock, VirtualLoop
 
@@ -32,6 +33,7 @@ class WitnessedRuntime(FakeRuntime):
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__(prefix=PREFIX, clock=clock)
         self._true = clock
+        self.on_run: Callable[[str], None] = lambda _name: None
         self._began: dict[str, float] = {}
         self._ran: defaultdict[str, float] = defaultdict(float)
 
@@ -44,9 +46,9 @@ class WitnessedRuntime(FakeRuntime):
         )
         return self._ran[deployment_id] + still
 
-    def running(self, deployment_id: str) -> list[str]:
-        """Its containers whose process runs now."""
-        return [name for name in self._began if _owner(name) == deployment_id]
+    def running(self, deployment_id: str | None = None) -> list[str]:
+        """Its containers (None: everybody's) whose process runs now."""
+        return [name for name in self._began if deployment_id in (None, _owner(name))]
 
     async def start(self, name: str) -> None:
         """Takes a moment, as every start does: two runs never begin at once."""
@@ -69,6 +71,7 @@ class WitnessedRuntime(FakeRuntime):
     def _run(self, name: str) -> None:
         super()._run(name)
         self._began[name] = self._true.true_s
+        self.on_run(name)
 
     def _end(self, name: str, exit_code: int, *, out_of_memory: bool = False) -> None:
         super()._end(name, exit_code, out_of_memory=out_of_memory)
@@ -92,10 +95,13 @@ def _owner(name: str) -> str:
 class VirtualWorld:
     """One data directory and one Podman, and the engines that come and go on them."""
 
-    def __init__(self) -> None:
+    def __init__(self, gpus: FakeGpus | None = None) -> None:
         # The one hook: every connection made from here on tells its loop of its statements.
         self._patch = pytest.MonkeyPatch()
         self._patch.setattr(aiosqlite.core, "SimpleQueue", CountedQueue)
+        # A thread's time is not virtual: the stand-in's answer is there at once.
+        self._patch.setattr(gpu_watch, "run_in_daemon", at_once)
+        self._gpus = gpus
         self.loop = VirtualLoop()
         asyncio.set_event_loop(self.loop)
         self.clock = VirtualClock(self.loop)
@@ -153,9 +159,13 @@ class VirtualWorld:
         shutil.rmtree(self._folder)
 
     async def _live(self, up: asyncio.Event) -> None:
-        async with appliance(self._path, self.runtime, self.clock) as self.world:
+        async with appliance(self._path, self.runtime, self._gpus, self.clock) as self.world:
             up.set()
             await anyio.sleep_forever()
+
+
+async def at_once(work: Callable[[], T]) -> T:
+    return work()
 
 
 def is_up(runtime: FakeRuntime, name: str) -> bool:

@@ -197,4 +197,3 @@ def test_this_machine(tmp_path: Path) -> None:
     assert specs.cpu_threads == psutil.cpu_count()
     assert specs.ram_mb == psutil.virtual_memory().total // 1024**2
     assert specs.disk_gb is not None
-    assert specs.gpus == ()

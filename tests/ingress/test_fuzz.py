@@ -48,7 +48,7 @@ def mutate(raw: bytes, position: int, bit: bytes, drop: int) -> bytes:
 
 MUTANTS = st.builds(
     mutate,
-    HEADS | st.sampled_from([data for _, data in HOSTILE.values()]),
+    HEADS | st.sampled_from(sorted(HOSTILE)).map(lambda name: HOSTILE[name][1]),
     st.integers(0, 4000), BITS, st.integers(0, 3),
 )  # fmt: skip
 

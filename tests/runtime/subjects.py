@@ -14,7 +14,7 @@ from appliance.domain.observed import ContainerName, ImageFacts
 from appliance.runtime import labels, process
 from appliance.runtime.podman import PodmanRuntime
 from appliance.runtime.port import ContainerRuntime, ContainerSpec
-from appliance.runtime.spec import network_name
+from appliance.runtime.spec import NO_MORE_GPUS, network_name
 from tests.fake_parts import Behaviour
 from tests.fake_runtime import FakeRuntime
 from tests.podman_harness import BUSYBOX, NO_USER, PodmanLab
@@ -40,6 +40,7 @@ def a_spec(
     memory_bytes: int | None = None,
     cpus: float | None = None,
     health: str | None = None,
+    devices: Sequence[str] = (),
 ) -> ContainerSpec:
     """A legal specification as ``build_spec`` makes them."""
     name = ContainerName(prefix, deployment, 1)
@@ -49,8 +50,9 @@ def a_spec(
         image=image,
         network=network,
         command=tuple(command),
-        env={"GREETING": "hello"},
-        labels=labels.of(name, spec_hash="0" * 64),
+        env={"GREETING": "hello", **NO_MORE_GPUS},
+        labels=labels.of(name, spec_hash="0" * 64, devices=devices),
+        devices=tuple(devices),
         published=(8080,),
         volumes={f"{network}-{key}": path for key, path in (volumes or {}).items()},
         memory_bytes=memory_bytes,

@@ -100,6 +100,17 @@ async def test_a_created_container_waits_with_its_port(
     assert (container.process, container.exit_code, container.started_at) == (None, None, None)
 
 
+async def test_devices_are_looked_for_only_in_what_runs(
+    subject: Subject, wanted: ContainerSpec
+) -> None:
+    absent = ["/dev/no-such-device"]
+    assert await subject.runtime.missing_devices(wanted.name, absent) == ()
+    await subject.runtime.create(wanted)
+    assert await subject.runtime.missing_devices(wanted.name, absent) == ()
+    await subject.runtime.start(wanted.name)
+    assert await subject.runtime.missing_devices(wanted.name, ["/dev/null"]) == ()
+
+
 async def test_create_twice_makes_one(subject: Subject, wanted: ContainerSpec) -> None:
     await subject.runtime.create(wanted)
     first = await shown(subject, wanted.name)

@@ -14,6 +14,7 @@ OURS = {
     labels.DEPLOYMENT: "dep_abc",
     labels.GENERATION: "1",
     labels.SPEC: "hash",
+    labels.DEVICES: "",
 }
 NEVER = "0001-01-01T00:00:00Z"
 
@@ -111,6 +112,14 @@ def test_a_container_without_labels_ports_or_log_is_read() -> None:
     bare["NetworkSettings"] = {"Ports": None}
     container = shapes.inspected(bare, prefix="nnx").container
     assert (container.ours, container.log_path, container.published) == (False, None, {})
+
+
+def test_the_devices_are_those_of_the_label() -> None:
+    given = raw("running")
+    given["Config"]["Labels"] = {**OURS, labels.DEVICES: "nvidia.com/gpu=0,nvidia.com/gpu=1"}
+    container = shapes.inspected(given, prefix="nnx").container
+    assert container.ours
+    assert container.devices == ("nvidia.com/gpu=0", "nvidia.com/gpu=1")
 
 
 def test_the_list_keeps_to_the_instance() -> None:

@@ -1,6 +1,6 @@
 """What a container may be given: the builder, the policy, and the request it becomes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -27,6 +27,7 @@ from appliance.runtime import labels
 from appliance.runtime.port import ContainerSpec
 from appliance.runtime.spec import (
     CAPABILITIES,
+    NO_MORE_GPUS,
     MachineLimits,
     build_spec,
     check,
@@ -81,9 +82,14 @@ def a_deployment(spec: Spec) -> Deployment:
 
 
 def built(
-    spec: Spec, image: ImageFacts = PLAIN, secrets: Mapping[str, str] | None = None
+    spec: Spec,
+    image: ImageFacts = PLAIN,
+    secrets: Mapping[str, str] | None = None,
+    devices: Sequence[str] = (),
 ) -> ContainerSpec:
-    return build_spec(a_deployment(spec), image, secrets or {}, instance_prefix=PREFIX)
+    return build_spec(
+        a_deployment(spec), image, secrets or {}, devices=devices, instance_prefix=PREFIX
+    )
 
 
 def body(spec: Spec, image: ImageFacts = PLAIN) -> dict[str, Any]:
@@ -101,7 +107,12 @@ def test_names_come_from_instance_deployment_and_generation() -> None:
 
 def test_secrets_win_over_the_request_over_the_template() -> None:
     order = Spec("img", env={"B": "asked", "C": "asked"}, base_env={"A": "base", "B": "base"})
-    assert built(order, secrets={"C": "opened"}).env == {"A": "base", "B": "asked", "C": "opened"}
+    assert built(order, secrets={"C": "opened"}).env == {
+        "A": "base",
+        "B": "asked",
+        "C": "opened",
+        **NO_MORE_GPUS,
+    }
 
 
 def test_a_parameter_never_reaches_the_container() -> None:
@@ -110,7 +121,7 @@ def test_a_parameter_never_reaches_the_container() -> None:
         env={"OLLAMA_MODELS": "llama2"},
         parameters=(Parameter("OLLAMA_MODELS", ("llama2",), ("ollama", "pull", "{value}")),),
     )
-    assert built(order).env == {}
+    assert built(order).env == NO_MORE_GPUS
 
 
 def test_ports_asked_for_go_before_those_the_image_exposes() -> None:
@@ -141,6 +152,7 @@ def test_labels_are_always_all_set_and_change_with_the_order() -> None:
         labels.DEPLOYMENT,
         labels.GENERATION,
         labels.SPEC,
+        labels.DEVICES,
     }
     assert one.labels[labels.SPEC] != other.labels[labels.SPEC]
     assert labels.ours(one.name, one.labels, prefix=PREFIX)
@@ -194,12 +206,35 @@ def test_every_broken_rule_is_told_at_once() -> None:
         {"log_bytes": 2**30},
         {"env": {"A\0": "1"}},
         {"published": (70_000,)},
+        {"env": {}},
+        {"env": {**NO_MORE_GPUS, "NVIDIA_DRIVER_CAPABILITIES": "all"}},
+        {"env": {**NO_MORE_GPUS, "CUDA_VISIBLE_DEVICES": "0"}},
+        {"devices": ("nvidia.com/gpu=0",)},
     ],
 )
 def test_the_check_refuses_what_the_builder_would_not_make(forged: dict[str, Any]) -> None:
     check(built(Spec("img")))
     with pytest.raises(StartRefused):
         check(replace(built(Spec("img")), **forged))
+
+
+@pytest.mark.parametrize("device", ["/dev/sda", "/dev/null:/dev/x", "nvidia.com/gpu", "gpu=0", ""])
+def test_only_cdi_names_are_devices(device: str) -> None:
+    with pytest.raises(StartRefused, match="no name of a CDI device"):
+        built(Spec("img"), devices=(device,))
+
+
+def test_gpus_are_asked_for_by_their_cdi_names_and_stand_in_a_label() -> None:
+    names = ("nvidia.com/gpu=GPU-6a5b", "nvidia.com/gpu=0")
+    spec = built(Spec("img"), devices=names)
+    assert create_body(spec, LIMITS)["devices"] == [{"path": name} for name in names]
+    assert labels.devices(spec.labels) == names
+    assert labels.ours(spec.name, spec.labels, prefix=PREFIX)
+
+
+def test_whatever_the_image_or_the_order_says_there_are_no_more_gpus() -> None:
+    greedy = Spec("img", env={"NVIDIA_VISIBLE_DEVICES": "all"})
+    assert built(greedy).env["NVIDIA_VISIBLE_DEVICES"] == "void"
 
 
 def test_memory_is_its_own_swap_limit_and_cpus_are_a_quota() -> None:

@@ -53,7 +53,7 @@ class Model:
         if name == "run" and self.began_s is None:
             self.began_s = self.beaten_s = self.now_s
             async with self.db.transaction() as tx:
-                await usage.open_interval(tx, ID, RATE_CENTS, self.now)
+                await usage.open_interval(tx, ID, rate_cents=RATE_CENTS, gpus=0, now=self.now)
         elif name == "beat" and self.began_s is not None:
             self.beaten_s = self.now_s
             async with self.db.transaction() as tx:

@@ -12,6 +12,7 @@ from playwright.sync_api import (
     ConsoleMessage,
     Page,
     ViewportSize,
+    expect,
     sync_playwright,
 )
 
@@ -62,11 +63,22 @@ class Visit:
 
     def go(self, path: str = "/ui/") -> Page:
         """Opens a place; again if the browser broke off loading it (see ``UNSETTLED``)."""
+        return self.open(self.box.url + path)
+
+    def open(self, url: str) -> Page:
+        """Opens an address, as ``go``."""
+        self.page.goto(url)
         for _ in range(TRIES):
-            self.page.goto(self.box.url + path)
-            if self.page.locator("#app > *").count() > 0:
+            if self._is_whole():
                 break
+            self.page.reload()
         return self.page
+
+    def _is_whole(self) -> bool:
+        if self.page.locator("#app > *").count() == 0:
+            return False
+        expect(self.page.locator(".loading")).to_have_count(0)
+        return self.page.get_by_text("could not be loaded").count() == 0
 
     def log_in(self, email: str = OWNER, password: str = PASSWORD) -> Page:
         page = self.go("/ui/login")

@@ -68,6 +68,7 @@ def places(ids: Mapping[str, str]) -> dict[str, str]:
         "crashing": f"/ui/deployments/{ids['crashing']}",
         "gone": "/ui/deployments/dep_gone",
         "machine": "/ui/machine",
+        "usage": "/ui/usage",
         "account": "/ui/account",
         "settings-users": "/ui/settings/users",
         "settings-registries": "/ui/settings/registries",

@@ -7,21 +7,23 @@ from tests.box import PASSWORD, Box
 from tests.web.browser import OWNER, visit
 
 pytestmark = pytest.mark.podman
+NOTICED_MS = 15_000
 
 
 def test_a_lost_connection_shows_retries_and_catches_up(browser: Browser, owned: Box) -> None:
     with visit(browser, owned) as made:
         page = made.log_in()
         owned.terminate()
-        expect(page.get_by_text("The connection to the appliance is lost.")).to_be_visible()
+        lost = page.get_by_text("The connection to the appliance is lost.")
+        expect(lost).to_be_visible(timeout=NOTICED_MS)
+        page.get_by_role("button", name="Try now").click()
         owned.start()
         with owned.client(owned.token()) as http:
             node = http.get("/nodes").json()["nodes"][0]["id"]
             body = {"nodeId": node, "templateId": "welcome", "name": "made-meanwhile"}
             http.post("/deployments", json=body)
-        page.get_by_role("button", name="Try now").click()
         expect(page.get_by_role("link", name="made-meanwhile")).to_be_visible(timeout=20_000)
-        expect(page.get_by_text("The connection to the appliance is lost.")).to_be_hidden()
+        expect(lost).to_be_hidden()
         made.complaints = [c for c in made.complaints if "ERR_" not in c]
 
 
@@ -29,7 +31,7 @@ def test_the_end_of_a_session_leads_to_log_in_and_back(browser: Browser, owned: 
     with visit(browser, owned) as made:
         made.refusals = {401}
         page = made.log_in()
-        page.goto(f"{owned.url}/ui/?status=running&q=wel")
+        made.open(f"{owned.url}/ui/?status=running&q=wel")
         expect(page.get_by_label("Find")).to_have_value("wel")
         token = page.evaluate("JSON.parse(localStorage['neuranet.session']).token")
         with owned.client(token) as http:

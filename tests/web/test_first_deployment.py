@@ -1,6 +1,5 @@
 """From logging in to a running deployment and its logs, as a person does it."""
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -26,8 +25,8 @@ def test_a_template_becomes_a_running_deployment_with_its_logs(ada: Visit) -> No
     expect(page.get_by_text("Listening on port 8080.")).to_be_visible()
     address = page.get_by_role("definition").get_by_role("link").first.get_attribute("href")
     assert address is not None
-    assert "Hello from the page" in httpx.get(address).text
-    httpx.get(f"{address}/followed-live")
+    assert "Hello from the page" in ada.box.visit(address).text
+    ada.box.visit(f"{address}/followed-live")
     expect(page.get_by_text("GET /followed-live")).to_be_visible()
 
     page.get_by_role("link", name="Deployments").first.click()

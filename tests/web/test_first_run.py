@@ -16,7 +16,7 @@ def test_the_link_names_the_owner_and_leads_to_the_first_deployment(
     with visit(browser, box) as made:
         made.refusals = {422}
         page = made.page
-        page.goto(link)
+        made.open(link)
         page.get_by_label("E-mail").fill("nobody")
         page.get_by_label("Password").fill("short")
         page.get_by_role("button", name="Create the owner").click()
@@ -28,7 +28,7 @@ def test_the_link_names_the_owner_and_leads_to_the_first_deployment(
         page.get_by_role("link", name="Welcome A small page").click()
         page.get_by_role("button", name="Deploy").click()
         expect(page.get_by_text("Running", exact=True)).to_be_visible(timeout=20_000)
-        page.goto(link)
+        made.open(link)
         expect(page.get_by_role("heading", name="It is set up already")).to_be_visible()
 
 

@@ -77,7 +77,7 @@ def test_addresses_and_searches_stay_text(browser: Browser, owned: Box) -> None:
                 "/ui/new/",
                 "/ui/deployments/",
             ):
-                page.goto(
+                made.open(
                     owned.url + path + page.evaluate("encodeURIComponent", text).replace(".", "%2E")
                 )
                 settle(page)

@@ -41,7 +41,7 @@ def test_how_long_until_the_list_can_be_used(browser: Browser, owned: Box) -> No
             for _ in range(5):
                 if name == "first visit":
                     made.context.new_cdp_session(page).send("Network.clearBrowserCache")
-                page.goto(f"{owned.url}/ui/")
+                made.go()
                 expect(page.get_by_text("No deployments yet")).to_be_visible()
                 times.append(page.evaluate(USABLE_MS))
         print(f"{name}: usable after {sorted(times)[len(times) // 2]:.0f} ms (median of {times})")
@@ -50,7 +50,7 @@ def test_how_long_until_the_list_can_be_used(browser: Browser, owned: Box) -> No
 def test_what_the_list_needs_is_asked_for_at_once(browser: Browser, owned: Box) -> None:
     with visit(browser, owned) as made:
         page = made.log_in()
-        page.goto(f"{owned.url}/ui/")
+        made.go()
         expect(page.get_by_text("No deployments yet")).to_be_visible()
         preloaded, scripts = (set(page.evaluate(code)) for code in (PRELOADED, SCRIPTS))
         assert preloaded == scripts - {f"{owned.url}/ui/js/main.js"}

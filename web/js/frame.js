@@ -8,6 +8,7 @@ import { icon } from "./icons.js";
 const PLACES = [
   { label: "Deployments", href: "/ui/", within: /^\/ui(\/?$|\/new|\/deployments)/ },
   { label: "Machine", href: "/ui/machine", within: /^\/ui\/machine/ },
+  { label: "Usage", href: "/ui/usage", within: /^\/ui\/usage/ },
   { label: "Settings", href: "/ui/settings", within: /^\/ui\/settings/, forAdmins: true },
 ];
 

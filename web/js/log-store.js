@@ -47,12 +47,6 @@ export class LogStore {
     this.#shown = this.#isFiltered() ? this.#lines.filter((line) => this.#matches(line)) : [];
   }
 
-  clear() {
-    this.#lines = [];
-    this.#shown = [];
-    this.dropped = 0;
-  }
-
   /** A tenth at a time, so that a full store does not copy itself at every line. */
   #trim() {
     if (this.#lines.length <= MAX_LINES) return 0;

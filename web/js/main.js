@@ -12,6 +12,8 @@ import { Session } from "./session.js";
 
 /** @typedef {import("./router.js").Route} Route */
 
+const AGAIN_MS = 400;
+
 /** @type {Route[]} */
 const ROUTES = [
   { pattern: "/ui", load: () => import("./views/deployments.js").then((m) => m.view) },
@@ -21,6 +23,7 @@ const ROUTES = [
   { pattern: "/ui/deployments/:id/change", load: () => import("./views/change.js").then((m) => m.view) },
   { pattern: "/ui/deployments/:id/:tab", load: () => import("./views/deployment.js").then((m) => m.view) },
   { pattern: "/ui/machine", load: () => import("./views/machine.js").then((m) => m.view) },
+  { pattern: "/ui/usage", load: () => import("./views/usage.js").then((m) => m.view) },
   { pattern: "/ui/account", load: () => import("./views/account.js").then((m) => m.view) },
   { pattern: "/ui/settings", load: () => import("./views/settings.js").then((m) => m.view) },
   { pattern: "/ui/settings/:part", load: () => import("./views/settings.js").then((m) => m.view) },
@@ -56,7 +59,7 @@ async function show(route, params) {
   fill(body, shown);
   try {
     const load = route?.load ?? (() => import("./views/missing.js").then((m) => m.view));
-    const view = await load().catch(load);
+    const view = await load().catch(() => later(load));
     if (mine !== turn) return;
     open(view, fill(shown), params);
   } catch (error) {
@@ -80,6 +83,12 @@ function open(view, place, params) {
 /** Whether a place needs no session. @param {string} path */
 function isOpen(path) {
   return ROUTES.some((route) => route.open && route.pattern === path);
+}
+
+/** What a network that changes broke off is there a moment later. @template T @param {() => Promise<T>} work */
+async function later(work) {
+  await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+  return work();
 }
 
 function again() {

@@ -177,7 +177,8 @@ export class Logs {
         ? `Paused, ${this.#held.length.toLocaleString("en")} new`
         : isFiltered
           ? `${shown.length.toLocaleString("en")} of ${total.toLocaleString("en")} lines`
-          : total > 0 && `${total.toLocaleString("en")} lines`,
+          : total > 0 &&
+            `${total.toLocaleString("en")} lines${this.#store.dropped > 0 ? ", older ones left out" : ""}`,
     );
     this.#jump.hidden = this.#list.follows;
     fill(

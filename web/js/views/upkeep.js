@@ -5,6 +5,7 @@ import { button, failure, loading } from "../components/basics.js";
 import { save } from "../components/save.js";
 import { cell, table } from "../components/table.js";
 import { fill, h } from "../dom.js";
+import { icon } from "../icons.js";
 
 /** @typedef {{ name: string, value: string | null, source: string, help: string }} Setting */
 
@@ -21,6 +22,7 @@ export class Upkeep {
       "div",
       {},
       this.#backup(),
+      certificate(),
       h(
         "section",
         { class: "section" },
@@ -94,6 +96,31 @@ export class Upkeep {
   #show(settings) {
     fill(this.#list, table("settings", ["Setting", "Value"], settings.map(row)));
   }
+}
+
+/** How browsers come to trust the addresses of this machine. */
+function certificate() {
+  return h(
+    "section",
+    { class: "section" },
+    h("h2", {}, "Certificate"),
+    h(
+      "p",
+      { class: "soft section-text" },
+      "Addresses of deployments are encrypted by an authority of this machine. Browsers warn until they are told to trust it.",
+    ),
+    h(
+      "p",
+      { class: "tools" },
+      h(
+        "a",
+        { class: "button", href: "/trust", target: "_blank", rel: "noopener" },
+        icon("out"),
+        "How to trust it",
+      ),
+      h("a", { class: "button", href: "/ca.crt", download: "" }, icon("down"), "Download the authority"),
+    ),
+  );
 }
 
 /** @param {Setting} s */

@@ -1,0 +1,139 @@
+"""The machine's GPUs as the engine deals with them: held, waited for, given back."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from appliance.clock import Clock
+from appliance.domain.deployment import Deployment, Desired
+from appliance.domain.gpu_ledger import Hold, Place, settle
+from appliance.domain.observed import Container, ContainerState, GpuView
+from appliance.engine import views
+from appliance.engine.gpu_watch import GpuWatch
+from appliance.runtime.port import ContainerRuntime
+from appliance.store import gpus
+from appliance.store.database import Database
+from appliance.store.gpus import KeptHold
+
+
+class Gpus:
+    """Hands GPUs out and takes them back. ``nudge`` wakes who was served."""
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        runtime: ContainerRuntime,
+        watch: GpuWatch,
+        nudge: Callable[[str], None],
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._runtime = runtime
+        self._watch = watch
+        self._nudge = nudge
+        self._places: dict[str, Place] = {}
+
+    def place(self, deployment_id: str) -> Place | None:
+        """Where in line it stands now, None if it does not."""
+        return self._places.get(deployment_id)
+
+    async def view(self, d: Deployment, c: Container | None) -> GpuView:
+        """What ``plan()`` may know of the GPUs for a deployment whose container is ``c``.
+
+        Raises:
+            RuntimeFailure: the container can't be looked into now.
+        """
+        if d.spec.resources.gpu_need is None or d.desired is not Desired.RUNNING:
+            return GpuView()
+        held = await gpus.held_by(self._db, d.id)
+        if not held:
+            return GpuView(held=None, place=self.place(d.id))
+        if c is not None and c.state is ContainerState.RUNNING:
+            return GpuView(held=held, missing=await self._missing(c, held))
+        await self._watch.look()
+        return GpuView(held=held, lost=self._lost(held))
+
+    async def claim(self, deployment_id: str) -> None:
+        """Gets a deployment into the line, if it is not, and serves the line."""
+        await self._watch.look()
+        async with self._db.transaction() as tx:
+            await gpus.join(tx, deployment_id)
+        await self.serve()
+
+    async def freed(self, deployment_id: str, held: Sequence[str]) -> None:
+        """Those GPUs were given back: serves the line."""
+        self._watch.parted(deployment_id, held)
+        await self.serve()
+
+    async def serve(self) -> None:
+        """Gives what is free to those in line, in one transaction, and wakes them."""
+        now, state = self._clock.now(), self._watch.state
+        devices = {r.gpu.key: r.device for r in state.survey.readings if r.device}
+        async with self._db.transaction() as tx:
+            held = [self._true(kept.hold) for kept in await gpus.holds_now(tx)]
+            settlement = settle(state.cards(), held, await gpus.line(tx))
+            await gpus.take(tx, settlement.grants, devices, now)
+        before, self._places = self._places, dict(settlement.places)
+        granted = {hold.deployment_id for hold in settlement.grants}
+        for deployment_id in (*granted, *_news(before, self._places)):
+            self._nudge(deployment_id)
+
+    async def shown(self) -> tuple[views.GpuView, ...]:
+        """Every GPU as last seen, and who holds it."""
+        held, state = await gpus.holds(self._db), self._watch.state
+        return tuple(
+            views.GpuView(
+                reading=reading,
+                holders=tuple(self._holder(kept) for kept in held if kept.hold.gpu == gpu),
+                foreign_mb=state.memory[gpu].foreign_mb,
+                leaked={i: mb for (i, on), mb in state.leaked.items() if on == gpu},
+            )
+            for reading in state.survey.readings
+            for gpu in [reading.gpu.key]
+        )
+
+    async def used_by(self, deployment_id: str) -> tuple[views.GpuUse, ...]:
+        """What a deployment has on each GPU that it holds."""
+        return tuple(
+            views.GpuUse(shown.reading, self._used_mb(deployment_id, shown.reading.gpu.key))
+            for shown in await self.shown()
+            if any(holder.deployment_id == deployment_id for holder in shown.holders)
+        )
+
+    def _true(self, hold: Hold) -> Hold:
+        """What a hold keeps from others: its share, or what it really has where that is more."""
+        if hold.exclusive:
+            return hold
+        used_mb = self._used_mb(hold.deployment_id, hold.gpu) or 0
+        return replace(hold, vram_mb=max(hold.vram_mb or 0, used_mb))
+
+    def _holder(self, kept: KeptHold) -> views.GpuHolder:
+        hold = kept.hold
+        return views.GpuHolder(
+            deployment_id=hold.deployment_id,
+            owner_id=kept.owner_id,
+            exclusive=hold.exclusive,
+            share_mb=hold.vram_mb,
+            used_mb=self._used_mb(hold.deployment_id, hold.gpu),
+        )
+
+    def _used_mb(self, deployment_id: str, gpu: str) -> int | None:
+        on_card = self._watch.state.memory.get(gpu)
+        return None if on_card is None else on_card.own.get(deployment_id, 0)
+
+    async def _missing(self, c: Container, held: Sequence[str]) -> tuple[str, ...]:
+        paths = [path for device in held for path in self._watch.paths(device)]
+        return await self._runtime.missing_devices(c.name, paths)
+
+    def _lost(self, held: Iterable[str]) -> str | None:
+        known = {reading.device for reading in self._watch.state.survey.readings}
+        gone = [device for device in held if device not in known]
+        return f"{', '.join(gone)} is not on this machine now" if gone else None
+
+
+def _news(before: dict[str, Place], after: dict[str, Place]) -> Iterable[str]:
+    """Whose reason to wait is another than before; the number in line alone is no news."""
+    for deployment_id, place in after.items():
+        then = before.get(deployment_id)
+        if then is not None and (then.why, then.hopeless) != (place.why, place.hopeless):
+            yield deployment_id

@@ -1,0 +1,58 @@
+"""The figures of the GPU side; ``packaging/test.sh --bench`` prints them."""
+
+import resource
+import time
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+from appliance.domain.deployment import GpuNeed
+from appliance.domain.gpu_ledger import Card, Hold, Waiting, settle
+from appliance.engine.gpu_watch import SURVEY_EVERY_S
+from appliance.host.gpus import GpuReader
+from tests.fake_nvml import FakeGpu, FakeNvml, write_cdi
+
+pytestmark = pytest.mark.bench
+GPUS, WAITING = 8, 1000
+SURVEYS = 100
+
+
+def needs() -> list[GpuNeed]:
+    kinds = [
+        GpuNeed(1), GpuNeed(2), GpuNeed(8), GpuNeed(1, min_vram_mb=20_000),
+        GpuNeed(1, vram_mb=6_000, exclusive=False), GpuNeed(1, named=("3",)),
+    ]  # fmt: skip
+    return [kinds[n % len(kinds)] for n in range(WAITING)]
+
+
+@pytest.mark.parametrize("held", [0, GPUS - 1, GPUS])
+def test_a_scheduling_decision(held: int) -> None:
+    cards = [Card(f"GPU-{n}", n, 24_000) for n in range(GPUS)]
+    holds = [Hold(f"dep_h{n}", f"GPU-{n}", exclusive=True) for n in range(held)]
+    line = [Waiting(f"dep_{n}", need) for n, need in enumerate(needs())]
+    times_ms = []
+    for _ in range(50):
+        began = time.perf_counter()
+        settle(cards, holds, line)
+        times_ms.append((time.perf_counter() - began) * 1000)
+    print(f"\nscheduling, {GPUS} GPUs ({held} held), {WAITING} in line: "
+          f"median {median(times_ms):.2f} ms, worst {max(times_ms):.2f} ms")  # fmt: skip
+
+
+def test_polling_the_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeNvml(tmp_path / "state", [FakeGpu(f"GPU-{n}") for n in range(GPUS)])
+    fake.save()
+    fake.load()
+    monkeypatch.setenv("FAKE_NVML", str(fake.file))
+    write_cdi(tmp_path / "cdi" / "nvidia.json", [gpu.uuid for gpu in fake.gpus])
+    reader = GpuReader([tmp_path / "cdi"], root=tmp_path)
+    reader.survey()
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    for _ in range(SURVEYS):
+        assert len(reader.survey().readings) == GPUS
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    spent_s = (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / SURVEYS
+    share = spent_s / SURVEY_EVERY_S
+    print(f"\none survey of {GPUS} GPUs: {spent_s * 1000:.2f} ms of CPU, every "
+          f"{SURVEY_EVERY_S:.0f} s: {share:.3%} of a core")  # fmt: skip

@@ -1,0 +1,153 @@
+"""The whole lifecycle once more, with GPUs: whatever happens, none is ever given twice."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import invariant, rule
+
+from appliance.domain.deployment import Resources, Status
+from appliance.domain.gpu_ledger import Hold, held_wrongly
+from appliance.domain.order import Order
+from tests.engine.conftest import IMAGE, FakeGpus, a_gpu
+from tests.engine.test_state_machine import (
+    CRASHES,
+    ENDS,
+    PULLED,
+    STUBBORN,
+    Acknowledged,
+    Lifecycle,
+    search,
+)
+
+CARDS = (a_gpu(0), a_gpu(1), a_gpu(2, vram_mb=8_000))
+NEEDS = (
+    Resources(gpus=1), Resources(gpus=2), Resources(gpus=3), Resources(gpus=("0",)),
+    Resources(gpus=1, min_vram_mb=20_000), Resources(gpus=9),
+    Resources(gpus=1, vram_mb=5_000, exclusive=False),
+    Resources(gpus=2, vram_mb=12_000, exclusive=False), Resources(),
+)  # fmt: skip
+
+
+class GpuBox(Lifecycle):
+    """Three GPUs, that come and go, and more who want them than there are."""
+
+    def __init__(self) -> None:
+        self.gpus = FakeGpus(CARDS)
+        super().__init__(self.gpus)
+        self.alone: set[str] = set()
+        self.met: list[tuple[str, str]] = []
+        self.world.runtime.on_run = self.witness
+
+    @rule(
+        image=st.sampled_from([IMAGE, PULLED, ENDS, CRASHES, STUBBORN]), need=st.sampled_from(NEEDS)
+    )
+    def create_on_a_gpu(self, image: str, need: Resources) -> None:
+        order = Order(node_id="node_1", custom_image=image, resources=need)
+        made = self.world.run(self.world.world.deploy(order))
+        self.told[made] = Acknowledged({image})
+        if need.exclusive:
+            self.alone.add(made.replace("_", "-"))
+        self.world.settle()
+
+    @rule(there=st.sets(st.sampled_from(CARDS)))
+    def gpus_come_and_go(self, there: set[object]) -> None:
+        self.gpus.readings = tuple(card for card in CARDS if card in there)
+        self.world.settle(6)
+
+    def witness(self, name: str) -> None:
+        """At the moment a process begins: whether it meets another on a GPU one has alone."""
+        runtime = self.world.runtime
+        mine = set(runtime.created_from(name).devices)
+        for other in runtime.running():
+            both = mine & set(runtime.created_from(other).devices)
+            if other != name and both and (self.is_alone(name) or self.is_alone(other)):
+                self.met.append((name, other))
+
+    def is_alone(self, name: str) -> bool:
+        return any(hyphened in name for hyphened in self.alone)
+
+    @invariant()
+    def no_two_ever_met_on_a_gpu_that_one_has_alone(self) -> None:
+        assert self.met == []
+
+    @invariant()
+    def no_gpu_is_on_record_twice(self) -> None:
+        assert held_wrongly(self.holds()) == []
+        shared: Counter[str] = Counter()
+        for hold in self.holds():
+            shared[hold.gpu] += hold.vram_mb or 0
+        for card in CARDS:
+            assert shared[card.gpu.key] <= (card.gpu.vram_mb or 0)
+
+    @invariant()
+    def no_container_runs_on_a_gpu_that_its_deployment_does_not_hold(self) -> None:
+        on_record = {(h.deployment_id, f"nvidia.com/gpu={h.gpu}") for h in self.holds()}
+        runtime = self.world.runtime
+        in_use = {
+            (i, device)
+            for i in self.told
+            for name in runtime.running(i)
+            for device in runtime.created_from(name).devices
+        }
+        assert in_use <= on_record
+
+    def holds(self) -> list[Hold]:
+        rows = self.world.rows("SELECT * FROM gpu_hold")
+        return [
+            Hold(row["deployment_id"], row["gpu"], bool(row["exclusive"]), row["vram_mb"])
+            for row in rows
+        ]
+
+    def comes_to_rest(self) -> None:
+        self.gpus.readings = CARDS
+        super().comes_to_rest()
+        at_rest = {i for i, v in self.listed().items() if v.deployment.shown in
+                   (Status.STOPPED, Status.FAILED)}  # fmt: skip
+        holding = {hold.deployment_id for hold in self.holds()}
+        assert holding.isdisjoint(at_rest)
+        assert holding <= set(self.listed())
+
+    def rests(self, deployment_id: str, told: Acknowledged) -> None:
+        shown = self.listed().get(deployment_id)
+        if shown is None or shown.deployment.status is not Status.PENDING:
+            super().rests(deployment_id, told)
+            return
+        reason = shown.deployment.reason
+        assert reason is not None
+        assert reason.code == "gpu_unavailable"
+        assert not self.world.runtime.running(deployment_id)
+        self.waits_for_good_reason(deployment_id)
+
+    def waits_for_good_reason(self, deployment_id: str) -> None:
+        """Nobody waits for cards that lie idle, unless somebody ahead in line has need of them."""
+        line = self.world.rows("SELECT deployment_id FROM gpu_line ORDER BY seq")
+        first = [row["deployment_id"] for row in line]
+        assert deployment_id in first
+        place = self.world.world.engine.gpus.place(deployment_id)
+        assert place is not None
+        if first[0] == deployment_id and not place.hopeless:
+            assert self.holds() != []
+
+
+def test_no_story_gives_a_gpu_twice() -> None:
+    search(examples=40, steps=20, machine=GpuBox)
+
+
+@pytest.mark.slow
+def test_no_long_story_gives_a_gpu_twice() -> None:
+    search(examples=400, steps=60, machine=GpuBox)
+
+
+def test_a_gpu_is_not_given_while_its_holder_is_still_ending() -> None:
+    box = GpuBox()
+    for need in (Resources(gpus=3), Resources(gpus=1)):
+        box.create_on_a_gpu(image=STUBBORN, need=need)
+    first, second = box.told
+    box.order(which=0, verb="stop")
+    assert box.listed()[first].deployment.status is Status.STOPPING
+    assert box.listed()[second].deployment.status is Status.PENDING
+    box.world.settle(12)
+    assert box.listed()[second].deployment.status is Status.RUNNING
+    assert box.met == []
+    box.teardown()
