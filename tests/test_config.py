@@ -246,3 +246,12 @@ def test_each_setting_tells_where_it_comes_from(tmp_path: Path) -> None:
     assert found["podman_url"] == ("unix:///x.sock", "CONTAINER_HOST")
     assert found["listen_http"] == ("127.0.0.1:8080", "default")
     assert found["node_name"] == (None, "default")
+
+
+def test_every_default_is_shown_as_it_would_be_written(tmp_path: Path) -> None:
+    shown = {s.name: s.value for s in in_force(Settings(data_dir=tmp_path), {})}
+    assert shown["tcp_ports"] == "20000-20099"
+    assert shown["cdi_dirs"] == "/etc/cdi:/var/run/cdi"
+    texts = {name: text for name, text in shown.items() if text is not None}
+    for name, text in texts.items():
+        assert SETTINGS[name].metadata["parser"](text) == getattr(Settings(data_dir=tmp_path), name)

@@ -99,7 +99,7 @@ def in_force(settings: Settings, environ: Mapping[str, str]) -> list[SettingInFo
         source = "default" if value == defaults[name] else flag(name)
         if name in raw and standing.get(name) == value:
             source = raw[name].where
-        text = None if value is None else str(value)
+        text = None if value is None else parse.written(value)
         found.append(SettingInForce(name, text, source, field.metadata["help"]))
     return found
 

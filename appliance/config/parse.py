@@ -83,6 +83,17 @@ def paths(text: str) -> tuple[Path, ...]:
     return tuple(path(part) for part in text.split(":") if part)
 
 
+def written(value: object) -> str:
+    """A setting's value as one would write it: what its parser reads."""
+    match value:
+        case range():
+            return f"{value[0]}-{value[-1]}"
+        case tuple():
+            return ":".join(map(str, value))
+        case _:
+            return str(value)
+
+
 def domain(text: str) -> str:
     """A DNS name, in lower case."""
     name = text.lower()
