@@ -1,6 +1,7 @@
 """The whole lifecycle once more, with GPUs: whatever happens, none is ever given twice."""
 
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import strategies as st
@@ -139,8 +140,14 @@ def test_no_long_story_gives_a_gpu_twice() -> None:
     search(examples=400, steps=60, machine=GpuBox)
 
 
-def test_a_gpu_is_not_given_while_its_holder_is_still_ending() -> None:
-    box = GpuBox()
+@pytest.fixture
+def box() -> Iterator[GpuBox]:
+    made = GpuBox()
+    yield made
+    made.teardown()
+
+
+def test_a_gpu_is_not_given_while_its_holder_is_still_ending(box: GpuBox) -> None:
     for need in (Resources(gpus=3), Resources(gpus=1)):
         box.create_on_a_gpu(image=STUBBORN, need=need)
     first, second = box.told
@@ -150,4 +157,3 @@ def test_a_gpu_is_not_given_while_its_holder_is_still_ending() -> None:
     box.world.settle(12)
     assert box.listed()[second].deployment.status is Status.RUNNING
     assert box.met == []
-    box.teardown()

@@ -1,15 +1,16 @@
 """An engine in virtual time that can be killed at any moment, and a witness of what really ran."""
 
 import asyncio
-import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
 import aiosqlite.core
 import anyio
+import anyio.to_thread
 import pytest
 
 from appliance.domain.observed import ContainerName, ContainerState
@@ -96,20 +97,27 @@ class VirtualWorld:
     """One data directory and one Podman, and the engines that come and go on them."""
 
     def __init__(self, gpus: FakeGpus | None = None) -> None:
-        # The one hook: every connection made from here on tells its loop of its statements.
-        self._patch = pytest.MonkeyPatch()
-        self._patch.setattr(aiosqlite.core, "SimpleQueue", CountedQueue)
-        # A thread's time is not virtual: the stand-in's answer is there at once.
-        self._patch.setattr(gpu_watch, "run_in_daemon", at_once)
         self._gpus = gpus
         self.loop = VirtualLoop()
-        asyncio.set_event_loop(self.loop)
         self.clock = VirtualClock(self.loop)
         self.runtime = WitnessedRuntime(self.clock)
-        self._folder = Path(tempfile.mkdtemp(prefix="nnworld-", dir=SCRATCH))
-        self._path = self._folder / "appliance.db"
-        self.loop.run(with_users(self._path))
-        self.boot()
+        with ExitStack() as undone:
+            undone.callback(self.loop.close)
+            patch = undone.enter_context(pytest.MonkeyPatch.context())
+            # Every connection made from here on tells its loop of its statements.
+            patch.setattr(aiosqlite.core, "SimpleQueue", CountedQueue)
+            # A thread's time is not virtual: what it would come to is there at once.
+            patch.setattr(gpu_watch, "run_in_daemon", at_once)
+            patch.setattr(anyio.to_thread, "run_sync", at_once)
+            folder = tempfile.TemporaryDirectory(prefix="nnworld-", dir=SCRATCH)
+            self._path = Path(undone.enter_context(folder)) / "appliance.db"
+            asyncio.set_event_loop(self.loop)
+            undone.callback(asyncio.set_event_loop, None)
+            undone.callback(lambda: self.loop.run(self.loop.shutdown_asyncgens()))
+            self.loop.run(with_users(self._path))
+            undone.callback(self.kill)
+            self.boot()
+            self._undone = undone.pop_all()
 
     def boot(self) -> None:
         """An engine starts on what there is."""
@@ -151,12 +159,7 @@ class VirtualWorld:
         return self.run(self.world.db.read(sql))
 
     def close(self) -> None:
-        self.kill()
-        self.loop.run(self.loop.shutdown_asyncgens())
-        asyncio.set_event_loop(None)
-        self.loop.close()
-        self._patch.undo()
-        shutil.rmtree(self._folder)
+        self._undone.close()
 
     async def _live(self, up: asyncio.Event) -> None:
         async with appliance(self._path, self.runtime, self._gpus, self.clock) as self.world:
