@@ -33,7 +33,7 @@ def test_every_error_code_stands_in_the_readme(code: str) -> None:
 
 @pytest.mark.parametrize("route", CONTROL_ROUTES, ids=str)
 def test_every_route_stands_in_the_readme(route: Route) -> None:
-    assert f"`{route.method} {route.path}`" in README
+    assert f"`{route}`" in README
 
 
 def test_every_exit_code_stands_in_the_readme() -> None:

@@ -40,7 +40,7 @@ def create_app(services: Services, routes: Iterable[Route], authenticate: Authen
     by_path: dict[str, dict[str, Route]] = {}
     for route in routes:
         if not isinstance(route.policy, Policy):
-            raise TypeError(f"{route.method} {route.path} names no policy")
+            raise TypeError(f"{route} names no policy")
         by_path.setdefault(route.path, {})[route.method] = route
     table: list[BaseRoute] = [
         StarletteRoute(path, _Resource(methods, services, authenticate))

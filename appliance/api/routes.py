@@ -50,6 +50,9 @@ class Route:
     query: type[BaseModel] | None = None
     fails: tuple[int, ...] = ()
 
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
 
 @dataclass(frozen=True, slots=True)
 class Socket:
