@@ -11,10 +11,11 @@ PACKAGES="podman runc crun netavark aardvark-dns catatonit busybox-static nftabl
   gcc libc6-dev"
 VENV=.venv
 MARKS="not slow and not bench"
-PYTEST_ARGS=()
+PYTEST_ARGS=(-n 3 --dist loadscope)
+LIMIT_S=3000  # the gate ends in time whatever hangs
 case "${1:-}" in
   "") ;;
-  --all) MARKS="not bench" ;;
+  --all) MARKS="not bench"; LIMIT_S=14400 ;;
   --bench) MARKS="bench"; PYTEST_ARGS=(-s) ;;
   *) echo "usage: packaging/test.sh [--all|--bench]" >&2; exit 2 ;;
 esac
@@ -96,7 +97,7 @@ if [ "$MARKS" != bench ]; then
   step "page: types" page_types
   step "page: units" page_units
 fi
-step tests $VENV/bin/pytest -q -m "$MARKS" "${PYTEST_ARGS[@]}"
+step tests timeout --kill-after=30 $LIMIT_S $VENV/bin/pytest -q -m "$MARKS" "${PYTEST_ARGS[@]}"
 if [ ${#FAILED[@]} -gt 0 ]; then
   echo "failed: ${FAILED[*]}" >&2
   exit 1

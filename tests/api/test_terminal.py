@@ -1,10 +1,12 @@
 """A terminal: a ticket that is good once, and the session it opens."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 
+from appliance.api import terminal
 from appliance.engine.terminals import SESSIONS_A_USER
 from tests.api.served import Caller, Served, problem
 from tests.api.wire import Wire, wired
@@ -44,8 +46,8 @@ async def test_what_is_typed_is_shown_and_the_shells_end_closes(
         await wire.tell('{"resize": [132, 40]}')
         await wire.type(b"exit\n")
         assert await wire.closed() == 1000
-    [terminal] = served.runtime.terminals
-    assert (terminal.size, terminal.hung_up) == ((132, 40), True)
+    [shell] = served.runtime.terminals
+    assert (shell.size, shell.hung_up) == ((132, 40), True)
     events = (await bob.get(f"/deployments/{made}/events"))["events"]
     assert (events[-1]["type"], events[-1]["actorId"]) == ("terminal", bob.user_id)
 
@@ -72,6 +74,21 @@ async def test_the_stop_of_the_appliance_ends_it(served: Served, bob: Caller, ma
         await wire.hear()
         served.stopping.set()
         assert await wire.closed() == 1001
+
+
+async def test_nothing_typed_nor_written_for_too_long_ends_it(
+    served: Served, bob: Caller, made: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terminal, "IDLE_S", 0.3)
+    begun_s = time.monotonic()
+    async with opened(served, made, await a_ticket(bob, made)) as wire:
+        await wire.hear()
+        await wire.type(b"still here")
+        await wire.hear()
+        assert await wire.closed() == 4408
+    assert time.monotonic() - begun_s >= 0.3
+    [shell] = served.runtime.terminals
+    assert shell.hung_up
 
 
 async def test_a_ticket_opens_one_session_on_its_deployment_alone(
