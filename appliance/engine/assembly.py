@@ -15,6 +15,7 @@ from appliance.engine.broadcast import Broadcast
 from appliance.engine.catalogue import Catalogue
 from appliance.engine.companions import Companions
 from appliance.engine.deployments import Deployments, House
+from appliance.engine.drains import Drains
 from appliance.engine.driver import Workshop
 from appliance.engine.feed import Feed
 from appliance.engine.gpu_watch import GpuSource, GpuWatch
@@ -53,6 +54,7 @@ class Engine:
     gpu_watch: GpuWatch
     samples: Samples
     addresses: Addresses
+    drains: Drains
     activity: Activity
     access_tokens: AccessTokens
     raw_ports: RawPorts
@@ -88,6 +90,7 @@ class Materials:
     gpus: GpuSource
     tasks: TaskGroup
     stop_grace_s: int = 10
+    drain_s: int = 30
     alive: Callable[[Process], bool] = process.alive
 
 
@@ -100,11 +103,13 @@ def assemble(m: Materials) -> Engine:
     access_tokens = AccessTokens(m.db, m.clock, m.vault)
     raw_ports = RawPorts(m.db, m.clock, broadcast, m.house.tcp_ports)
     addresses.listen(raw_ports.heard)
+    drains = Drains(m.clock, addresses, m.drain_s)
     pulls = Pulls(m.runtime, m.tasks)
     probes = Probes(m.runtime, m.clock, m.tasks, lambda i: reconciler.nudge(i))  # noqa: PLW0108 - made below, with these
     companions = Companions(m.db, ledger, m.runtime, m.clock, m.tasks, probes)
     shop = Workshop(
-        m.db, ledger, m.runtime, m.clock, pulls, companions, gpus, addresses, m.vault, pulse,
+        m.db, ledger, m.runtime, m.clock, pulls, companions, gpus, addresses, drains, m.vault,
+        pulse,
         prefix=m.house.prefix, stop_grace_s=m.stop_grace_s,
     )  # fmt: skip
     reconciler = Reconciler(shop, m.tasks)
@@ -128,6 +133,7 @@ def assemble(m: Materials) -> Engine:
         reconciler=reconciler,
         heartbeat=Heartbeat(m.db, m.clock, reconciler, watch, m.alive),
         addresses=addresses,
+        drains=drains,
         access_tokens=access_tokens,
         raw_ports=raw_ports,
         activity=_activity(m.clock, addresses),

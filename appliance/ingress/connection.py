@@ -21,16 +21,15 @@ from appliance.ingress.framing import BadFraming, Framing, framing_of
 from appliance.ingress.hall import Hall
 from appliance.ingress.head import Head, Refused, check_beginning, parse_head
 from appliance.ingress.line import Line
-from appliance.ingress.opening import Way, find_way
+from appliance.ingress.opening import admit, reach
 from appliance.ingress.rewrite import Sender, upstream_head
 from appliance.ingress.seams import Reply, Trouble
 from appliance.ingress.tally import Tally
-from appliance.ingress.upstream import Upstream, connect
+from appliance.ingress.upstream import Upstream
 from appliance.ingress.wire import wire
 
 HEAD_S = 10.0
 IDLE_S = 60.0
-RETRY_S = 2
 GONE = 499  # nginx's number for a client that did not wait
 log = logging.getLogger(__name__)
 
@@ -51,7 +50,6 @@ class Connection(asyncio.Protocol):
     def __init__(self, hall: Hall, sender: Sender, own_ip: str, *, redirects: bool) -> None:
         self._hall = hall
         self._sender = sender
-        self._own_ip = own_ip
         self._line: Line
         self._phase = Phase.READING
         self._buffer = b""
@@ -152,6 +150,11 @@ class Connection(asyncio.Protocol):
             self._drop_upstream()
             self._tell(503, "paused", "it was paused before it had answered")
             self._go_on()
+
+    def is_answered_by(self, ports: frozenset[int]) -> bool:
+        """Whether what is under way is answered at one of those loopback ports."""
+        under_way = self._phase in (Phase.RELAYING, Phase.TUNNEL)
+        return under_way and self._upstream is not None and self._upstream.target.port in ports
 
     # What the upstream tells.
 
@@ -286,33 +289,26 @@ class Connection(asyncio.Protocol):
         try:
             with scope:
                 place = self._destination.place
-                way = await find_way(self._hall, head, place, self._sender, self._own_ip)
-                if isinstance(way, Reply):
-                    self._reply(way)
+                verdict = await admit(self._hall, head, place, self._sender)
+                if isinstance(verdict, Reply):
+                    self._reply(verdict)
                 else:
-                    await self._go(way)
+                    await self._go(verdict.head)
                 self._go_on()
         except Exception:
             log.exception("request failed errorId=%s", new_id("err"))
             self.abort()
 
-    async def _go(self, way: Way) -> None:
+    async def _go(self, head: Head) -> None:
         """To the upstream that is there already, or a new one."""
-        upstream = self._upstream
-        if upstream is None or not upstream.alive or upstream.target != way.target:
+        upstream = await reach(self, self._destination, self._upstream)
+        if upstream is not self._upstream:
             self._drop_upstream()
-            upstream = self._upstream = await connect(self, way.target)
-        self._destination.look()
-        aim = self._destination.aim
-        if isinstance(aim, Trouble):  # since it was asked where to
-            self._reply(self._hall.pages.tell(aim, way.head))
-            return
-        if upstream is not None and upstream.target == aim:
-            upstream.target = aim  # the very same from now on: quick to tell
-        if upstream is None:
-            self._tell(502, "unreachable", "it runs, but does not take connections")
+        if isinstance(upstream, Trouble):
+            self._reply(self._hall.pages.tell(upstream, head))
         else:
-            self._ask(way.head, upstream)
+            self._upstream = upstream
+            self._ask(head, upstream)
 
     def _ask(self, head: Head, upstream: Upstream) -> None:
         self._phase = Phase.RELAYING
@@ -378,7 +374,7 @@ class Connection(asyncio.Protocol):
         self._end()
 
     def _tell(self, status: int, code: str, message: str) -> None:
-        trouble = self._destination.trouble(status, code, message, RETRY_S)
+        trouble = self._destination.trouble(status, code, message)
         self._reply(self._hall.pages.tell(trouble, self._head))
 
     def _reply(self, reply: Reply) -> None:

@@ -53,6 +53,10 @@ class Door:
         for guest in tuple(self._hall.guests):
             guest.moved(address)
 
+    def under_way(self, ports: frozenset[int]) -> int:
+        """How many requests, streams and WebSockets among them, those loopback ports answer."""
+        return sum(guest.is_answered_by(ports) for guest in self._hall.guests)
+
     async def run(self, stopping: anyio.Event, grace_s: float) -> None:
         """Serves until ``stopping``; then requests under way get ``grace_s``."""
         try:

@@ -38,6 +38,9 @@ class Guest(Protocol):
     def moved(self, address: Address) -> None:
         """A deployment's address changed."""
 
+    def is_answered_by(self, ports: frozenset[int]) -> bool:
+        """Whether a request is under way to one of those loopback ports."""
+
 
 @dataclass(slots=True)
 class Hall:

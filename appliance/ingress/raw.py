@@ -3,6 +3,7 @@
 import errno
 import logging
 import socket
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
@@ -50,10 +51,14 @@ class RawDoor:
         self._clock = clock
         self._host = host
         self._most = most
-        self._open = 0
+        self._open: Counter[int] = Counter()  # by loopback port of the container
         self._listening: dict[Key, anyio.CancelScope] = {}
         self._news = anyio.Event()
         addresses.listen(self._moved)
+
+    def under_way(self, ports: frozenset[int]) -> int:
+        """How many connections lead to those loopback ports."""
+        return sum(self._open[port] for port in ports)
 
     async def run(self) -> None:
         """Listens and relays, until cancelled."""
@@ -120,24 +125,26 @@ class RawDoor:
         address = self._addresses.of(deployment_id)
         inside = None if address is None else address.tcp.get(port)
         async with client:
-            if inside is None or self._open >= self._most:
+            if inside is None or self._open.total() >= self._most:
                 return
             traffic = self._activity.of(deployment_id)
-            self._entered(traffic)
+            self._entered(traffic, inside)
             try:
                 await _relay(client, inside, traffic)
             finally:
-                self._left(traffic)
+                self._left(traffic, inside)
 
-    def _entered(self, traffic: Traffic) -> None:
-        self._open += 1
+    def _entered(self, traffic: Traffic, inside: int) -> None:
+        self._open[inside] += 1
         traffic.open_connections += 1
         traffic.open_requests += 1
         traffic.requests += 1
         traffic.last_activity_boot_us = self._clock.now().boot_us
 
-    def _left(self, traffic: Traffic) -> None:
-        self._open -= 1
+    def _left(self, traffic: Traffic, inside: int) -> None:
+        self._open[inside] -= 1
+        if not self._open[inside]:
+            del self._open[inside]
         traffic.open_connections -= 1
         traffic.open_requests -= 1
         traffic.last_activity_boot_us = self._clock.now().boot_us
