@@ -293,7 +293,7 @@ class Connection(asyncio.Protocol):
                 if isinstance(verdict, Reply):
                     self._reply(verdict)
                 else:
-                    await self._go(verdict.head)
+                    await self._go(head)
                 self._go_on()
         except Exception:
             log.exception("request failed errorId=%s", new_id("err"))
@@ -314,7 +314,8 @@ class Connection(asyncio.Protocol):
         self._phase = Phase.RELAYING
         if self._line.full:
             upstream.pause(True)
-        upstream.ask(upstream_head(head, self._sender), head.method, websocket=head.websocket)
+        seen = self._destination.fit_to_see(head)
+        upstream.ask(upstream_head(seen, self._sender), head.method, websocket=head.websocket)
         if self._line.ended:
             upstream.send_eof()
 

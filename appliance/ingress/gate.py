@@ -10,7 +10,7 @@ from appliance.domain.ids import new_id
 from appliance.domain.permissions import Principal
 from appliance.engine.access_tokens import AccessTokens
 from appliance.engine.addresses import Address
-from appliance.ingress.credentials import asked_by_itself, bearers, cookies, without
+from appliance.ingress.credentials import asked_by_itself, bearers, cookies
 from appliance.ingress.head import Head
 from appliance.ingress.seams import Pages, Passed, Reply, Trouble, Verdict
 from appliance.ingress.visits import COOKIE, Visit, Visits
@@ -23,7 +23,7 @@ USED_UP = "this link was used already, or is older than 30 seconds: open it from
 
 
 class AccessGate:
-    """Lets in who may, and takes what they showed out of the request."""
+    """Lets in who may; what they showed is taken out on the way to the container."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class AccessGate:
             if head.target.partition(b"?")[0] == ENTRANCE:
                 return await self._enter(head, address, secure=secure)
             if await self._may(head, address, secure=secure):
-                return Passed(without(head))
+                return Passed()
         except StoreFailure as error:
             return self._away(head, address, error, client)
         return self._refused(head, address, "not_authenticated", f"{address.name} {PRIVATE}")

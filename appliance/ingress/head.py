@@ -28,7 +28,8 @@ HOST = re.compile(
 )
 ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)(/?[^#]*)")
 SINGLE = frozenset({b"host", b"content-length", b"transfer-encoding", b"upgrade", b"expect"})
-WATCHED = SINGLE | {b"connection"}
+CREDENTIALS = frozenset({b"authorization", b"cookie"})
+WATCHED = SINGLE | CREDENTIALS | {b"connection"}
 NO_OPTIONS: frozenset[bytes] = frozenset()
 NOT_DONE = frozenset({b"CONNECT", b"TRACE"})
 
@@ -50,7 +51,8 @@ class Head:
     lower case without the port, ``authority`` the whole of it as it stood. ``fields`` keep their
     order and spelling. ``length`` counts the body's bytes, None: it is chunked. ``options`` are
     Connection's, in lower case; ``websocket`` that it asks to switch to that protocol, the only
-    one the door switches to; ``keeps_alive`` that the client may send more on its connection.
+    one the door switches to; ``keeps_alive`` that the client may send more on its connection;
+    ``credentials`` that it shows some, ours or not.
     """
 
     method: bytes
@@ -63,6 +65,7 @@ class Head:
     websocket: bool = False
     keeps_alive: bool = True
     authority: bytes = b""
+    credentials: bool = False
 
     def get(self, name: bytes) -> bytes | None:
         """The first field of that name (lower case)."""
@@ -186,6 +189,7 @@ def _take_in(head: Head, told: dict[bytes, list[bytes]]) -> None:
     if expected is not None and expected[0].lower() != b"100-continue":
         raise Refused(417, "expectation_failed", "only 100-continue can be expected")
     head.length = _length(told, head.version)
+    head.credentials = not CREDENTIALS.isdisjoint(told)
     if b"connection" in told:
         head.options = _options(told[b"connection"])
     latest = head.version == b"1.1"  # RFC 9112, 9.3

@@ -13,8 +13,8 @@ from appliance.ingress.upstream import Asker, Upstream, connect
 async def admit(hall: Hall, head: Head, place: Place, sender: Sender) -> Verdict:
     """Past the gate, and until what sleeps is awake; or what is answered instead."""
     if not isinstance(place, Deployed):
-        return Passed(head)
-    address, verdict = place.address, Passed(head)
+        return Passed()
+    address, verdict = place.address, Passed()
     if address.access is Access.PRIVATE:
         asked = await hall.gate.admit(head, address, sender.address, secure=sender.secure)
         if not isinstance(asked, Passed):
