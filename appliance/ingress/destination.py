@@ -6,7 +6,7 @@ from appliance.ingress.credentials import without
 from appliance.ingress.directory import CONSOLE, Console, Deployed, Place, Unknown
 from appliance.ingress.hall import Hall
 from appliance.ingress.head import Head, Refused
-from appliance.ingress.seams import Reply, Trouble
+from appliance.ingress.seams import Grant, Reply, Trouble
 from appliance.ingress.upstream import Target
 
 NOWHERE = Target()
@@ -71,6 +71,12 @@ class Destination:
         """Something that went wrong there, and may be right soon."""
         address = self.place.address if isinstance(self.place, Deployed) else None
         return Trouble(status, code, message, address, self.host, RETRY_S)
+
+    def lets_in(self, grant: Grant | None) -> bool:
+        """Whether a request with that grant, None if it was not asked for any, may be there now."""
+        place = self.place
+        private = isinstance(place, Deployed) and place.address.access is Access.PRIVATE
+        return grant is not None or not private
 
     def is_of(self, address: Address) -> bool:
         """Whether it is that deployment."""

@@ -15,8 +15,10 @@ from appliance.ingress.connection import HEAD_S, Connection
 from appliance.ingress.directory import plain_ip
 from appliance.ingress.hall import Hall
 from appliance.ingress.rewrite import Sender
+from appliance.ingress.seams import Grant
 
 CHECK_S = 1.0
+REVIEW_S = 2.0
 BREATH_S = 0.1
 BYE_S = 2.0
 KEEPALIVE = {
@@ -73,6 +75,7 @@ class Door:
             for sock in self._tls:
                 tasks.start_soon(self._accept, sock, True)
             tasks.start_soon(self._check)
+            tasks.start_soon(self._review)
             await stopping.wait()
             tasks.cancel_scope.cancel()
 
@@ -129,6 +132,19 @@ class Door:
             for guest in tuple(self._hall.guests):
                 guest.check(self._hall.now_s)
             await self._hall.clock.sleep(CHECK_S)
+
+    async def _review(self) -> None:
+        """Ends what was let in on what counts no more: a token that was revoked, say."""
+        while True:
+            await self._hall.clock.sleep(REVIEW_S)
+            for grant in {guest.grant for guest in self._hall.guests} - {None}:
+                if not await self._hall.gate.stands(grant):
+                    self._turn_out(grant)
+
+    def _turn_out(self, grant: Grant) -> None:
+        for guest in tuple(self._hall.guests):
+            if guest.grant == grant:
+                guest.abort()
 
     async def _see_off(self, grace_s: float) -> None:
         guests = self._hall.guests

@@ -16,7 +16,7 @@ from appliance.engine.addresses import Address
 from appliance.engine.views import web_url
 from appliance.ingress.directory import Console, Deployed, Directory, Place, Unknown
 from appliance.ingress.head import Head
-from appliance.ingress.seams import Certificates, Gate, Pages, Reply, Trouble, Waker
+from appliance.ingress.seams import Certificates, Gate, Grant, Pages, Reply, Trouble, Waker
 from appliance.ingress.upstream import Target
 
 NOT_RUNNING_RETRY_S = 2
@@ -25,6 +25,10 @@ ON_THE_WAY = frozenset({Status.PENDING, Status.PULLING, Status.STARTING})
 
 class Guest(Protocol):
     """A connection, as the door sees it."""
+
+    @property
+    def grant(self) -> Grant | None:
+        """What the request under way was let in on, None where nothing was asked for."""
 
     def leave(self) -> None:
         """Ends when the request under way is answered."""

@@ -103,6 +103,21 @@ def check_beginning(data: bytes) -> None:
     raise Refused(431, "head_too_large", f"a head may have {MAX_HEAD_BYTES} bytes")
 
 
+def take_head(data: bytes) -> tuple[Head | None, bytes]:
+    """The head that ``data`` begins with, and what follows; None: not all of it is there.
+
+    Raises:
+        Refused: as ``parse_head``.
+    """
+    if data.startswith(b"\r\n"):
+        data = data[2:]  # RFC 9112, 2.2
+    stop = data.find(b"\r\n\r\n") + 4
+    if stop >= 4:  # noqa: PLR2004 - it was found
+        return parse_head(data[:stop]), data[stop:]
+    check_beginning(data)
+    return None, data
+
+
 def parse_head(raw: bytes) -> Head:
     """The head of which ``raw`` holds all, up to and with the empty line.
 

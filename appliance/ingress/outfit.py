@@ -93,7 +93,7 @@ def fit_out(site: Site) -> Outfit:
     )  # fmt: skip
     engine.drains.count_by(raw.under_way)
     tickets, visits = Tickets(site.clock), Visits(site.secret, site.clock)
-    gate = AccessGate(site.accounts, engine.access_tokens, tickets, visits, pages)
+    gate = AccessGate(site.accounts, engine.addresses, engine.access_tokens, tickets, visits, pages)
     engine.addresses.listen(lambda _: certificates.notice())
     return Outfit(gate, tickets, pages, certificates, authority, raw, lan_names)
 

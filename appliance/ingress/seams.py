@@ -5,6 +5,7 @@ pass and speak plain text; they serve tests and nothing else.
 """
 
 import ssl
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,9 +29,15 @@ class Reply:
     body: bytes = b""
 
 
+Grant = Hashable
+"""What a request was let in on, in the gate's own terms."""
+
+
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """The request may go on."""
+    """The request may go on; with a ``grant``, for as long as that stands."""
+
+    grant: Grant | None = None
 
 
 Verdict = Passed | Reply
@@ -43,6 +50,13 @@ class Gate(Protocol):
         """Lets it through or answers it (401, 403, the redirect that sets the cookie).
 
         ``client`` is the client's IP address, ``secure`` whether it came over TLS. Raises nothing.
+        """
+
+    async def stands(self, grant: Grant) -> bool:
+        """Whether a grant of its own still counts; asked for as long as what it let in lasts.
+
+        False once the token was revoked, replaced or has expired, or the user may no more.
+        Raises nothing.
         """
 
 
@@ -103,7 +117,11 @@ class OpenGate:
     async def admit(self, head: Head, address: Address, client: str, *, secure: bool) -> Verdict:
         """Lets it through."""
         del head, address, client, secure
-        return Passed()
+        return Passed(grant=True)
+
+    async def stands(self, grant: Grant) -> bool:
+        """For ever."""
+        return bool(grant)
 
 
 class PlainPages:

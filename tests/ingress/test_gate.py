@@ -56,7 +56,12 @@ class Scene:
         self.tickets, self.visits = Tickets(self.clock), Visits(b"k" * 32, self.clock)
         pages = FriendlyPages("https://box.local:8443/", lambda _: None)
         self.gate = AccessGate(
-            self.served.accounts, engine.access_tokens, self.tickets, self.visits, pages
+            self.served.accounts,
+            engine.addresses,
+            engine.access_tokens,
+            self.tickets,
+            self.visits,
+            pages,
         )
 
     def address(self, deployment_id: str | None = None) -> Address:

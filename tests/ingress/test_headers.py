@@ -80,6 +80,7 @@ OURS_TOO = new_access_token("dep_0123456789ab")
         (f"COOKIE: a=1; {COOKIE}=v;b=2", b"COOKIE: a=1; b=2\r\n"),
         (f"Cookie: a={COOKIE}", f"Cookie: a={COOKIE}\r\n".encode()),
     ],
+    ids=["user", "access", "app", "mistyped", "basic", "cookie", "cookies", "value"],
 )
 async def test_what_opens_more_than_a_container_does_not_arrive_there(
     lab: Lab, access: Access, sent: str, arrives: bytes | None
