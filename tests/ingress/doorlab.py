@@ -150,6 +150,7 @@ class Lab:
         desired: Desired = Desired.RUNNING,
         ports: tuple[Port, ...] | None = None,
         generation: int = 1,
+        owner_id: str = ROW.owner_id,
     ) -> None:
         """A row of the table was written."""
         self.version += 1
@@ -157,6 +158,7 @@ class Lab:
         row = replace(
             ROW, id=id_, spec=spec, published=published, status=status, shown=status,
             version=self.version, desired=desired, generation=generation,
+            owner_id=owner_id,
         )  # fmt: skip
         self.addresses.written(row)
 
