@@ -13,6 +13,7 @@ import anyio
 from appliance.engine.addresses import Address
 from appliance.ingress.connection import HEAD_S, Connection
 from appliance.ingress.directory import plain_ip
+from appliance.ingress.doorstep import Doorstep
 from appliance.ingress.hall import Hall
 from appliance.ingress.rewrite import Sender
 from appliance.ingress.seams import Grant
@@ -46,6 +47,7 @@ class Door:
         self, hall: Hall, caps: Caps, plain: Sequence[socket.socket], tls: Sequence[socket.socket]
     ) -> None:
         self._hall = hall
+        self._doorstep = Doorstep(hall)
         self._caps = caps
         self._plain = plain
         self._tls = tls
@@ -91,7 +93,7 @@ class Door:
                 continue
             ip = plain_ip(peer[0])
             if not self._has_room(ip):
-                sock.close()
+                self._doorstep.turn_away(sock, ip, secure=secure)
                 continue
             self._hall.by_ip[ip] += 1
             self._hall.tasks.start_soon(self._receive, sock, ip, secure)

@@ -68,8 +68,8 @@ class Trouble:
     ``not_running`` (503: ``address.status`` and ``.reason`` say what it does instead), ``paused``
     (503: it was frozen with Podman),
     ``no_such_port`` (404), ``unreachable`` (502: it runs, but does not take connections),
-    ``broke_off`` (502: it hung up before it had answered), ``bad_answer`` (502), and the refusals
-    of what can't be read (``head.py``).
+    ``broke_off`` (502: it hung up before it had answered), ``bad_answer`` (502),
+    ``too_many_connections`` (503), and the refusals of what can't be read (``head.py``).
     """
 
     status: int

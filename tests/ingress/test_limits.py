@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import ssl
 import statistics
 import subprocess
 import sys
@@ -16,10 +17,11 @@ import psutil
 import pytest
 
 from appliance.config.parse import Address
-from appliance.ingress import connection
+from appliance.ingress import connection, doorstep
 from appliance.ingress.door import Caps
 from appliance.listeners import door_sockets
 from tests.ingress.doorlab import DOMAIN, HELLO, ROOT, Client, Lab, Talk, door, get
+from tests.ingress.tls import Place
 from tests.podman_harness import free_ports
 from tests.waiting import eventually
 
@@ -87,9 +89,54 @@ async def test_all_together_have_so_many(tmp_path: Path) -> None:
 
 async def refused(lab: Lab, source: str) -> bool:
     client = await lab.client(source=source)
-    with suppress(ConnectionError):
-        return await client.rest() == b""
-    return True
+    await client.send(get())
+    answer = await client.rest()
+    assert b"\r\nRetry-After: 5\r\n" in answer
+    assert b"\r\nConnection: close\r\n" in answer
+    assert b"too_many_connections" in answer
+    return answer.startswith(b"HTTP/1.1 503 ")
+
+
+async def test_who_is_too_many_and_uploads_reads_the_answer_too(tmp_path: Path) -> None:
+    async with door(tmp_path, caps=Caps(connections=1, per_address=1)) as lab:
+        await lab.client()
+        client = await lab.client()
+        await client.send(b"POST / HTTP/1.1\r\nContent-Length: 500000\r\n\r\n" + b"x" * 500_000)
+        assert (await client.rest()).startswith(b"HTTP/1.1 503 ")
+
+
+async def test_who_is_too_many_over_tls_is_told_after_the_handshake(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    certificates, _ = place.open()
+    trust = ssl.create_default_context(cafile=place.ca_file)
+    async with door(tmp_path, certificates=certificates, caps=Caps(1, 1)) as lab:
+        await lab.client()
+        client = await lab.client(tls=trust, name="dep-a.box.local")
+        await client.send(get("dep-a.box.local"))
+        assert (await client.rest()).startswith(b"HTTP/1.1 503 ")
+
+
+async def test_few_are_told_so_and_the_silent_do_not_keep_others_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doorstep, "TURN_S", 30.0)
+    async with door(tmp_path, caps=Caps(connections=1, per_address=1)) as lab:
+        await lab.client()
+        for _ in range(doorstep.OF_ONE_ADDRESS):
+            await lab.client(source="127.0.0.2")
+        one_more = await lab.client(source="127.0.0.2")
+        assert await one_more.rest() == b""
+        assert await refused(lab, "127.0.0.3")
+
+
+async def test_who_is_too_many_and_says_nothing_is_hung_up_on(tmp_path: Path) -> None:
+    async with door(tmp_path, caps=Caps(connections=1, per_address=1)) as lab:
+        await lab.client()
+        silent = [await lab.client() for _ in range(doorstep.OF_ONE_ADDRESS)]
+        assert [await client.rest(within_s=doorstep.TURN_S + 20) for client in silent] == (
+            [b""] * doorstep.OF_ONE_ADDRESS
+        )
+        assert await refused(lab, "127.0.0.1")
 
 
 async def served(lab: Lab, source: str) -> bool:
