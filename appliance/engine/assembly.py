@@ -99,9 +99,9 @@ def assemble(m: Materials) -> Engine:
     broadcast, pulse, addresses = Broadcast(), Pulse(m.clock), Addresses()
     watch = GpuWatch(m.db, m.clock, m.gpus)
     gpus = Gpus(m.db, m.clock, m.runtime, watch, lambda i: reconciler.nudge(i))  # noqa: PLW0108 - made below, with these
-    ledger = Ledger(m.db, m.clock, broadcast, addresses, gpus.freed)
-    access_tokens = AccessTokens(m.db, m.clock, m.vault)
     raw_ports = RawPorts(m.db, m.clock, broadcast, m.house.tcp_ports)
+    ledger = Ledger(m.db, m.clock, broadcast, addresses, raw_ports, gpus.freed)
+    access_tokens = AccessTokens(m.db, m.clock, m.vault)
     addresses.listen(raw_ports.heard)
     drains = Drains(m.clock, addresses, m.drain_s)
     pulls = Pulls(m.runtime, m.tasks)
