@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -132,6 +133,14 @@ def asked(certificates: Certificates, host: str) -> bool:
     except ssl.SSLError:
         return False
     return client.getpeercert(binary_form=True) is not None
+
+
+def trust(home: Path, ca_file: Path) -> None:
+    """Chromium with that home trusts it, as a person says at chrome://certificate-manager."""
+    store = home / ".pki/nssdb"
+    store.mkdir(parents=True)
+    for command in (["-N", "--empty-password"], ["-A", "-n", "ca", "-t", "C,,", "-i", ca_file]):
+        subprocess.run(["certutil", "-d", f"sql:{store}", *command], check=True)
 
 
 async def curl(url: str, port: int, ca: Path, *more: str) -> CompletedProcess[bytes]:
