@@ -56,7 +56,8 @@ async def test_a_client_that_lost_its_stream_goes_on_where_it_was(lab: Lab) -> N
             await talk.say(event(n))
 
     await lab.deploy("a", stream)
-    url, ids = f"http://127.0.0.1:{lab.port}/", []
+    url = f"http://127.0.0.1:{lab.port}/"
+    ids: list[str] = []
     async with httpx.AsyncClient(headers={"Host": HOST}, timeout=10) as http:
         for _ in range(3):
             headers = {"Last-Event-ID": ids[-1]} if ids else {}
