@@ -26,19 +26,18 @@ CONSOLE = frozenset({"box.local", "localhost", "127.0.0.1"})
 
 
 class ShiftedClock(SystemClock):
-    """Real clients know today's date: this clock runs with theirs until a test moves it."""
+    """Begins today, as real clients know it, and stands still until a test moves it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._shift = timedelta()
+        self._now = super().now()
 
     def now(self) -> Instant:
-        now = super().now()
-        shift_us = self._shift // timedelta(microseconds=1)
-        return replace(now, wall=now.wall + self._shift, boot_us=now.boot_us + shift_us)
+        return self._now
 
     def move(self, shift: timedelta) -> None:
-        self._shift += shift
+        boot_us = self._now.boot_us + shift // timedelta(microseconds=1)
+        self._now = replace(self._now, wall=self._now.wall + shift, boot_us=boot_us)
 
 
 @dataclass
