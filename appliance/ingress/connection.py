@@ -19,10 +19,10 @@ from appliance.ingress.destination import Destination, is_over
 from appliance.ingress.exchange import GONE, Exchange, Phase, begin
 from appliance.ingress.framing import BadFraming
 from appliance.ingress.hall import Hall
-from appliance.ingress.head import Head, Refused, take_head
+from appliance.ingress.head import Head, Heads, Refused
 from appliance.ingress.line import Line
 from appliance.ingress.opening import Opening
-from appliance.ingress.rewrite import Sender, upstream_head
+from appliance.ingress.rewrite import Rewriter, Sender
 from appliance.ingress.seams import Grant, Reply, Trouble
 from appliance.ingress.tally import Tally
 from appliance.ingress.upstream import Upstream
@@ -47,6 +47,7 @@ class Connection(asyncio.Protocol):
         self._leaving = False
         self._destination = Destination(hall, own_ip, redirects=redirects)
         self._tally = Tally(hall)
+        self._heads, self._rewriter = Heads(), Rewriter(sender)
         self._now: Exchange | None = None  # while there is no request to be read
         self._upstream: Upstream | None = None
         self._way = Opening(hall, sender, self._destination, self)
@@ -244,7 +245,7 @@ class Connection(asyncio.Protocol):
         Raises:
             Refused: it is none.
         """
-        head, self._buffer = take_head(self._buffer)
+        head, self._buffer = self._heads.take(self._buffer)
         if head is not None:
             self._begin(head)
         elif self._limit_s != HEAD_S:  # these are the first bytes after a rest
@@ -299,8 +300,8 @@ class Connection(asyncio.Protocol):
         self._phase = Phase.RELAYING
         if self._line.full:
             upstream.pause(True)
-        seen = self._destination.fit_to_see(head)
-        upstream.ask(upstream_head(seen, self._sender), head.method, websocket=head.websocket)
+        raw = self._rewriter.upstream_head(head, inside=self._destination.is_inside)
+        upstream.ask(raw, head.method, websocket=head.websocket)
         if self._line.ended:
             upstream.send_eof()
 

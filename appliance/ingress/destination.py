@@ -2,7 +2,6 @@
 
 from appliance.domain.deployment import Access, Status
 from appliance.engine.addresses import Address
-from appliance.ingress.credentials import without
 from appliance.ingress.directory import CONSOLE, Console, Deployed, Place, Unknown
 from appliance.ingress.hall import Hall
 from appliance.ingress.head import Head, Refused
@@ -61,11 +60,10 @@ class Destination:
             return self._hall.pages.tell(self.aim, head)
         return None
 
-    def fit_to_see(self, head: Head) -> Head:
-        """``head`` as it goes on: no container, public or private, sees what opens more than it."""
-        if not head.credentials or isinstance(self.place, Console):
-            return head
-        return without(head)
+    @property
+    def is_inside(self) -> bool:
+        """Whether a container, and not the API, gets the requests."""
+        return not isinstance(self.place, Console)
 
     def trouble(self, status: int, code: str, message: str) -> Trouble:
         """Something that went wrong there, and may be right soon."""

@@ -5,7 +5,7 @@ read the same by whatever server stands behind the door.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import httptools
@@ -14,22 +14,24 @@ MAX_HEAD_BYTES = 32 * 1024
 MAX_TARGET_BYTES = 8 * 1024
 MAX_FIELDS = 100
 
-Fields = list[tuple[bytes, bytes]]
+Fields = tuple[tuple[bytes, bytes], ...]
 
 TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 GRAMMAR = re.compile(
     rb"(" + TOKEN + rb") ([!-~]++) HTTP/(1\.[01])\r\n"
     rb"(?:" + TOKEN + rb":[\t -~\x80-\xff]*+\r\n)*+\r\n"
 )
-REQUEST_LINE = re.compile(TOKEN + rb" [!-~]++ HTTP/([0-9])\.[0-9]\r\n")
+LINE = re.compile(rb"(" + TOKEN + rb") (/[!\"$-~]*+) HTTP/(1\.[01])\r\n")
+"""A request line whose target is a path: as ``GRAMMAR``, and in origin form."""
+
+ANY_LINE = re.compile(TOKEN + rb" [!-~]++ HTTP/([0-9])\.[0-9]\r\n")
 BROKEN_LINE = re.compile(rb"(?<!\r)\n|\x00")
 HOST = re.compile(
     rb"([A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 )
 ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)(/?[^#]*)")
 SINGLE = frozenset({b"host", b"content-length", b"transfer-encoding", b"upgrade", b"expect"})
-CREDENTIALS = frozenset({b"authorization", b"cookie"})
-WATCHED = SINGLE | CREDENTIALS | {b"connection"}
+WATCHED = SINGLE | {b"connection"}
 NO_OPTIONS: frozenset[bytes] = frozenset()
 NOT_DONE = frozenset({b"CONNECT", b"TRACE"})
 
@@ -51,21 +53,19 @@ class Head:
     lower case without the port, ``authority`` the whole of it as it stood. ``fields`` keep their
     order and spelling. ``length`` counts the body's bytes, None: it is chunked. ``options`` are
     Connection's, in lower case; ``websocket`` that it asks to switch to that protocol, the only
-    one the door switches to; ``keeps_alive`` that the client may send more on its connection;
-    ``credentials`` that it shows some, ours or not.
+    one the door switches to; ``keeps_alive`` that the client may send more on its connection.
     """
 
     method: bytes
     target: bytes
     version: bytes
     host: str
-    fields: Fields = field(default_factory=list)
+    fields: Fields = ()
     length: int | None = 0
     options: frozenset[bytes] = NO_OPTIONS
     websocket: bool = False
     keeps_alive: bool = True
     authority: bytes = b""
-    credentials: bool = False
 
     def get(self, name: bytes) -> bytes | None:
         """The first field of that name (lower case)."""
@@ -82,7 +82,7 @@ class _Parts:
     __slots__ = ("fields",)
 
     def __init__(self) -> None:
-        self.fields: Fields = []
+        self.fields: list[tuple[bytes, bytes]] = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.fields.append((name, value))
@@ -103,19 +103,51 @@ def check_beginning(data: bytes) -> None:
     raise Refused(431, "head_too_large", f"a head may have {MAX_HEAD_BYTES} bytes")
 
 
-def take_head(data: bytes) -> tuple[Head | None, bytes]:
-    """The head that ``data`` begins with, and what follows; None: not all of it is there.
+class Heads:
+    """The heads of one connection.
 
-    Raises:
-        Refused: as ``parse_head``.
+    A client repeats itself: fields that are byte for byte those of the request before are not
+    taken apart again. The line before them is looked at every time.
     """
-    if data.startswith(b"\r\n"):
-        data = data[2:]  # RFC 9112, 2.2
-    stop = data.find(b"\r\n\r\n") + 4
-    if stop >= 4:  # noqa: PLR2004 - it was found
-        return parse_head(data[:stop]), data[stop:]
-    check_beginning(data)
-    return None, data
+
+    __slots__ = ("_block", "_last")
+
+    def __init__(self) -> None:
+        self._block = b""
+        self._last = Head(b"", b"", b"", "")
+
+    def take(self, data: bytes) -> tuple[Head | None, bytes]:
+        """The head that ``data`` begins with, and what follows; None: not all of it is there.
+
+        Raises:
+            Refused: as ``parse_head``.
+        """
+        if data.startswith(b"\r\n"):
+            data = data[2:]  # RFC 9112, 2.2
+        stop = data.find(b"\r\n\r\n") + 4
+        if stop >= 4:  # noqa: PLR2004 - it was found
+            return self.read(data[:stop]), data[stop:]
+        check_beginning(data)
+        return None, data
+
+    def read(self, raw: bytes) -> Head:
+        """As ``parse_head``; repeated fields are the very same object.
+
+        Raises:
+            Refused: as ``parse_head``.
+        """
+        last, line = self._last, LINE.match(raw)
+        if line is not None and raw[line.end() :] == self._block:
+            method, target, version = line.groups()
+            if (method, version) == (last.method, last.version) and len(target) <= MAX_TARGET_BYTES:
+                return Head(
+                    method, target, version, last.host, last.fields, last.length, last.options,
+                    last.websocket, last.keeps_alive, last.authority,
+                )  # fmt: skip
+        head = parse_head(raw)
+        self._last = replace(head)  # nobody else has this one
+        self._block = raw[raw.index(b"\r\n") + 2 :]
+        return head
 
 
 def parse_head(raw: bytes) -> Head:
@@ -158,11 +190,11 @@ def _fields(raw: bytes) -> Fields:
         raise Refused(400, "bad_request", str(error)) from None
     if len(parts.fields) > MAX_FIELDS:
         raise Refused(431, "head_too_large", f"a head may have {MAX_FIELDS} fields")
-    return parts.fields
+    return tuple(parts.fields)
 
 
 def _malformed(raw: bytes) -> Refused:
-    line = REQUEST_LINE.match(raw)
+    line = ANY_LINE.match(raw)
     if line is not None and line[1] != b"1":
         return Refused(505, "version_not_supported", "the door speaks HTTP/1.1 and HTTP/1.0")
     return Refused(400, "bad_request", "this is no HTTP request")
@@ -204,7 +236,6 @@ def _take_in(head: Head, told: dict[bytes, list[bytes]]) -> None:
     if expected is not None and expected[0].lower() != b"100-continue":
         raise Refused(417, "expectation_failed", "only 100-continue can be expected")
     head.length = _length(told, head.version)
-    head.credentials = not CREDENTIALS.isdisjoint(told)
     if b"connection" in told:
         head.options = _options(told[b"connection"])
     latest = head.version == b"1.1"  # RFC 9112, 9.3

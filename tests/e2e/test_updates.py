@@ -31,14 +31,13 @@ def containers(api: Api, deployment_id: str) -> list[str]:
     return [n for n in names if deployment_id[4:] in n]
 
 
-def settled(api: Api, deployment_id: str, within_s: float = 20) -> dict[str, object]:
+def settled(api: Api, deployment_id: str) -> dict[str, object]:
     wait_for(
         lambda: (
             api.get(deployment_id)["update"] is None
             and api.get(deployment_id)["status"] == "running"
             and len(containers(api, deployment_id)) == 1
         ),
-        within_s=within_s,
         what=lambda: f"{api.get(deployment_id)} {containers(api, deployment_id)}",
     )
     return api.get(deployment_id)
@@ -75,7 +74,7 @@ def test_a_stream_outlives_the_switch_and_no_longer_than_it_may(api: Api) -> Non
         lines = answer.iter_lines()
         next(lines)
         update(api, d["id"], env={"GREETING": "second"})
-        wait_for(lambda: api.get(d["id"])["update"] is None, within_s=20)
+        wait_for(lambda: api.get(d["id"])["update"] is None)
         for _ in range(2):
             next(lines)
         assert len(containers(api, d["id"])) == 2
