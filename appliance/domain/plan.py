@@ -17,7 +17,7 @@ from appliance.domain.deployment import (
     RestartPolicy,
     Status,
 )
-from appliance.domain.endings import describe
+from appliance.domain.endings import describe, never_began
 from appliance.domain.instant import Instant, to_us
 from appliance.domain.observed import UP, Container, ContainerState, Drain, Observed
 from appliance.domain.steps import (
@@ -229,7 +229,7 @@ def _ended(d: Deployment, c: Container) -> Step:
     if c.exit_code == 0 and policy is not RestartPolicy.ALWAYS:
         done = Reason("completed", "Ended by itself with exit code 0")
         return Become(Status.STOPPED, "completed", done.message, reason=done, ended=c)
-    if policy is RestartPolicy.NEVER:
+    if policy is RestartPolicy.NEVER or never_began(c) is not None:
         return Become(Status.FAILED, "failed", why.message, reason=why, ended=c)
     failures = 0 if _steady(c) else d.failures
     delay_s = backoff_s(failures)
