@@ -36,7 +36,7 @@ from appliance.domain.steps import (
     Wait,
 )
 from appliance.domain.transitions import DEADLINE_S
-from appliance.domain.update import take_over, take_over_at_stop, try_out
+from appliance.domain.update import LOCAL, look_for_newer, take_over, take_over_at_stop, try_out
 
 SECOND_US = 1_000_000
 STEADY_US = 600 * SECOND_US
@@ -91,9 +91,14 @@ def _stop(d: Deployment, seen: Observed, now: Instant) -> Step:
         return _halt(d, c, now)
     if c is not None and c.state is ContainerState.LOST:
         return Remove(c.name)
+    resting = d.status is Status.STOPPED and d.intent == d.observed_intent
     if d.update is not None:
-        return take_over_at_stop(d, c, seen)
-    if d.status is Status.STOPPED and d.intent == d.observed_intent:
+        newer = look_for_newer(d, d.update, c, seen, now)
+        if newer is None:
+            return take_over_at_stop(d, c, seen)
+        if resting:
+            return newer
+    if resting:
         return SETTLED
     return Become(Status.STOPPED, "stopped", "Stopped", accept=True, at_rest=True, ended=c)
 
@@ -111,7 +116,7 @@ def _run(d: Deployment, seen: Observed, now: Instant) -> Step:  # noqa: PLR0911 
         ending = restart_due or c.state is ContainerState.STOPPING
         return _halt(d, c, now) if ending else _up(d, seen, c, now)
     if update is not None:
-        return take_over(d, c)
+        return look_for_newer(d, update, c, seen, now) or take_over(d, c)
     if restart_due or d.intent > d.observed_intent:
         return _take_up(c)
     if d.status in (Status.STOPPED, Status.FAILED):
@@ -297,7 +302,7 @@ def _wait_for_gpus(d: Deployment, reason: Reason) -> Step:
 
 
 def _fetch(d: Deployment) -> Step:
-    if d.spec.image.startswith("localhost/"):
+    if d.spec.image.startswith(LOCAL):
         reason = Reason("image_not_found", f"{d.spec.image} is not on this machine")
         return Become(Status.FAILED, "failed", reason.message, reason=reason)
     if d.status is not Status.PULLING:
