@@ -142,6 +142,10 @@ class Lifecycle(RuleBasedStateMachine):
         told.images.add(image)
         self.world.settle()
 
+    @rule(open_requests=st.integers(0, 2))
+    def the_door_is_busy(self, open_requests: int) -> None:
+        self.world.open_requests = open_requests
+
     @rule(seconds=st.sampled_from([0.3, 4, 11, 45]))
     def time_goes_by(self, seconds: float) -> None:
         self.world.settle(seconds)
