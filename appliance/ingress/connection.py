@@ -19,10 +19,10 @@ from appliance.ingress.answer import SWITCHING, Answer
 from appliance.ingress.destination import Destination, is_over
 from appliance.ingress.framing import BadFraming, Framing, framing_of
 from appliance.ingress.hall import Hall
-from appliance.ingress.head import Head, Refused, check_beginning, parse_head
+from appliance.ingress.head import Head, Heads, Refused, check_beginning
 from appliance.ingress.line import Line
 from appliance.ingress.opening import Way, find_way
-from appliance.ingress.rewrite import Sender, upstream_head
+from appliance.ingress.rewrite import Rewriter, Sender
 from appliance.ingress.seams import Reply, Trouble
 from appliance.ingress.tally import Tally
 from appliance.ingress.upstream import Upstream, connect
@@ -60,6 +60,7 @@ class Connection(asyncio.Protocol):
         self._leaving = False
         self._destination = Destination(hall, own_ip, redirects=redirects)
         self._tally = Tally(hall)
+        self._heads, self._rewriter = Heads(), Rewriter(sender)
         self._head: Head | None = None
         self._body: Framing | None = None
         self._answer: Answer | None = None
@@ -250,7 +251,7 @@ class Connection(asyncio.Protocol):
                 self._since, self._limit_s = self._hall.now_s, HEAD_S
             check_beginning(self._buffer)
             return False
-        head = parse_head(self._buffer[: stop + 4])
+        head = self._heads.read(self._buffer[: stop + 4])
         self._buffer = self._buffer[stop + 4 :]
         self._begin(head)
         return True
@@ -318,7 +319,7 @@ class Connection(asyncio.Protocol):
         self._phase = Phase.RELAYING
         if self._line.full:
             upstream.pause(True)
-        upstream.ask(upstream_head(head, self._sender), head.method, websocket=head.websocket)
+        upstream.ask(self._rewriter.upstream_head(head), head.method, websocket=head.websocket)
         if self._line.ended:
             upstream.send_eof()
 
