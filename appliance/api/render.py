@@ -195,6 +195,8 @@ def sample(s: Sample) -> Json:
         "memoryMb": round(s.memory_bytes / MIB, 1),
         "networkRxBytesPerS": s.network_rx_bytes_per_s,
         "networkTxBytesPerS": s.network_tx_bytes_per_s,
+        "requestsPerS": s.requests_per_s,
+        "failuresPerS": s.failures_per_s,
     }
 
 

@@ -108,6 +108,7 @@ def assemble(m: Materials) -> Engine:
         prefix=m.house.prefix, stop_grace_s=m.stop_grace_s,
     )  # fmt: skip
     reconciler = Reconciler(shop, m.tasks)
+    activity = _activity(m.clock, addresses)
     deployments = Deployments(
         db=m.db, clock=m.clock, house=m.house, catalogue=m.catalogue, vault=m.vault, pulls=pulls,
         stats=StatsReader(m.runtime, m.clock, gpus), broadcast=broadcast,
@@ -130,9 +131,9 @@ def assemble(m: Materials) -> Engine:
         addresses=addresses,
         access_tokens=access_tokens,
         raw_ports=raw_ports,
-        activity=_activity(m.clock, addresses),
+        activity=activity,
         pulls=pulls,
-        samples=Samples(m.db, m.clock, m.runtime, m.house.prefix),
+        samples=Samples(m.db, m.clock, m.runtime, activity, m.house.prefix),
         gpus=gpus,
         gpu_watch=watch,
     )  # fmt: skip
