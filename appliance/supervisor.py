@@ -35,6 +35,7 @@ from appliance.config import Settings, in_force
 from appliance.diagnosis import diagnose, podman_home
 from appliance.domain.errors import ApplianceError, RuntimeFailure
 from appliance.domain.ids import new_id
+from appliance.domain.node import Room
 from appliance.engine.assembly import Engine, Materials, assemble
 from appliance.engine.catalogue import PACKAGED_TEMPLATES, Catalogue
 from appliance.engine.deployments import House
@@ -47,7 +48,7 @@ from appliance.host.firewall import Firewall
 from appliance.host.gpus import GpuReader
 from appliance.host.instance import held, prepare_data_dir
 from appliance.host.names import console_host
-from appliance.host.node import read_specs
+from appliance.host.node import read_room, read_specs
 from appliance.ingress.assembly import front_door
 from appliance.ingress.outfit import Outfit, Site
 from appliance.runtime.credentials import Credentials
@@ -289,7 +290,7 @@ def _services(
         samples=engine.samples,
         logs=engine.logs,
         feed=engine.feed,
-        nodes=Nodes(db, clock, profile, engine.pulse, engine.gpus),
+        nodes=Nodes(db, clock, profile, engine.pulse, engine.gpus, partial(_room, settings)),
         reports=Reports(db, clock, settings.energy_cents_per_kwh),
         catalogue=plant.catalogue,
         pulse=engine.pulse,
@@ -305,6 +306,10 @@ def _services(
         settings=in_force(settings, os.environ),
         stopping=stopping,
     )
+
+
+async def _room(settings: Settings) -> Room:
+    return await run_in_daemon(partial(read_room, settings.data_dir))
 
 
 async def _backup(settings: Settings, db: Database) -> AsyncIterator[bytes]:

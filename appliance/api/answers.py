@@ -20,7 +20,7 @@ from appliance.api.shapes import (
     SetupAnswer,
     TicketAnswer,
 )
-from appliance.domain.deployment import Access, Health, RestartPolicy, Status
+from appliance.domain.deployment import Access, Health, Protocol, RestartPolicy, Status
 
 
 class FieldProblem(Answer):
@@ -69,6 +69,21 @@ class ResourcesAnswer(Answer):
     exclusive: bool
 
 
+class PortAnswer(Answer):
+    """A port the container listens on."""
+
+    port: int
+    protocol: Protocol
+    name: str | None
+
+
+class HealthCheckAnswer(Answer):
+    """An HTTP GET that has to be answered below 400; port null: the first one."""
+
+    path: str
+    port: int | None
+
+
 class VolumeAnswer(Answer):
     """Storage of the deployment's own."""
 
@@ -93,7 +108,7 @@ class UpdateAnswer(Answer):
 
 
 class DeploymentShape(Answer):
-    """A deployment; money in cents."""
+    """A deployment; money in cents. ``ports`` null: those the image exposes."""
 
     id: str
     user_id: str
@@ -114,8 +129,10 @@ class DeploymentShape(Answer):
     restart_count: int
     exit_code: int | None
     resources: ResourcesAnswer
+    ports: list[PortAnswer] | None
     volumes: list[VolumeAnswer]
     command: list[str] | None
+    health_check: HealthCheckAnswer | None
     access: Access
     hostname: str | None
     restart_policy: RestartPolicy

@@ -22,7 +22,7 @@ from appliance.auth.setup import Setup
 from appliance.auth.tickets import Tickets
 from appliance.clock import SystemClock
 from appliance.config import Settings, in_force
-from appliance.domain.node import DiskType, NodeSpecs
+from appliance.domain.node import DiskType, NodeSpecs, Room
 from appliance.domain.observed import ImageFacts
 from appliance.domain.permissions import Principal, Role, Scope
 from appliance.engine.assembly import Engine, Materials, assemble
@@ -203,7 +203,9 @@ async def serving(path: Path, tcp_ports: range = range(20_000, 20_100)) -> Async
                 deployments=engine.deployments, updates=engine.updates,
                 terminals=engine.terminals, samples=engine.samples, logs=engine.logs,
                 feed=engine.feed,
-                nodes=Nodes(db, clock, _profile(owner.user_id), engine.pulse, engine.gpus),
+                nodes=Nodes(
+                    db, clock, _profile(owner.user_id), engine.pulse, engine.gpus, _room
+                ),
                 reports=Reports(db, clock, KWH_CENTS),
                 catalogue=catalogue, pulse=engine.pulse, activity=engine.activity,
                 accounts=accounts, tickets=Tickets(clock), trust=TRUST,
@@ -223,6 +225,10 @@ async def serving(path: Path, tcp_ports: range = range(20_000, 20_100)) -> Async
             tasks.cancel_scope.cancel()
     finally:
         await db.close()
+
+
+async def _room() -> Room:
+    return Room(cpus=6.5, memory_mb=12_000, disk_gb=300)
 
 
 async def _doctor() -> list[Check]:

@@ -15,6 +15,7 @@ SEED_KEYS = {
 ADDED_KEYS = {
     "image", "statusReason", "health", "restartCount", "exitCode", "resources", "volumes",
     "command", "access", "actions", "hourlyRateCents", "updatedAt", "pull",
+    "ports", "healthCheck",
 }  # fmt: skip
 
 
@@ -55,6 +56,11 @@ async def test_every_optional_field_is_taken(bob: Caller) -> None:
     no_gpu = {"gpus": 0, "minVramMb": None, "vramMb": None, "exclusive": True}
     assert made["resources"] == limits | no_gpu
     assert (made["access"], made["hostname"]) == ("private", "full")
+    assert made["ports"] == [
+        {"port": 8080, "protocol": "http", "name": None},
+        {"port": 5432, "protocol": "tcp", "name": None},
+    ]
+    assert made["healthCheck"] == {"path": "/healthz", "port": 8080}
 
 
 async def test_null_means_not_said(bob: Caller) -> None:
