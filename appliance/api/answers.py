@@ -15,6 +15,7 @@ from appliance.api.shapes import (
     Pagination,
     RegistriesAnswer,
     RegistryAnswer,
+    RestoreAnswer,
     SamplesAnswer,
     SettingsAnswer,
     SetupAnswer,
@@ -330,5 +331,8 @@ ANSWERS: dict[str, tuple[str, type[Answer] | None]] = {
     "watch_events": ("text/event-stream", None),
     "read_metrics": (metrics.CONTENT_TYPE, None),
     "make_backup": ("application/vnd.sqlite3", None),
+    "receive_backup": (JSON, RestoreAnswer),
+    "confirm_restore": (JSON, SuccessAnswer),
+    "drop_restore": (JSON, SuccessAnswer),
 }
 """By handler: the content type of its good answer, and its shape where it is described."""

@@ -1,8 +1,8 @@
-"""The handlers about the machine, for its admins: registries, settings, backup."""
+"""The handlers about the machine, for its admins: registries and settings."""
 
 import re
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from appliance.api import render_machine
 from appliance.api.call import Call
@@ -42,13 +42,6 @@ async def list_settings(call: Call) -> Response:
     """Lists the settings in force, what they mean and where they come from."""
     call.query(NoQuery)
     return answer({"settings": [render_machine.setting(s) for s in call.services.settings]})
-
-
-async def make_backup(call: Call) -> Response:
-    """Sends a consistent copy of the database."""
-    chunks = await call.services.backup()
-    headers = {"Content-Disposition": 'attachment; filename="appliance.db"'}
-    return StreamingResponse(chunks, headers=headers, media_type="application/vnd.sqlite3")
 
 
 def _host(call: Call) -> str:

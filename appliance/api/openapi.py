@@ -21,7 +21,7 @@ TITLES = {
     404: "No such thing, or not yours",
     409: "Not with what is there now",
     413: "The body is too large",
-    415: "Not application/json",
+    415: "Not of the content type",
     422: "Wrong fields, all of them at once",
     429: "Too many tries",
     500: "A defect; the errorId is in the log",
@@ -60,6 +60,9 @@ def _operation(route: Route) -> Schema:
     }
     if route.body is not None:
         content = {"application/json": {"schema": {"$ref": REF.format(model=route.body.__name__)}}}
+        operation["requestBody"] = {"required": True, "content": content}
+    if route.upload is not None:
+        content = {route.upload: {"schema": {"type": "string", "format": "binary"}}}
         operation["requestBody"] = {"required": True, "content": content}
     if route.policy is Policy.PUBLIC:
         operation["security"] = []
@@ -120,6 +123,8 @@ def _failures(route: Route) -> list[int]:
         failures |= {404, 409}
     if route.body is not None:
         failures |= {400, 401, 409, 413, 415, 429, 507}
+    if route.upload is not None:
+        failures |= {413, 415, 507}
     return sorted(failures)
 
 

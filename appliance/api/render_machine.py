@@ -6,6 +6,7 @@ from appliance.api.render import Json, camel
 from appliance.config import SettingInForce
 from appliance.domain.instant import rfc3339
 from appliance.domain.permissions import Principal
+from appliance.engine.backups import Received
 from appliance.engine.views import GpuView, NodeView
 from appliance.host.doctor import Check
 from appliance.runtime.credentials import RegistryLogin
@@ -89,4 +90,15 @@ def _gpu(g: GpuView, caller: Principal) -> Json:
         "leaked": [
             {"deploymentId": i if all_of_them else None, "vramMb": mb} for i, mb in g.leaked.items()
         ],
+    }
+
+
+def received(r: Received) -> Json:
+    """A backup that was taken in, and what it holds."""
+    return {
+        "id": r.id,
+        "bytes": r.size_bytes,
+        "deployments": r.contents.deployments,
+        "users": r.contents.users,
+        "ofThisMachine": r.own,
     }

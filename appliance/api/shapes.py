@@ -145,3 +145,19 @@ class LinkAnswer(Answer):
     """A one-time link."""
 
     link: str
+
+
+class RestoreShape(Answer):
+    """A backup that was taken in, and what it holds; ``POST /restore/{id}`` puts it in place."""
+
+    id: str
+    bytes: int
+    deployments: int
+    users: int
+    of_this_machine: bool
+
+
+class RestoreAnswer(Answer):
+    """What could be restored."""
+
+    restore: RestoreShape

@@ -1,8 +1,10 @@
 """Who may do what: every route against every kind of caller; every error in the one shape."""
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -11,7 +13,7 @@ import pytest
 from appliance.api.app import create_app
 from appliance.api.routes import ROUTES, Route
 from appliance.domain.permissions import Policy
-from tests.box import PASSWORD, Api, Box
+from tests.box import PASSWORD, Api, Box, wait_for
 
 pytestmark = pytest.mark.podman
 PROTECTED = [r for r in ROUTES if r.policy is not Policy.PUBLIC]
@@ -144,6 +146,32 @@ def test_a_backup_restores_to_what_was(api: Api) -> None:
     assert restored.returncode == 0, restored.stderr
     api.box.start()
     assert api.get(kept)["name"] == "kept"
+
+
+def test_a_backup_is_put_in_place_by_a_restart_and_what_was_there_is_kept(api: Api) -> None:
+    kept = api.create(templateId=None, customImage="localhost/none", name="kept")["id"]
+    copy = api.http.post("/backup").content
+    api.http.delete(f"/deployments/{kept}")
+    later = api.create(templateId=None, customImage="localhost/none", name="later")["id"]
+    sqlite = {"Content-Type": "application/vnd.sqlite3"}
+    made = api.http.post("/restore", content=copy, headers=sqlite).json()["restore"]
+    assert api.http.post(f"/restore/{made['id']}").status_code == 202
+    wait_for(lambda: restored(api, kept), within_s=30)
+    assert api.http.get(f"/deployments/{later}").status_code == 404
+    assert api.box.process is not None
+    assert api.box.process.poll() is None
+    newest = api.http.get("/audit").json()["entries"]
+    [name] = [e["object"] for e in newest if e["action"] == "restored"]
+    with closing(sqlite3.connect(api.box.data / name)) as old:
+        query = "SELECT name FROM deployment WHERE desired != 'deleted' AND id = ?"
+        assert old.execute(query, (later,)).fetchall() == [("later",)]
+
+
+def restored(api: Api, deployment_id: str) -> bool:
+    try:
+        return api.http.get(f"/deployments/{deployment_id}").status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 UNTESTED = ("/events", "/deployments/{id}/logs", "/auth/logout")
