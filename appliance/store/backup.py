@@ -11,7 +11,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -150,11 +150,9 @@ def _take_place(fresh: Path, database: Path) -> Path | None:
 
 
 def _set_aside(database: Path) -> Path | None:
-    """Copies ``database``, whatever state it is in, and takes its WAL out of the new one's way."""
+    """Copies ``database`` with its WAL, whatever state they are in; that WAL is not the next's."""
     if not database.exists():
         return None
-    with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(database)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     kept = next(name for name in _names(database) if not name.exists())
     for suffix in ("", "-wal"):
         part = _beside(database, suffix)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from appliance.store import backup
+from appliance.store import backup, meta
 from tests.api.served import Caller, Served, field_errors, problem
 
 pytestmark = pytest.mark.anyio
@@ -35,6 +35,7 @@ async def left(served: Served) -> list[str]:
 async def test_what_was_sent_out_is_taken_in_and_waits_for_the_next_start(
     served: Served, ada: Caller
 ) -> None:
+    await meta.instance_prefix(served.db)
     made = (await ada.create())["id"]
     copy = (await ada.http.post("/backup")).content
     await ada.http.delete(f"/deployments/{made}")

@@ -161,7 +161,7 @@ def test_a_backup_is_put_in_place_by_a_restart_and_what_was_there_is_kept(api: A
     assert api.box.process is not None
     assert api.box.process.poll() is None
     newest = api.http.get("/audit").json()["entries"]
-    [name] = [e["object"] for e in newest if e["action"] == "restored"]
+    name = next(e["object"] for e in newest if e["action"] == "restored")
     with closing(sqlite3.connect(api.box.data / name)) as old:
         query = "SELECT name FROM deployment WHERE desired != 'deleted' AND id = ?"
         assert old.execute(query, (later,)).fetchall() == [("later",)]
