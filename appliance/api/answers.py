@@ -109,7 +109,10 @@ class UpdateAnswer(Answer):
 
 
 class DeploymentShape(Answer):
-    """A deployment; money in cents. ``ports`` null: those the image exposes."""
+    """A deployment; money in cents. ``ports`` null: those the image exposes.
+
+    ``leakedVramMb`` is what it left on GPUs that it does not hold any more.
+    """
 
     id: str
     user_id: str
@@ -140,6 +143,7 @@ class DeploymentShape(Answer):
     secret_names: list[str]
     actions: list[Literal["start", "stop", "restart", "delete"]]
     hourly_rate_cents: int
+    leaked_vram_mb: int
     pull: PullAnswer | None
     update: UpdateAnswer | None
 

@@ -52,7 +52,8 @@ def deployment(view: DeploymentView) -> str:
     """A deployment as the seed shows it, and the fields added to it, as JSON text."""
     pull = "null" if view.pull is None else json_text(camel(asdict(view.pull)))
     fixed = _fixed_part(_Same(view.deployment, view))
-    return f'{fixed[:-1]},"totalCost":{view.total_cost_cents},"pull":{pull}}}'
+    now = f'"totalCost":{view.total_cost_cents},"leakedVramMb":{view.leaked_mb},"pull":{pull}'
+    return f"{fixed[:-1]},{now}}}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

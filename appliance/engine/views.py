@@ -30,13 +30,17 @@ def web_url(host: str, port: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentView:
-    """A deployment as a caller sees it. ``actions`` are the verbs that are legal now."""
+    """A deployment as a caller sees it. ``actions`` are the verbs that are legal now.
+
+    ``leaked_mb``: GPU memory, in MiB, that it held and that did not come back.
+    """
 
     deployment: Deployment
     total_cost_cents: int
     endpoints: tuple[Endpoint, ...]
     actions: tuple[str, ...]
     pull: PullProgress | None
+    leaked_mb: int = 0
 
 
 @dataclass(frozen=True, slots=True)

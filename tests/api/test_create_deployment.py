@@ -15,7 +15,7 @@ SEED_KEYS = {
 ADDED_KEYS = {
     "image", "statusReason", "health", "restartCount", "exitCode", "resources", "volumes",
     "command", "access", "actions", "hourlyRateCents", "updatedAt", "pull",
-    "ports", "healthCheck",
+    "ports", "healthCheck", "leakedVramMb",
 }  # fmt: skip
 
 

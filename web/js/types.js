@@ -42,6 +42,7 @@
  * @property {string[]} actions
  * @property {number} hourlyRateCents
  * @property {Pull | null} pull
+ * @property {number} leakedVramMb what it left on GPUs that it does not hold any more
  * @property {{ servingImage: string, interrupted: boolean } | null} [update] what serves until the change does
  *
  * @typedef {{ page: number, limit: number, total: number, totalPages: number }} Pagination
@@ -88,6 +89,8 @@
  * @property {number | null} [powerWatts]
  * @property {number | null} [temperatureC]
  * @property {{ deploymentId: string | null, vramMb: number | null }[]} [holders]
+ * @property {number} [foreignVramMb]
+ * @property {{ deploymentId: string | null, vramMb: number }[]} [leaked]
  *
  * @typedef {object} MachineNode
  * @property {string} id
