@@ -10,6 +10,7 @@ from appliance.api.render import answer
 from appliance.api.render_machine import received
 
 MEDIA_TYPE = "application/vnd.sqlite3"
+UPLOAD_TYPE = "application/octet-stream"
 MAX_BYTES = 4 * 1024**3
 
 
@@ -24,8 +25,8 @@ async def receive_backup(call: Call) -> Response:
     """Takes a backup in to be restored and tells what it holds; nothing changes yet."""
     call.query(NoQuery)
     kind = call.header("content-type") or "nothing"
-    if kind != MEDIA_TYPE:
-        raise UnsupportedMediaType(f"send {MEDIA_TYPE}, not {kind}")
+    if kind != UPLOAD_TYPE:
+        raise UnsupportedMediaType(f"send {UPLOAD_TYPE}, not {kind}")
     made = await call.services.backups.receive(_bounded(call))
     return answer({"restore": received(made)}, 201, {"Location": f"/restore/{made.id}"})
 

@@ -30,6 +30,9 @@ TITLES = {
     507: "No space left",
 }
 
+ALSO = {"read_logs": "text/event-stream", "read_usage": "text/csv"}
+"""By handler: the content type of its answer in another form, where it is asked for."""
+
 Schema = dict[str, Any]
 
 
@@ -110,8 +113,8 @@ def _success(route: Route) -> Schema:
     kind, model = ANSWERS.get(route.handler.__name__, ("application/json", None))
     schema = {} if model is None else {"$ref": REF.format(model=model.__name__)}
     content = {kind: {"schema": schema}}
-    if route.handler.__name__ == "read_logs":
-        content["text/event-stream"] = {"schema": {}}
+    if (other := ALSO.get(route.handler.__name__)) is not None:
+        content[other] = {"schema": {}}
     return {"description": "Done", "content": content}
 
 

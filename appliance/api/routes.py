@@ -131,7 +131,7 @@ ROUTES = (
     Route("GET", "/audit/verify", audit.verify_audit, ADMIN_READ),
     Route("GET", "/settings", machine.list_settings, ADMIN_READ),
     Route("POST", "/backup", backups.make_backup, ADMIN_WRITE),
-    Route("POST", "/restore", backups.receive_backup, ADMIN_WRITE, 201, upload=backups.MEDIA_TYPE),
+    Route("POST", "/restore", backups.receive_backup, ADMIN_WRITE, 201, upload=backups.UPLOAD_TYPE),
     Route("POST", "/restore/{id}", backups.confirm_restore, ADMIN_WRITE, 202),
     Route("DELETE", "/restore/{id}", backups.drop_restore, ADMIN_WRITE),
     Route("GET", "/healthz", handlers.health, PUBLIC),

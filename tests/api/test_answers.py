@@ -90,7 +90,7 @@ async def test_everything_described_is_served_as_described(served: Served) -> No
 
 async def put_a_backup_in_place(ada: Caller) -> None:
     copy = (await ada.http.post("/backup")).content
-    sqlite = {"content-type": "application/vnd.sqlite3"}
+    sqlite = {"content-type": "application/octet-stream"}
     for method in ("DELETE", "POST"):
         made = (await ada.http.post("/restore", content=copy, headers=sqlite)).json()["restore"]
         await ada.http.request(method, f"/restore/{made['id']}")

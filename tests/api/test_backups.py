@@ -11,7 +11,7 @@ from appliance.store import backup, meta
 from tests.api.served import Caller, Served, field_errors, problem
 
 pytestmark = pytest.mark.anyio
-SQLITE = {"content-type": "application/vnd.sqlite3"}
+SQLITE = {"content-type": "application/octet-stream"}
 
 
 async def folder(served: Served) -> Path:

@@ -7,7 +7,7 @@ import { save } from "../components/save.js";
 import { fill, h } from "../dom.js";
 import { bytes, plural } from "../format.js";
 
-const TYPE = "application/vnd.sqlite3";
+const TYPE = "application/octet-stream";
 
 /** @typedef {import("../types.js").App} App */
 /** @typedef {{ id: string, bytes: number, deployments: number, users: number, ofThisMachine: boolean }} Restore */
