@@ -135,7 +135,7 @@ async def last_words(c: Container, since: datetime, secrets: Collection[str]) ->
     """
     if c.log_path is None:
         return None
-    path = Path(c.log_path)
+    path, since = Path(c.log_path), c.prepared_at or c.started_at
     try:
         lines = await to_thread.run_sync(lambda: tail(path, count=LAST_LINES, since=since))
     except OSError as error:

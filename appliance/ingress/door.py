@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import socket
-import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -16,12 +15,12 @@ from appliance.ingress.directory import plain_ip
 from appliance.ingress.doorstep import Doorstep
 from appliance.ingress.hall import Hall
 from appliance.ingress.rewrite import Sender
+from appliance.ingress.sealed import receive
 from appliance.ingress.seams import Grant
 
 CHECK_S = 1.0
 REVIEW_S = 2.0
 BREATH_S = 0.1
-BYE_S = 2.0
 KEEPALIVE = {
     socket.TCP_KEEPIDLE: 60,
     socket.TCP_KEEPINTVL: 10,
@@ -111,21 +110,11 @@ class Door:
         )
         _keep_alive(sock)
         try:
-            await self._connect(guest, sock, secure)
-        except (OSError, ssl.SSLError) as error:
+            await receive(guest, sock, self._hall.context(secure=secure), within_s=HEAD_S)
+        except OSError as error:
             log.debug("handshake failed address=%s error=%s", ip, error)
             sock.close()
             self._hall.gave_up(ip)
-
-    async def _connect(self, guest: Connection, sock: socket.socket, secure: bool) -> None:
-        loop, certificates = asyncio.get_running_loop(), self._hall.certificates
-        if not secure or certificates is None:
-            await loop.connect_accepted_socket(lambda: guest, sock)
-            return
-        await loop.connect_accepted_socket(
-            lambda: guest, sock, ssl=certificates.context,
-            ssl_handshake_timeout=HEAD_S, ssl_shutdown_timeout=BYE_S,
-        )  # fmt: skip
 
     async def _check(self) -> None:
         while True:

@@ -7,11 +7,11 @@ comes when the step is full too, or stays silent, is closed without a word.
 import asyncio
 import logging
 import socket
-import ssl
 from collections import Counter
 from typing import cast
 
 from appliance.ingress.hall import Hall
+from appliance.ingress.sealed import receive
 from appliance.ingress.seams import Trouble
 from appliance.ingress.wire import wire
 
@@ -44,8 +44,9 @@ class Doorstep:
         told = _Told(wire(self._hall.pages.tell(trouble, None), None, last=True))
         try:
             async with asyncio.timeout(TURN_S):
-                await self._hear(told, sock, secure)
-        except (OSError, ssl.SSLError) as error:  # TimeoutError is one
+                await receive(told, sock, self._hall.context(secure=secure), within_s=TURN_S)
+                await told.over.wait()
+        except OSError as error:  # TimeoutError is one
             log.debug("turned away address=%s error=%s", ip, error)
             if not told.came:
                 sock.close()
@@ -54,17 +55,6 @@ class Doorstep:
             self._by_ip[ip] -= 1
             if not self._by_ip[ip]:
                 del self._by_ip[ip]
-
-    async def _hear(self, told: "_Told", sock: socket.socket, secure: bool) -> None:
-        loop, certificates = asyncio.get_running_loop(), self._hall.certificates
-        if not secure or certificates is None:
-            await loop.connect_accepted_socket(lambda: told, sock)
-        else:
-            await loop.connect_accepted_socket(
-                lambda: told, sock, ssl=certificates.context,
-                ssl_handshake_timeout=TURN_S, ssl_shutdown_timeout=TURN_S,
-            )  # fmt: skip
-        await told.over.wait()
 
 
 class _Told(asyncio.Protocol):

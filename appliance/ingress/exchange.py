@@ -1,7 +1,6 @@
 """One request and its answer, as far as they have come."""
 
 from dataclasses import dataclass
-from enum import Enum, auto
 
 from appliance.ingress.answer import Answer
 from appliance.ingress.framing import Framing, framing_of
@@ -9,16 +8,6 @@ from appliance.ingress.head import Head
 from appliance.ingress.seams import Grant
 
 GONE = 499  # nginx's number for a client that did not wait
-
-
-class Phase(Enum):
-    """Where a connection is."""
-
-    READING = auto()
-    OPENING = auto()
-    RELAYING = auto()
-    TUNNEL = auto()
-    ENDING = auto()
 
 
 @dataclass(slots=True)

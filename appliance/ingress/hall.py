@@ -1,6 +1,7 @@
 """What every connection of the door shares."""
 
 import asyncio
+import ssl
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +87,10 @@ class Hall:
         """Plain HTTP from elsewhere goes no further: the same over HTTPS (RFC 9110, 15.4.9)."""
         location = web_url(head.host, self.https_port).encode() + head.target
         return Reply(308, ((b"Location", location),))
+
+    def context(self, *, secure: bool) -> ssl.SSLContext | None:
+        """What a listener speaks TLS by; None where it speaks none."""
+        return self.certificates.context if secure and self.certificates is not None else None
 
     def asked_name(self, transport: asyncio.Transport) -> str | None:
         """The host name of the TLS handshake."""
