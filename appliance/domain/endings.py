@@ -2,10 +2,8 @@
 
 import re
 from collections.abc import Iterable
-from datetime import datetime
 
-from appliance.domain.deployment import Deployment, Reason
-from appliance.domain.instant import Instant, from_us
+from appliance.domain.deployment import Reason
 from appliance.domain.observed import Container, ContainerState
 
 SIGNALS = {1: "SIGHUP", 2: "SIGINT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE",
@@ -42,21 +40,6 @@ def never_began(c: Container) -> Reason | None:
         text = "The command, or the interpreter that it names, is not in the image"
         return Reason("command_not_found", text)
     return Reason("command_not_executable", f"The command can't be executed: {said[1]}")
-
-
-def said_since(d: Deployment, c: Container, now: Instant) -> datetime:
-    """From when on what the log of ``c`` says is of its last run.
-
-    Podman notes a start only once it is over, when a program that ends at once has said all it will
-    (measured on 4.3.1: up to 6 ms before). So the run's words begin with the container, or with
-    the moment at which the end of the run before was dealt with.
-    """
-    if d.handled_run_us is None or c.started_at is None:
-        return c.created_at
-    if d.boot_id != now.boot_id:
-        return max(c.created_at, c.started_at)
-    dealt_with = from_us(now.offset_us + d.since_boot_us)
-    return max(c.created_at, min(c.started_at, dealt_with))
 
 
 def fit_words(message: str, secrets: Iterable[str]) -> str | None:

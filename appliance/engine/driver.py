@@ -7,7 +7,6 @@ import anyio
 
 from appliance.clock import Clock
 from appliance.domain.deployment import Deployment, Desired, Status
-from appliance.domain.endings import said_since
 from appliance.domain.errors import (
     GpuMissing,
     RuntimeFailure,
@@ -179,8 +178,7 @@ class Driver:
             secrets = self._shop.vault.open(d.id, d.secrets)
         except StartRefused:
             return None
-        since = said_since(d, c, self._shop.clock.now())
-        return await last_words(c, since, secrets.values())
+        return await last_words(c, secrets.values())
 
     async def _strays(self, d: Deployment, kept: set[int]) -> tuple[str, ...]:
         """Containers of other generations; only one that was replaced or deleted can have any."""

@@ -128,8 +128,8 @@ def check_cursor(cursor: str) -> Place:
         raise InvalidRequest(FieldError("Last-Event-ID", str(error))) from error
 
 
-async def last_words(c: Container, since: datetime, secrets: Collection[str]) -> str | None:
-    """The last line of ``c`` from ``since`` on that says something, fit to be shown; None if none.
+async def last_words(c: Container, secrets: Collection[str]) -> str | None:
+    """The last line of the last run of ``c`` that says something, fit to be shown; None if none.
 
     A log that can't be read tells nothing: how a container ended is known without it.
     """

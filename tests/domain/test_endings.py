@@ -1,12 +1,10 @@
 """What a program said last, fit for a status: untrusted text, made harmless."""
 
-from datetime import datetime, timedelta
-
 import pytest
 
-from appliance.domain.endings import MASK, WORDS_LENGTH, fit_words, never_began, said_since
+from appliance.domain.endings import MASK, WORDS_LENGTH, fit_words, never_began
 from appliance.domain.observed import ContainerState
-from tests.domain.test_plan import NOW, WALL, a_container, a_row
+from tests.domain.test_plan import a_container
 
 
 @pytest.mark.parametrize(
@@ -42,28 +40,6 @@ def test_a_long_line_is_cut_and_shows_it() -> None:
 )
 def test_a_secret_is_masked(said: str, secrets: tuple[str, ...]) -> None:
     assert fit_words(said, secrets) == f"key {MASK}!"
-
-
-CREATED, STARTED = WALL - timedelta(seconds=60), WALL - timedelta(seconds=5)
-
-
-@pytest.mark.parametrize(
-    ("handled_run_us", "seconds_ago", "boot_id", "since"),
-    [
-        (None, 0, "boot", CREATED),  # its first run: Podman's time of the start may be too late
-        (1, 6, "boot", WALL - timedelta(seconds=6)),  # the run before ended then
-        (1, 0, "boot", STARTED),  # it was called running since
-        (1, 9999, "boot", CREATED),  # that was another container
-        (1, 0, "another boot", STARTED),
-    ],
-)
-def test_a_runs_words_begin_where_those_of_the_run_before_can_not_be(
-    handled_run_us: int | None, seconds_ago: int, boot_id: str, since: datetime
-) -> None:
-    since_boot_us = NOW.boot_us - seconds_ago * 1_000_000
-    d = a_row(handled_run_us=handled_run_us, since_boot_us=since_boot_us, boot_id=boot_id)
-    c = a_container(ContainerState.EXITED, created_at=CREATED, started_at=STARTED)
-    assert said_since(d, c, NOW) == since
 
 
 @pytest.mark.parametrize(
