@@ -109,6 +109,8 @@ def _fixed_part(same: _Same) -> str:
         "access": spec.access.value,
         "hostname": spec.hostname,
         "restartPolicy": spec.restart_policy.value,
+        "idleTimeoutMinutes": spec.idle_timeout_minutes,
+        "evictable": spec.evictable,
         "secretNames": spec.secret_names,
         "actions": view.actions,
         "hourlyRateCents": d.rate_cents,
@@ -254,6 +256,7 @@ def template(t: Template) -> Json:
         "gpu": _camel(asdict(t.gpu)),
         "health": None if t.health is None else {"path": t.health.path, "port": t.health.port},
         "access": t.access.value,
+        "idleTimeoutMinutes": t.idle_timeout_minutes,
     }
 
 

@@ -159,6 +159,13 @@ class Settings:
             parse.integer(0, 600), "Seconds from SIGTERM to SIGKILL when a deployment is stopped."
         ),
     )
+    wake_hold_s: int = field(
+        default=60,
+        metadata=_about(
+            parse.integer(1, 3600),
+            "So many seconds a request waits at most for a sleeping deployment to wake up.",
+        ),
+    )
     log_level: str = field(
         default="info", metadata=_about(parse.log_level, "debug, info, warning or error.")
     )

@@ -55,3 +55,4 @@ class Template:
     gpu: GpuWish = field(default_factory=GpuWish)
     health: HealthCheck | None = None
     access: Access = Access.PUBLIC
+    idle_timeout_minutes: float | None = None

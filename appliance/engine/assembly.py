@@ -28,6 +28,7 @@ from appliance.engine.pulse import Pulse
 from appliance.engine.raw_ports import RawPorts
 from appliance.engine.reconciler import Reconciler
 from appliance.engine.samples import Samples
+from appliance.engine.sleep import Sleep
 from appliance.engine.stats import StatsReader
 from appliance.engine.terminals import Terminals
 from appliance.engine.updates import Updates
@@ -44,6 +45,7 @@ class Engine:
     deployments: Deployments
     updates: Updates
     terminals: Terminals
+    sleep: Sleep
     logs: Logs
     feed: Feed
     pulse: Pulse
@@ -70,6 +72,7 @@ class Engine:
             tasks.start_soon(self.heartbeat.run)
             tasks.start_soon(self.gpu_watch.run, self.gpus.serve)
             tasks.start_soon(self.samples.run)
+            tasks.start_soon(self.sleep.run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,8 @@ def assemble(m: Materials) -> Engine:
     addresses.listen(raw_ports.heard)
     pulls = Pulls(m.runtime, m.tasks)
     probes = Probes(m.runtime, m.clock, m.tasks, lambda i: reconciler.nudge(i))  # noqa: PLW0108 - made below, with these
-    companions = Companions(m.db, ledger, m.runtime, m.clock, m.tasks, probes)
+    activity = _activity(m.clock, addresses)
+    companions = Companions(m.db, ledger, m.runtime, m.clock, m.tasks, probes, activity)
     shop = Workshop(
         m.db, ledger, m.runtime, m.clock, pulls, companions, gpus, addresses, m.vault, pulse,
         prefix=m.house.prefix, stop_grace_s=m.stop_grace_s,
@@ -121,7 +125,8 @@ def assemble(m: Materials) -> Engine:
             broadcast=broadcast, deployments=deployments, addresses=addresses,
             access_tokens=access_tokens, raw_ports=raw_ports, ordered=reconciler.ordered,
         ),
-        terminals=Terminals(m.db, m.clock, m.runtime, ledger, m.house.prefix),
+        terminals=Terminals(m.db, m.clock, m.runtime, ledger, activity, m.house.prefix),
+        sleep=Sleep(m.db, m.clock, broadcast, addresses, activity, reconciler.ordered),
         logs=Logs(m.db, m.clock, broadcast),
         feed=Feed(m.db, deployments, broadcast),
         pulse=pulse,
@@ -130,7 +135,7 @@ def assemble(m: Materials) -> Engine:
         addresses=addresses,
         access_tokens=access_tokens,
         raw_ports=raw_ports,
-        activity=_activity(m.clock, addresses),
+        activity=activity,
         pulls=pulls,
         samples=Samples(m.db, m.clock, m.runtime, m.house.prefix),
         gpus=gpus,

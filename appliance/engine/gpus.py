@@ -11,7 +11,7 @@ from appliance.engine import views
 from appliance.engine.gpu_watch import GpuWatch
 from appliance.runtime.port import ContainerRuntime
 from appliance.store import gpus
-from appliance.store.database import Database
+from appliance.store.database import Database, Transaction
 from appliance.store.gpus import KeptHold
 
 
@@ -129,6 +129,12 @@ class Gpus:
         known = {reading.device for reading in self._watch.state.survey.readings}
         gone = [device for device in held if device not in known]
         return f"{', '.join(gone)} is not on this machine now" if gone else None
+
+
+async def line_up(tx: Transaction, d: Deployment) -> None:
+    """The place in line for GPUs is that of the order, whenever its driver comes round to it."""
+    if d.desired is Desired.RUNNING and d.spec.resources.gpu_need is not None:
+        await gpus.join(tx, d.id)
 
 
 def _news(before: dict[str, Place], after: dict[str, Place]) -> Iterable[str]:

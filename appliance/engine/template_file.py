@@ -187,6 +187,7 @@ class TemplateFile(_Table):
     gpu: GpuTable = GpuTable()
     health: HealthTable | None = None
     access: Annotated[Access, Field(strict=False)]
+    idle_timeout_minutes: Annotated[float, Field(ge=0.1, le=43_200)] | None = None
 
     def value(self) -> Template:
         """The domain's own."""
@@ -205,6 +206,7 @@ class TemplateFile(_Table):
             gpu=self.gpu.value(),
             health=self.health.value() if self.health else None,
             access=self.access,
+            idle_timeout_minutes=self.idle_timeout_minutes,
         )
 
 

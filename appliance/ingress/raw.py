@@ -10,10 +10,11 @@ import anyio
 from anyio.abc import Listener, SocketAttribute, SocketStream, TaskGroup
 
 from appliance.clock import Clock
-from appliance.domain.deployment import Access
+from appliance.domain.deployment import Access, Status
 from appliance.engine.activity import Activity, Traffic
 from appliance.engine.addresses import Address, Addresses
 from appliance.engine.raw_ports import LOOPBACK, RawPorts
+from appliance.ingress.seams import Waker
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ class RawDoor:
 
     A raw connection can't show a token: those of a private one are taken on loopback alone.
     The port stays taken while the deployment rests, so that nobody else gets it, nor what its
-    clients send; they are hung up on until it runs.
+    clients send; they are hung up on until it runs, and held while it wakes up.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class RawDoor:
         addresses: Addresses,
         raw_ports: RawPorts,
         activity: Activity,
+        waker: Waker,
         clock: Clock,
         *,
         host: str,
@@ -47,6 +49,7 @@ class RawDoor:
         self._addresses = addresses
         self._raw_ports = raw_ports
         self._activity = activity
+        self._waker = waker
         self._clock = clock
         self._host = host
         self._most = most
@@ -117,17 +120,26 @@ class RawDoor:
     async def _receive(self, key: Key, client: SocketStream) -> None:
         """One connection, from its first byte to its last; whatever breaks ends it alone."""
         deployment_id, port, _ = key
-        address = self._addresses.of(deployment_id)
-        inside = None if address is None else address.tcp.get(port)
         async with client:
-            if inside is None or self._open >= self._most:
+            if self._addresses.of(deployment_id) is None or self._open >= self._most:
                 return
             traffic = self._activity.of(deployment_id)
             self._entered(traffic)
             try:
-                await _relay(client, inside, traffic)
+                inside = await self._awake(deployment_id, port)
+                if inside is not None:
+                    await _relay(client, inside, traffic)
             finally:
                 self._left(traffic)
+
+    async def _awake(self, deployment_id: str, port: int) -> int | None:
+        """Where it listens, once it does; None if there is no point in waiting for it."""
+        address = self._addresses.of(deployment_id)
+        if address is None or await self._waker.wake(address, hold=True) is not None:
+            return None
+        address = self._addresses.of(deployment_id)
+        runs = address is not None and address.status is Status.RUNNING
+        return address.tcp.get(port) if address is not None and runs else None
 
     def _entered(self, traffic: Traffic) -> None:
         self._open += 1
