@@ -52,6 +52,11 @@ Restarts = Annotated[
     RestartPolicy | None, typer.Option("--restart-policy", help="When it starts again by itself.")
 ]
 
+IdleTimeout = Annotated[
+    float | None,
+    typer.Option(metavar="MINUTES", help="After so long without use it sleeps until asked for."),
+]
+
 
 def deploy(
     remote: Remote,
@@ -73,6 +78,7 @@ def deploy(
     access: WhoMay = None,
     health_path: HealthPath = None,
     restart_policy: Restarts = None,
+    idle_timeout: IdleTimeout = None,
     wait: Wait = False,
     timeout_s: Timeout = 1800,
     as_json: AsJson = False,
@@ -102,6 +108,7 @@ def deploy(
         "access": access,
         "health": health_path and {"path": health_path},
         "restartPolicy": restart_policy,
+        "idleTimeoutMinutes": idle_timeout,
     }
     _order(remote, _said(asked), timeout_s if wait else None, as_json=as_json)
 

@@ -37,7 +37,7 @@ def actions(desired: Desired, shown: Status) -> tuple[str, ...]:
     if shown in (Status.STOPPED, Status.FAILED):
         return ("start", "restart", "delete")
     if desired is Desired.SLEEPING:
-        return ("start", "stop", "restart", "delete")
+        return ("start", "stop", "delete")
     if shown is Status.STOPPING:
         return ("start", "delete")
     return ("stop", "restart", "delete")

@@ -87,7 +87,7 @@ def test_idle_it_sleeps_and_is_charged_for_what_it_ran(api: Api, dormouse: str) 
     listed = api.http.get("/deployments?status=sleeping").json()["deployments"]
     assert [one["id"] for one in listed] == [dormouse]
     assert api.http.get("/nodes").json()["nodes"][0]["activeDeployments"] == 0
-    assert d["actions"] == ["start", "stop", "restart", "delete"]
+    assert d["actions"] == ["start", "stop", "delete"]
 
 
 def test_its_address_stands_and_a_request_to_it_is_held_until_it_answers(

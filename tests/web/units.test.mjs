@@ -90,6 +90,7 @@ test("an order holds only what differs from its template", () => {
     ports: [{ port: "80", protocol: "http" }], volumes: [{ name: "data", path: "/data" }],
     limits: { cpus: "", memoryMb: "64", shmMb: "", gpus: "" },
     command: "", access: "private", hostname: "", restartPolicy: "on-failure", health: { path: "", port: "" },
+    idleTimeout: "",
   }; // prettier-ignore
   assert.deepEqual(orderBody(form), {
     nodeId: "node_1",
@@ -101,12 +102,17 @@ test("an order holds only what differs from its template", () => {
   });
   const limits = { cpus: "half", memoryMb: "128", shmMb: "", gpus: "" };
   assert.deepEqual(orderBody({ ...form, limits }).resources, { cpus: "half", memoryMb: 128 });
+  assert.equal(orderBody({ ...form, idleTimeout: "7.5" }).idleTimeoutMinutes, 7.5);
+  const drowsy = { ...template, idleTimeoutMinutes: 30 };
+  assert.equal("idleTimeoutMinutes" in orderBody({ ...form, template: drowsy, idleTimeout: "30" }), false);
+  assert.equal(orderBody({ ...form, template: drowsy }).idleTimeoutMinutes, null);
 });
 
 test("a change holds only what is different, and secrets one by one", () => {
   const d = {
     name: "n", image: "i", env: { A: "1", B: "2" }, secretNames: ["OLD", "KEPT"], command: null, access: "public",
     resources: { cpus: null, memoryMb: 64, shmMb: null, gpus: 0 }, hostname: null, restartPolicy: "never",
+    idleTimeoutMinutes: 5,
   }; // prettier-ignore
   const variables = [
     { name: "B", value: "2", secret: "" },
@@ -116,9 +122,10 @@ test("a change holds only what is different, and secrets one by one", () => {
   ];
   const form = {
     name: "n", image: "i", variables, limits: { cpus: "", memoryMb: "64", shmMb: "", gpus: "" },
-    command: "", access: "public", hostname: "", restartPolicy: "never",
+    command: "", access: "public", hostname: "", restartPolicy: "never", idleTimeout: "5",
   }; // prettier-ignore
   assert.deepEqual(changeBody(d, form), {});
+  assert.deepEqual(changeBody(d, { ...form, idleTimeout: "" }), { idleTimeoutMinutes: null });
   const others = [
     { name: "A", value: "1", secret: "" },
     { name: "NEW", value: "x", secret: "yes" },

@@ -1,7 +1,7 @@
 // @ts-check
 /** What is different from how a deployment is, as the body of its `PATCH`. Pure. */
 
-import { resources, words } from "./order-body.js";
+import { number, resources, words } from "./order-body.js";
 
 /** @typedef {import("./types.js").Deployment} Deployment */
 
@@ -15,6 +15,7 @@ import { resources, words } from "./order-body.js";
  * @property {string} access
  * @property {string} hostname
  * @property {string} restartPolicy
+ * @property {string} idleTimeout minutes, blank: never
  */
 
 /** @param {Deployment} d @param {ChangeValues} form @returns {Record<string, unknown>} */
@@ -29,6 +30,7 @@ export function changeBody(d, form) {
     access: form.access,
     hostname: form.hostname || null,
     restartPolicy: form.restartPolicy,
+    idleTimeoutMinutes: number(form.idleTimeout),
   };
   const differs = Object.entries(wanted).filter(
     ([key, value]) => !same(value, d[/** @type {keyof Deployment} */ (key)]),

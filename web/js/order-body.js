@@ -18,6 +18,7 @@
  * @property {string} access
  * @property {string} hostname
  * @property {string} restartPolicy
+ * @property {string} idleTimeout minutes, blank: never
  * @property {{ path: string, port: string }} health
  * @property {import("./types.js").Template | null} template
  */
@@ -28,7 +29,7 @@ export function orderBody(form) {
   const t = form.template;
   const ports = form.ports.map((p) => ({ port: Number(p.port), protocol: p.protocol }));
   const volumes = form.volumes.map((v) => ({ name: v.name, path: v.path }));
-  return prune({
+  const body = prune({
     nodeId: form.nodeId,
     templateId: form.templateId,
     customImage: form.templateId ? null : form.image,
@@ -44,6 +45,8 @@ export function orderBody(form) {
     restartPolicy: form.restartPolicy,
     health: form.health.path ? prune({ path: form.health.path, port: number(form.health.port) }) : null,
   });
+  const idle = number(form.idleTimeout);
+  return idle === (t?.idleTimeoutMinutes ?? null) ? body : { ...body, idleTimeoutMinutes: idle };
 }
 
 /** @param {FormValues} form */
@@ -81,7 +84,7 @@ export function resources({ cpus, memoryMb, shmMb, gpus }) {
  * A number as it was meant; what is none goes as text, for the API to say what it may be.
  * @param {string | undefined} text
  */
-function number(text) {
+export function number(text) {
   if (text === undefined || text === "") return null;
   const value = Number(text);
   return Number.isNaN(value) ? text : value;

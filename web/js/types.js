@@ -2,7 +2,7 @@
 /**
  * The shapes of the API, as far as the page looks at them, and what a view is.
  *
- * @typedef {"pending" | "pulling" | "starting" | "running" | "stopping" | "stopped" | "failed"} Status
+ * @typedef {"pending" | "pulling" | "starting" | "running" | "stopping" | "stopped" | "sleeping" | "failed"} Status
  * @typedef {{ type: string, url: string, internalPort: number }} Endpoint
  * @typedef {{ code: string, message: string }} Reason
  * @typedef {{ layersDone: number, layersTotal: number, bytesDone: number | null, bytesTotal: number | null }} Pull
@@ -35,6 +35,7 @@
  * @property {"public" | "private"} access
  * @property {string | null} hostname
  * @property {string} restartPolicy
+ * @property {number | null} idleTimeoutMinutes after so long without use it sleeps
  * @property {string[]} secretNames
  * @property {string[]} actions
  * @property {number} hourlyRateCents
@@ -71,6 +72,7 @@
  * @property {{ required: boolean, minVramMb: number | null }} gpu
  * @property {{ path: string, port: number | null } | null} health
  * @property {"public" | "private"} access
+ * @property {number | null} idleTimeoutMinutes
  *
  * @typedef {object} Gpu
  * @property {string | null} name

@@ -15,6 +15,7 @@ import {
   restartField,
   rowField,
   section,
+  sleepField,
   tellAll,
   text,
   value,
@@ -89,7 +90,7 @@ function meaning(d) {
       : "The new container is tried beside the old one, which goes on until the new one is healthy. If that fails, nothing changes.";
   return [
     h("h2", { class: "aside-title" }, "What happens"),
-    h("p", { class: "soft" }, "Name, access, host name and restarts count at once."),
+    h("p", { class: "soft" }, "Name, access, host name, restarts and sleep count at once."),
     h(
       "p",
       { class: "soft aside-more" },
@@ -107,6 +108,7 @@ class ChangeForm {
   #command;
   #hostname;
   #restarts;
+  #idleTimeout;
   element;
 
   /** @param {Deployment} d */
@@ -118,6 +120,7 @@ class ChangeForm {
     this.#command = commandField(commandText(d.command));
     this.#hostname = hostnameField(d.hostname ?? "");
     this.#restarts = restartField(d.restartPolicy);
+    this.#idleTimeout = sleepField(d.idleTimeoutMinutes);
     for (const [name, known] of Object.entries(d.env)) this.#variables.add({ name, value: known });
     for (const name of d.secretNames)
       this.#variables.add({ name, value: "", secret: "yes" }, { value: "unchanged" });
@@ -141,7 +144,14 @@ class ChangeForm {
         ),
       ),
       section("Access", null, this.#access.element),
-      section("More", null, this.#command.element, this.#hostname.element, this.#restarts.element),
+      section(
+        "More",
+        null,
+        this.#command.element,
+        this.#hostname.element,
+        this.#restarts.element,
+        this.#idleTimeout.element,
+      ),
     );
   }
 
@@ -156,6 +166,7 @@ class ChangeForm {
       access: this.#access.value(),
       hostname: value(this.#hostname),
       restartPolicy: this.#restarts.input.value,
+      idleTimeout: value(this.#idleTimeout),
     };
   }
 
@@ -168,6 +179,7 @@ class ChangeForm {
       hostname: this.#hostname,
       command: this.#command,
       restartPolicy: this.#restarts,
+      idleTimeoutMinutes: this.#idleTimeout,
     };
     if (top in plain) return plain[/** @type {keyof typeof plain} */ (top)];
     if (top === "resources") return this.#limits[second] ?? null;

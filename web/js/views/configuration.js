@@ -23,6 +23,7 @@ export function configuration(app, first) {
       d.access,
       d.hostname,
       d.restartPolicy,
+      d.idleTimeoutMinutes,
       d.endpoints.length,
     ]);
     if (now === drawn) return;
@@ -38,6 +39,12 @@ function isGuarded(d) {
   return d.access === "private" && d.endpoints.some((endpoint) => endpoint.type === "https");
 }
 
+/** @param {number | null} minutes */
+function sleepText(minutes) {
+  if (minutes === null) return "Never";
+  return `After ${minutes} ${minutes === 1 ? "minute" : "minutes"} without use`;
+}
+
 /** @param {Deployment} d */
 function sheet(d) {
   return [
@@ -49,6 +56,7 @@ function sheet(d) {
       ["Access", d.access === "private" ? "Private" : "Public"],
       ["Host name", d.hostname ?? "By its id"],
       ["Restart", { always: "Always", never: "Never" }[d.restartPolicy] ?? "When it fails"],
+      ["Sleep", sleepText(d.idleTimeoutMinutes)],
       ["Limits", limits(d.resources)],
       ["Created", moment(d.createdAt)],
     ]),

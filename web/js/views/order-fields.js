@@ -107,6 +107,18 @@ export function restartField(value) {
   );
 }
 
+/** @param {number | null | undefined} minutes */
+export function sleepField(minutes) {
+  return field(
+    "Sleep after minutes without use",
+    text({ inputmode: "decimal", value: minutes ?? "", placeholder: "never" }),
+    {
+      note: "optional",
+      hint: "It stops, frees its GPU and costs nothing until somebody asks for its address.",
+    },
+  );
+}
+
 /** @param {string} [value] */
 export function hostnameField(value) {
   return field("Host name", text({ placeholder: "my-service", value }), {

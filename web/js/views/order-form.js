@@ -18,6 +18,7 @@ import {
   restartField,
   rowField,
   section,
+  sleepField,
   text,
   value,
   valuesOf,
@@ -64,6 +65,7 @@ export class OrderForm {
   #command;
   #hostname = hostnameField();
   #restarts = restartField();
+  #idleTimeout;
   #healthPath;
   #healthPort;
   element;
@@ -77,6 +79,7 @@ export class OrderForm {
     this.#settings = (template?.env ?? []).map((variable) => ({ variable, field: setting(variable) }));
     this.#limits = limitFields(limitsOf(template?.resources));
     this.#access = accessChoice(template?.access ?? "public");
+    this.#idleTimeout = sleepField(template?.idleTimeoutMinutes);
     this.#command = commandField("", template?.command);
     this.#healthPath = field(
       "Health check path",
@@ -118,6 +121,7 @@ export class OrderForm {
       access: this.#access.value(),
       hostname: value(this.#hostname),
       restartPolicy: this.#restarts.input.value,
+      idleTimeout: value(this.#idleTimeout),
       health: { path: value(this.#healthPath), port: value(this.#healthPort) },
     };
   }
@@ -135,6 +139,7 @@ export class OrderForm {
       hostname: this.#hostname,
       command: this.#command,
       restartPolicy: this.#restarts,
+      idleTimeoutMinutes: this.#idleTimeout,
     };
     if (top in plain) return plain[/** @type {keyof typeof plain} */ (top)];
     if (top === "resources") return this.#limits[second] ?? null;
@@ -202,6 +207,7 @@ export class OrderForm {
         this.#command.element,
         this.#hostname.element,
         this.#restarts.element,
+        this.#idleTimeout.element,
         h("div", { class: "fields wide-first" }, this.#healthPath.element, this.#healthPort.element),
         this.#limits.shmMb.element,
       ),
