@@ -57,6 +57,10 @@ IdleTimeout = Annotated[
     typer.Option(metavar="MINUTES", help="After so long without use it sleeps until asked for."),
 ]
 
+Evictable = Annotated[
+    bool, typer.Option("--evictable", help="While idle it gives its GPU to one that waits for it.")
+]
+
 
 def deploy(
     remote: Remote,
@@ -79,6 +83,7 @@ def deploy(
     health_path: HealthPath = None,
     restart_policy: Restarts = None,
     idle_timeout: IdleTimeout = None,
+    evictable: Evictable = False,
     wait: Wait = False,
     timeout_s: Timeout = 1800,
     as_json: AsJson = False,
@@ -109,6 +114,7 @@ def deploy(
         "health": health_path and {"path": health_path},
         "restartPolicy": restart_policy,
         "idleTimeoutMinutes": idle_timeout,
+        "evictable": evictable or None,
     }
     _order(remote, _said(asked), timeout_s if wait else None, as_json=as_json)
 

@@ -126,7 +126,10 @@ def assemble(m: Materials) -> Engine:
             access_tokens=access_tokens, raw_ports=raw_ports, ordered=reconciler.ordered,
         ),
         terminals=Terminals(m.db, m.clock, m.runtime, ledger, activity, m.house.prefix),
-        sleep=Sleep(m.db, m.clock, broadcast, addresses, activity, reconciler.ordered),
+        sleep=Sleep(
+            db=m.db, clock=m.clock, broadcast=broadcast, addresses=addresses, activity=activity,
+            gpus=gpus, ordered=reconciler.ordered,
+        ),
         logs=Logs(m.db, m.clock, broadcast),
         feed=Feed(m.db, deployments, broadcast),
         pulse=pulse,

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from appliance.clock import Clock
 from appliance.domain.deployment import Deployment, Desired
+from appliance.domain.eviction import Eviction, Idler, evict
 from appliance.domain.gpu_ledger import Hold, Place, settle
 from appliance.domain.observed import Container, ContainerState, GpuView
 from appliance.engine import views
@@ -77,6 +78,18 @@ class Gpus:
         granted = {hold.deployment_id for hold in settlement.grants}
         for deployment_id in (*granted, *_news(before, self._places)):
             self._nudge(deployment_id)
+
+    def is_waited_for(self) -> bool:
+        """Whether anybody stands in line."""
+        return bool(self._places)
+
+    async def eviction(self, idlers: Sequence[Idler]) -> Eviction | None:
+        """Who of ``idlers`` would have to give way for the first in line to be served."""
+        async with self._db.transaction() as tx:
+            kept, line = await gpus.holds_now(tx), await gpus.line(tx)
+        holds = [self._true(one.hold) for one in kept]
+        leaving = frozenset(one.hold.deployment_id for one in kept if one.leaving)
+        return evict(self._watch.state.cards(), holds, line, idlers, leaving)
 
     async def shown(self) -> tuple[views.GpuView, ...]:
         """Every GPU as last seen, and who holds it."""

@@ -6,17 +6,18 @@ none gets lost, however it falls in with the order.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from appliance.clock import Clock
 from appliance.domain.deployment import Deployment, Reason, Status
-from appliance.domain.errors import StoreFailure
-from appliance.domain.idleness import idle_reason, is_due
+from appliance.domain.errors import StaleVersion, StoreFailure
+from appliance.domain.eviction import Idler, evicted_reason
+from appliance.domain.idleness import Use, idle_reason, is_due
 from appliance.engine.activity import Activity
 from appliance.engine.addresses import Address, Addresses
 from appliance.engine.broadcast import Broadcast
-from appliance.engine.gpus import line_up
-from appliance.store import events
+from appliance.engine.gpus import Gpus, line_up
+from appliance.store import deployments, events
 from appliance.store import sleep as store
 from appliance.store.database import Database
 from appliance.store.events import NewEvent
@@ -31,11 +32,13 @@ class Sleep:
 
     def __init__(
         self,
+        *,
         db: Database,
         clock: Clock,
         broadcast: Broadcast,
         addresses: Addresses,
         activity: Activity,
+        gpus: Gpus,
         ordered: Callable[[str], None],
     ) -> None:
         self._db = db
@@ -43,17 +46,18 @@ class Sleep:
         self._broadcast = broadcast
         self._addresses = addresses
         self._activity = activity
+        self._gpus = gpus
         self._ordered = ordered
 
     async def run(self) -> None:
-        """Looks for idle ones, until cancelled."""
+        """Looks for those whose time is over, and for those who can give way, until cancelled."""
         while True:
             await self._clock.sleep(LOOK_EVERY_S)
-            for deployment_id in [a.deployment_id for a in self._addresses.all() if a.sleeps]:
-                address = self._addresses.of(deployment_id)
-                if address is not None and self._is_due(address):
-                    why = idle_reason(address.idle_timeout_minutes or 0)
-                    await self._put_to_sleep(address, why, "idle")
+            try:
+                await self._end_idleness()
+                await self._make_room()
+            except StoreFailure as error:
+                log.warning("nobody is put to sleep now: %s", error)
 
     async def wake(self, deployment_id: str) -> None:
         """Wants it running again, if it is wanted asleep.
@@ -71,38 +75,65 @@ class Sleep:
             await events.record(tx, d.id, d.owner_id, woken, now)
         self._tell(d)
 
-    def _is_due(self, address: Address) -> bool:
-        if not may_sleep(address):
-            return False
-        use = self._activity.use(address.deployment_id, address.since_boot_us)
-        return is_due(use, address.idle_timeout_minutes, self._clock.now().boot_us)
+    async def _end_idleness(self) -> None:
+        for deployment_id in [a.deployment_id for a in self._addresses.all() if a.sleeps]:
+            address = self._addresses.of(deployment_id)
+            if address is None or not may_sleep(address):
+                continue
+            minutes, now_us = address.idle_timeout_minutes, self._clock.now().boot_us
+            if minutes is not None and is_due(self._use(address), minutes, now_us):
+                await self._put_to_sleep({deployment_id: idle_reason(minutes)})
 
-    async def _put_to_sleep(self, address: Address, why: Reason, event: str) -> None:
-        """Orders it for one that was seen unused just now, with no await since."""
-        version, d = self._addresses.doze(address.deployment_id), None
-        try:
-            d = await self._order(address.deployment_id, version, why, event)
-        except StoreFailure as error:
-            log.warning("not put to sleep deployment=%s: %s", address.deployment_id, error)
-        finally:
-            if d is None:
-                self._addresses.rouse(address.deployment_id)
-        if d is None:
+    async def _make_room(self) -> None:
+        """All who have to give way do, or none: none would be enough alone."""
+        idlers = self._idlers() if self._gpus.is_waited_for() else []
+        eviction = await self._gpus.eviction(idlers) if idlers else None
+        if eviction is None:
             return
-        self._tell(d)
-        if self._activity.use(d.id, d.since_boot_us).open:  # a terminal, say: it does not ask first
-            await self.wake(d.id)
+        rows = [await deployments.for_driver(self._db, i) for i in eviction.givers]
+        taker = await deployments.for_driver(self._db, eviction.taker)
+        idle = {one.deployment_id for one in self._idlers()}  # the last look; no await from here on
+        if taker is not None and idle.issuperset(eviction.givers):
+            await self._put_to_sleep({d.id: evicted_reason(d, taker) for d in rows if d})
+
+    def _idlers(self) -> list[Idler]:
+        now_us = self._clock.now().boot_us
+        return [
+            Idler(a.deployment_id, self._use(a).idle_us(now_us))
+            for a in self._addresses.all()
+            if a.evictable and may_sleep(a) and not self._use(a).open
+        ]
+
+    def _use(self, address: Address) -> Use:
+        return self._activity.use(address.deployment_id, address.since_boot_us)
+
+    async def _put_to_sleep(self, reasons: Mapping[str, Reason]) -> None:
+        """Orders it for those that were seen unused just now, with no await since; all or none."""
+        versions = {i: self._addresses.doze(i) for i in reasons}
+        asleep: list[Deployment] = []
+        try:
+            asleep = await self._order(versions, reasons)
+        except StaleVersion as error:
+            log.debug("not put to sleep: %s", error)
+        finally:
+            for deployment_id in versions.keys() - {d.id for d in asleep}:
+                self._addresses.rouse(deployment_id)
+        for d in asleep:
+            self._tell(d)
+            if self._activity.use(d.id, 0).open:  # a terminal, say: it does not ask the door
+                await self.wake(d.id)
 
     async def _order(
-        self, deployment_id: str, version: int, why: Reason, event: str
-    ) -> Deployment | None:
-        now = self._clock.now()
+        self, versions: Mapping[str, int], reasons: Mapping[str, Reason]
+    ) -> list[Deployment]:
+        now, written = self._clock.now(), []
         async with self._db.transaction() as tx:
-            d = await store.put_to_sleep(tx, deployment_id, version, why, now)
-            if d is not None:
-                told = NewEvent(event, f"{why.message}: going to sleep", status=d.shown)
+            for i, why in reasons.items():
+                d = await store.put_to_sleep(tx, i, versions[i], why, now)
+                told = NewEvent(why.code, f"{why.message}: going to sleep", status=d.shown)
                 await events.record(tx, d.id, d.owner_id, told, now)
-        return d
+                written.append(d)
+        return written
 
     def _tell(self, d: Deployment) -> None:
         self._addresses.written(d)

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 
 from appliance.domain.deployment import Deployment, Reason
+from appliance.domain.errors import StaleVersion
 from appliance.domain.instant import Instant
 from appliance.store.database import Transaction
 from appliance.store.deployments import to_deployment
@@ -27,8 +28,12 @@ RETURNING *
 
 async def put_to_sleep(
     tx: Transaction, deployment_id: str, version: int, why: Reason, now: Instant
-) -> Deployment | None:
-    """Wants it asleep; None if it is not, or not any more, the running one of that version."""
+) -> Deployment:
+    """Wants it asleep.
+
+    Raises:
+        StaleVersion: it is not, or not any more, the running one of that version.
+    """
     parameters = {
         "id": deployment_id,
         "version": version,
@@ -36,7 +41,9 @@ async def put_to_sleep(
         "now_us": now.wall_us,
     }
     rows = await tx.execute(SLEEP, parameters)
-    return to_deployment(rows[0]) if rows else None
+    if not rows:
+        raise StaleVersion(f"{deployment_id} has moved on since version {version}")
+    return to_deployment(rows[0])
 
 
 async def wake(tx: Transaction, deployment_id: str, now: Instant) -> Deployment | None:

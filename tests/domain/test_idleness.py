@@ -8,9 +8,12 @@ from hypothesis import strategies as st
 
 from appliance.domain.deployment import Desired, Reason, Status
 from appliance.domain.idleness import EVICTED, IDLE, MINUTE_US, Use, idle_reason, is_due
+from appliance.domain.merge import spec_from_template
 from appliance.domain.observed import ContainerState, Observed
+from appliance.domain.order import IdleTimeout, Order
 from appliance.domain.plan import plan
 from appliance.domain.steps import SETTLED, Become, Start, Stop, advance
+from appliance.domain.template import Template
 from tests.domain.test_plan import NOW, a_container, a_row
 
 MOMENTS = st.integers(0, 10**15)
@@ -43,6 +46,17 @@ def test_what_lies_ahead_is_no_idle_time(since: int, now: int) -> None:
 @pytest.mark.parametrize(("minutes", "words"), [(1, "1 minute"), (0.5, "0.5 minutes")])
 def test_the_reason_names_the_time(minutes: float, words: str) -> None:
     assert idle_reason(minutes) == Reason(IDLE, f"Not used for {words}")
+
+
+@pytest.mark.parametrize(
+    ("said", "minutes"), [(None, 30.0), (IdleTimeout(5), 5), (IdleTimeout(None), None)]
+)
+def test_the_template_has_a_time_unless_the_order_says_another_or_never(
+    said: IdleTimeout | None, minutes: float | None
+) -> None:
+    template = Template("t", "T", "d", "c", "docker.io/library/t:1", idle_timeout_minutes=30.0)
+    spec = spec_from_template(Order("node_1", "t", idle_timeout=said), template)
+    assert spec.idle_timeout_minutes == minutes
 
 
 def test_it_is_stopped_and_then_asleep_and_says_why_all_along() -> None:

@@ -45,14 +45,18 @@ class GpuBox(Lifecycle):
         image=st.sampled_from([IMAGE, PULLED, ENDS, CRASHES, STUBBORN]),
         need=st.sampled_from(NEEDS),
         sleeps=st.booleans(),
+        evictable=st.booleans(),
     )
-    def create_on_a_gpu(self, image: str, need: Resources, sleeps: bool) -> None:
+    def create_on_a_gpu(
+        self, image: str, need: Resources, sleeps: bool, evictable: bool = False
+    ) -> None:
         order = Order(
             node_id="node_1", custom_image=image, resources=need,
             idle_timeout=IdleTimeout(SLEEPS_AFTER_S / 60 if sleeps else None),
+            evictable=evictable,
         )  # fmt: skip
         made = self.world.run(self.world.world.deploy(order))
-        self.told[made] = Acknowledged({image}, sleeps=sleeps)
+        self.told[made] = Acknowledged({image}, sleeps=sleeps or evictable)
         if need.exclusive:
             self.alone.add(made.replace("_", "-"))
         self.world.settle()

@@ -39,6 +39,7 @@ export const ADVICE = {
   update_failed: "What was there before goes on. Look at the events, then change it again.",
   updating: "The new container is tried now; the old one comes back if it fails.",
   idle: "Its address stands: whoever asks for it wakes it up. Until then it costs nothing.",
+  evicted: "Its address stands: whoever asks for it puts it in line for a GPU again.",
   process_lost: "Start it again. If it happens again, look at the machine's own log.",
   container_gone: "Somebody removed the container outside of the appliance. Start it again.",
 };
@@ -52,6 +53,7 @@ export const EVENTS = {
   delete: "Delete ordered",
   update: "Change ordered",
   wake: "Woken",
+  evicted: "Gave way",
   updated: "Changed",
   update_failed: "Change failed",
 };
