@@ -40,7 +40,9 @@ def box(nvml: FakeNvml) -> Iterator[Box]:
 
 
 def node(api: Api) -> dict[str, Any]:
-    return dict(api.http.get("/nodes").json()["nodes"][0])
+    answer = api.http.get("/nodes")
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json()["nodes"][0])
 
 
 def holders(api: Api) -> list[list[str]]:
