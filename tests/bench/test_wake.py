@@ -52,7 +52,7 @@ def test_wake_against_podman_start(api: Api) -> None:
     ours, theirs = [], []
     for _ in range(ROUNDS):
         api.box.podman("stop", "--time", "0", BY_HAND)
-        api.until(i, "sleeping", within_s=60)
+        api.until(i, "sleeping")
         ours.append(timed(lambda: first_answer(f"{api.box.url}/passwd", host)))
         theirs.append(timed(by_hand))
     mine, plain = statistics.median(ours), statistics.median(theirs)

@@ -52,7 +52,7 @@ def sleeper(api: Api, **fields: Any) -> str:
 
 
 def asleep(api: Api, deployment_id: str) -> Json:
-    return api.until(deployment_id, "sleeping", within_s=40)
+    return api.until(deployment_id, "sleeping")
 
 
 def host_of(deployment_id: str) -> str:
