@@ -78,7 +78,7 @@ BY_CODE: Mapping[str, Words] = {
     "bad_answer": Words("{name} gave no proper answer", "What came is not HTTP.", sign="bad"),
     "waking": Words(
         "{name} is waking up",
-        "It was asleep, for nobody was using it. It will be here in a moment.",
+        "It sleeps while nobody uses it. It will be here in a moment.",
         sign="busy",
         again_s=2,
     ),
@@ -142,14 +142,20 @@ class FriendlyPages:
 TELLS_WHY = frozenset({"not_running", "waking"})
 """Troubles that the deployment's own reason explains."""
 
+LONG = frozenset({Status.PENDING, Status.PULLING})
+"""What may take so long on the way to being awake that it is said instead."""
+
 UNSPOKEN = Words("That did not work", sign="bad")
 """For refusals that a browser does not meet; the message says it all."""
 
 
 def words_for(trouble: Trouble) -> Words:
     """How ``trouble`` is told."""
-    if trouble.code == "not_running" and trouble.address is not None:
-        return BY_STATUS[trouble.address.status]
+    address = trouble.address
+    if address is not None and (
+        trouble.code == "not_running" or (trouble.code == "waking" and address.status in LONG)
+    ):
+        return BY_STATUS[address.status]
     return BY_CODE.get(trouble.code, UNSPOKEN)
 
 

@@ -18,6 +18,7 @@ import { healthOf, number, portsOf, resources, words } from "./order-body.js";
  * @property {string} hostname
  * @property {string} restartPolicy
  * @property {string} idleTimeout minutes, blank: never
+ * @property {boolean} evictable
  */
 
 const NO_LIMITS = {
@@ -45,6 +46,7 @@ export function changeBody(d, form) {
     hostname: form.hostname || null,
     health: health && { port: null, ...health },
     restartPolicy: form.restartPolicy,
+    evictable: form.evictable,
     idleTimeoutMinutes: number(form.idleTimeout),
   };
   const today = { ...d, health: d.healthCheck };

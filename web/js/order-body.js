@@ -19,6 +19,7 @@
  * @property {string} hostname
  * @property {string} restartPolicy
  * @property {string} idleTimeout minutes, blank: never
+ * @property {boolean} evictable
  * @property {{ path: string, port: string }} health
  * @property {import("./types.js").Template | null} template
  */
@@ -53,6 +54,7 @@ export function orderBody(form) {
     access: form.access,
     hostname: form.hostname,
     restartPolicy: form.restartPolicy,
+    evictable: form.evictable || null,
     health: healthOf(form.health),
   });
   const idle = number(form.idleTimeout);

@@ -39,6 +39,7 @@
  * @property {string | null} hostname
  * @property {string} restartPolicy
  * @property {number | null} idleTimeoutMinutes after so long without use it sleeps
+ * @property {boolean} evictable whether it gives its GPU away while it is idle
  * @property {string[]} secretNames
  * @property {string[]} actions
  * @property {number} hourlyRateCents

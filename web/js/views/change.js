@@ -23,6 +23,7 @@ import {
   text,
   value,
   valuesOf,
+  yieldField,
 } from "./order-fields.js";
 
 /** @typedef {import("../types.js").Deployment} Deployment */
@@ -121,6 +122,7 @@ class ChangeForm {
   #hostname;
   #restarts;
   #idleTimeout;
+  #yields;
   #health;
   element;
 
@@ -134,6 +136,7 @@ class ChangeForm {
     this.#hostname = hostnameField(d.hostname ?? "");
     this.#restarts = restartField(d.restartPolicy);
     this.#idleTimeout = sleepField(d.idleTimeoutMinutes);
+    this.#yields = yieldField(d.evictable);
     this.#health = healthFields(null, d.healthCheck);
     for (const [name, known] of Object.entries(d.env)) this.#variables.add({ name, value: known });
     for (const name of d.secretNames)
@@ -168,6 +171,7 @@ class ChangeForm {
         this.#hostname.element,
         this.#restarts.element,
         this.#idleTimeout.element,
+        this.#yields.element,
         this.#health.element,
       ),
     );
@@ -187,6 +191,7 @@ class ChangeForm {
       health: this.#health.values(),
       restartPolicy: this.#restarts.input.value,
       idleTimeout: value(this.#idleTimeout),
+      evictable: this.#yields.input.value === "yes",
     };
   }
 
@@ -199,6 +204,7 @@ class ChangeForm {
       command: this.#command,
       restartPolicy: this.#restarts,
       idleTimeoutMinutes: this.#idleTimeout,
+      evictable: this.#yields,
     };
     const rows = { ports: this.#ports };
     return findField(

@@ -26,6 +26,7 @@ export function configuration(app, first) {
       d.hostname,
       d.restartPolicy,
       d.idleTimeoutMinutes,
+      d.evictable,
       d.endpoints.length,
     ]);
     if (now === drawn) return;
@@ -59,6 +60,7 @@ function sheet(d) {
       ["Host name", d.hostname ?? "By its id"],
       ["Restart", { always: "Always", never: "Never" }[d.restartPolicy] ?? "When it fails"],
       ["Sleep", sleepText(d.idleTimeoutMinutes)],
+      ["GPU while idle", d.evictable ? "Gives it to one that waits" : "Keeps it"],
       ["Ports", ports(d.ports)],
       ["Health check", health(d.healthCheck)],
       ["Limits", limits(d.resources)],

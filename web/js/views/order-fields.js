@@ -125,6 +125,25 @@ export function sleepField(minutes) {
   );
 }
 
+/** @param {boolean} [value] */
+export function yieldField(value = false) {
+  const options = [
+    ["", "Keeps it"],
+    ["yes", "Gives it to a deployment that waits"],
+  ];
+  return field(
+    "GPU while idle",
+    h(
+      "select",
+      {},
+      options.map(([name, label]) =>
+        h("option", { value: name, selected: (name === "yes") === value }, label),
+      ),
+    ),
+    { hint: "One that gave way sleeps until somebody asks for its address." },
+  );
+}
+
 /** @param {string} [value] */
 export function hostnameField(value) {
   return field("Host name", text({ placeholder: "my-service", value }), {

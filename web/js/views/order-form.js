@@ -25,6 +25,7 @@ import {
   text,
   value,
   valuesOf,
+  yieldField,
 } from "./order-fields.js";
 
 /** @typedef {import("../types.js").Template} Template */
@@ -56,6 +57,7 @@ export class OrderForm {
   #hostname = hostnameField();
   #restarts = restartField();
   #idleTimeout;
+  #yields = yieldField();
   #health;
   #node;
   element;
@@ -105,6 +107,7 @@ export class OrderForm {
       hostname: value(this.#hostname),
       restartPolicy: this.#restarts.input.value,
       idleTimeout: value(this.#idleTimeout),
+      evictable: this.#yields.input.value === "yes",
       health: this.#health.values(),
     };
   }
@@ -119,6 +122,7 @@ export class OrderForm {
         command: this.#command,
         restartPolicy: this.#restarts,
         idleTimeoutMinutes: this.#idleTimeout,
+        evictable: this.#yields,
       },
       limits: this.#limits,
       health: this.#health,
@@ -175,6 +179,7 @@ export class OrderForm {
         this.#hostname.element,
         this.#restarts.element,
         this.#idleTimeout.element,
+        this.#yields.element,
         this.#health.element,
       ),
     );
