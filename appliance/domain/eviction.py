@@ -33,21 +33,26 @@ def evict(
     line: Sequence[Waiting],
     idlers: Iterable[Idler],
     leaving: frozenset[str],
+    kept: Sequence[Hold] = (),
 ) -> Eviction | None:
     """Who has to give way so that the first in line fits; None: nobody, or it would not help.
 
     ``leaving`` hold GPUs still but have been told to stop: their GPUs are as good as free.
+    ``kept`` is what those who give way hold on to: nothing if they are stopped.
     """
     now = settle(cards, holds, line)
     taker = next((i for i, place in now.places.items() if not place.hopeless), None)
     if taker is None or now.grants:
         return None
     ahead = [one.deployment_id for one in line].index(taker)
-    question = _Question(cards, holds, line[: ahead + 1])
-    if question.fits_without(leaving):
+    question = _Question(
+        cards, [hold for hold in holds if hold.deployment_id not in leaving], kept,
+        line[: ahead + 1],
+    )  # fmt: skip
+    if question.fits_without(()):
         return None
     asked = sorted((one for one in idlers if one.idle_us >= GRACE_US), key=lambda one: -one.idle_us)
-    givers = _fewest(question, leaving, [one.deployment_id for one in asked])
+    givers = _fewest(question, [one.deployment_id for one in asked])
     return Eviction(taker, givers) if givers else None
 
 
@@ -64,25 +69,27 @@ class _Question:
 
     cards: Sequence[Card]
     holds: Sequence[Hold]
+    kept: Sequence[Hold]
     line: Sequence[Waiting]
 
     def fits_without(self, gone: Iterable[str]) -> bool:
         away = frozenset(gone)
         staying = [hold for hold in self.holds if hold.deployment_id not in away]
+        staying += [hold for hold in self.kept if hold.deployment_id in away]
         return self.line[-1].deployment_id not in settle(self.cards, staying, self.line).places
 
 
-def _fewest(question: _Question, leaving: frozenset[str], asked: list[str]) -> tuple[str, ...]:
+def _fewest(question: _Question, asked: Sequence[str]) -> tuple[str, ...]:
     """The longest idle that make it fit, none of them for nothing."""
-    holding = {hold.deployment_id for hold in question.holds} - leaving
+    holding = {hold.deployment_id for hold in question.holds}
     givers: list[str] = []
     for one in asked:
-        if one in holding and not question.fits_without({*leaving, *givers}):
+        if one in holding and not question.fits_without(givers):
             givers.append(one)
-    if not question.fits_without({*leaving, *givers}):
+    if not question.fits_without(givers):
         return ()
     for one in reversed(tuple(givers)):
         others = [giver for giver in givers if giver != one]
-        if question.fits_without({*leaving, *others}):
+        if question.fits_without(others):
             givers = others
     return tuple(givers)

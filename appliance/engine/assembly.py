@@ -30,6 +30,7 @@ from appliance.engine.raw_ports import RawPorts
 from appliance.engine.reconciler import Reconciler
 from appliance.engine.samples import Samples
 from appliance.engine.sleep import Sleep
+from appliance.engine.softening import Softening
 from appliance.engine.stats import StatsReader
 from appliance.engine.terminals import Terminals
 from appliance.engine.updates import Updates
@@ -133,6 +134,9 @@ def assemble(m: Materials) -> Engine:
         sleep=Sleep(
             db=m.db, clock=m.clock, broadcast=broadcast, addresses=addresses, activity=activity,
             gpus=gpus, ordered=reconciler.ordered,
+            softening=Softening(
+                m.db, m.clock, m.runtime, m.catalogue, gpus, ledger, m.house.prefix
+            ),
         ),
         logs=Logs(m.db, m.clock, broadcast),
         feed=Feed(m.db, deployments, broadcast),

@@ -88,13 +88,22 @@ class Gpus:
         """Whether anybody stands in line."""
         return bool(self._places)
 
-    async def eviction(self, idlers: Sequence[Idler]) -> Eviction | None:
-        """Who of ``idlers`` would have to give way for the first in line to be served."""
+    async def look_and_serve(self) -> None:
+        """Serves the line with what the GPUs really have now."""
+        await self._watch.look(older_than_us=0)
+        await self.serve()
+
+    async def eviction(self, idlers: Sequence[Idler], *, stop: bool = True) -> Eviction | None:
+        """Who of ``idlers`` would have to give way for the first in line to be served.
+
+        Without ``stop`` by giving back what they use beyond the share they declared.
+        """
         async with self._db.transaction() as tx:
             kept, line = await gpus.holds_now(tx), await gpus.line(tx)
         holds = [self._true(one.hold) for one in kept]
         leaving = frozenset(one.hold.deployment_id for one in kept if one.leaving)
-        return evict(self._watch.state.cards(), holds, line, idlers, leaving)
+        shares = [] if stop else [one.hold for one in kept]
+        return evict(self._watch.state.cards(), holds, line, idlers, leaving, shares)
 
     async def shown(self) -> tuple[views.GpuView, ...]:
         """Every GPU as last seen, and who holds it."""

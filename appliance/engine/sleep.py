@@ -6,7 +6,7 @@ none gets lost, however it falls in with the order.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from appliance.clock import Clock
 from appliance.domain.deployment import Deployment, Reason, Status
@@ -17,6 +17,7 @@ from appliance.engine.activity import Activity
 from appliance.engine.addresses import Address, Addresses
 from appliance.engine.broadcast import Broadcast
 from appliance.engine.gpus import Gpus, line_up
+from appliance.engine.softening import Softening
 from appliance.store import deployments, events
 from appliance.store import sleep as store
 from appliance.store.database import Database
@@ -39,6 +40,7 @@ class Sleep:
         addresses: Addresses,
         activity: Activity,
         gpus: Gpus,
+        softening: Softening,
         ordered: Callable[[str], None],
     ) -> None:
         self._db = db
@@ -47,6 +49,7 @@ class Sleep:
         self._addresses = addresses
         self._activity = activity
         self._gpus = gpus
+        self._softening = softening
         self._ordered = ordered
 
     async def run(self) -> None:
@@ -87,7 +90,9 @@ class Sleep:
     async def _make_room(self) -> None:
         """All who have to give way do, or none: none would be enough alone."""
         idlers = self._idlers() if self._gpus.is_waited_for() else []
-        eviction = await self._gpus.eviction(idlers) if idlers else None
+        if not idlers or await self._soften(idlers):
+            return
+        eviction = await self._gpus.eviction(idlers)
         if eviction is None:
             return
         rows = [await deployments.for_driver(self._db, i) for i in eviction.givers]
@@ -95,6 +100,22 @@ class Sleep:
         idle = {one.deployment_id for one in self._idlers()}  # the last look; no await from here on
         if taker is not None and idle.issuperset(eviction.givers):
             await self._put_to_sleep({d.id: evicted_reason(d, taker) for d in rows if d})
+
+    async def _soften(self, idlers: Sequence[Idler]) -> bool:
+        """Has memory given back where that is enough; whoever asks meanwhile waits for it."""
+        soft = await self._softening.choose(idlers)
+        idle = {one.deployment_id for one in self._idlers()}  # the last look before they are marked
+        if soft is None or not idle.issuperset(soft.givers):
+            return False
+        for deployment_id in soft.givers:
+            self._addresses.doze(deployment_id)
+        try:
+            await self._softening.give_back(soft)
+        finally:
+            for deployment_id in soft.givers:
+                self._addresses.rouse(deployment_id)
+        await self._softening.wait_for_memory(soft.taker)
+        return True
 
     def _idlers(self) -> list[Idler]:
         now_us = self._clock.now().boot_us

@@ -156,3 +156,17 @@ def test_room_is_made_for_the_first_and_by_no_more_than_it_takes(
     assert is_served(holds, line, found.taker, leaving | givers)
     for one in givers:
         assert not is_served(holds, line, found.taker, (leaving | givers) - {one})
+
+
+def test_a_share_that_is_kept_may_leave_room_enough() -> None:
+    used = [Hold(i, "GPU-0", exclusive=False, vram_mb=12_000) for i in ("a", "b")]
+    shares = [replace(hold, vram_mb=6_000) for hold in used]
+    idlers = idle("a", "b")
+
+    def by_softening(vram_mb: int) -> Eviction | None:
+        line = [waits("x", exclusive=False, vram_mb=vram_mb)]
+        return evict(CARDS[:1], used, line, idlers, NOBODY, shares)
+
+    assert by_softening(6_000) == Eviction("x", ("a",))
+    assert by_softening(12_000) == Eviction("x", ("a", "b"))
+    assert by_softening(13_000) is None

@@ -59,6 +59,7 @@ export const EVENTS = {
   update: "Change ordered",
   wake: "Woken",
   evicted: "Gave way",
+  softened: "Gave memory back",
   updated: "Changed",
   update_failed: "Change failed",
   gpu_leaked: "GPU memory not given back",
