@@ -44,6 +44,7 @@ RIGHT = {
     "pull_total_s": "50",
     "stop_grace_s": "0",
     "wake_hold_s": "90",
+    "drain_s": "0",
     "log_level": "DEBUG",
 }
 COMPANIONS = {"tls_key": {"tls_cert": "/srv/cert.pem"}}
@@ -70,6 +71,7 @@ WRONG = {
     "pull_total_s": ["0"],
     "stop_grace_s": ["601"],
     "wake_hold_s": ["0", "3601"],
+    "drain_s": ["-1"],
     "log_level": ["loud"],
 }
 

@@ -166,6 +166,13 @@ class Settings:
             "So many seconds a request waits at most for a sleeping deployment to wake up.",
         ),
     )
+    drain_s: int = field(
+        default=30,
+        metadata=_about(
+            parse.integer(0, 86_400),
+            "Seconds that a container replaced by an update may still answer what it was asked.",
+        ),
+    )
     log_level: str = field(
         default="info", metadata=_about(parse.log_level, "debug, info, warning or error.")
     )

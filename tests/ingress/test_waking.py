@@ -16,7 +16,7 @@ from appliance.domain.deployment import Access, Desired, Status
 from appliance.domain.errors import StoreBusy
 from appliance.engine.addresses import Address
 from appliance.ingress.head import Head
-from appliance.ingress.seams import Gate, Passed, Reply, Trouble, Verdict
+from appliance.ingress.seams import Gate, Grant, Passed, Reply, Trouble, Verdict
 from appliance.ingress.waking import PatientWaker
 from tests.ingress.doorlab import HELLO, Client, Lab, door, get
 from tests.podman_harness import free_ports
@@ -158,7 +158,10 @@ class Keyhole:
 
     async def admit(self, head: Head, address: Address, client: str, *, secure: bool) -> Verdict:
         del address, client, secure
-        return Passed(head) if head.all(b"authorization") else Reply(401)
+        return Passed("the key") if head.get(b"authorization") else Reply(401)
+
+    async def stands(self, grant: Grant) -> bool:
+        return bool(grant)
 
 
 async def test_a_stranger_does_not_wake_a_private_one(tmp_path: Path) -> None:
