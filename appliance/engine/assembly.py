@@ -121,7 +121,6 @@ def assemble(m: Materials) -> Engine:
         prefix=m.house.prefix, stop_grace_s=m.stop_grace_s,
     )  # fmt: skip
     reconciler = Reconciler(shop, m.tasks)
-    activity = _activity(m.clock, addresses)
     deployments = Deployments(
         db=m.db, clock=m.clock, house=m.house, catalogue=m.catalogue, vault=m.vault, pulls=pulls,
         stats=StatsReader(m.runtime, m.clock, gpus), broadcast=broadcast,
