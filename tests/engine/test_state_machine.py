@@ -155,6 +155,10 @@ class Lifecycle(RuleBasedStateMachine):
         told.images.add(image)
         self.world.settle()
 
+    @rule(open_requests=st.integers(0, 2))
+    def the_door_is_busy(self, open_requests: int) -> None:
+        self.world.open_requests = open_requests
+
     @rule(which=which, stays_s=st.sampled_from([0, 1, SLEEPS_AFTER_S - 1]))
     @precondition(lambda self: self.told)
     def somebody_asks_for_it(self, which: int, stays_s: float) -> None:
