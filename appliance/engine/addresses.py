@@ -57,14 +57,11 @@ def ports_of(d: Deployment) -> tuple[Port, ...]:
 def address_of(d: Deployment) -> Address:
     """The address of a row."""
     published = d.published if d.shown is Status.RUNNING else {}
-    by_protocol = {
-        protocol: {
-            p.port: published[p.port]
-            for p in ports_of(d)
-            if p.protocol is protocol and p.port in published
-        }
-        for protocol in Protocol
-    }
+    http: dict[int, int] = {}
+    tcp: dict[int, int] = {}
+    for p in ports_of(d):
+        if p.port in published:
+            (http if p.protocol is Protocol.HTTP else tcp)[p.port] = published[p.port]
     return Address(
         deployment_id=d.id,
         owner_id=d.owner_id,
@@ -74,8 +71,8 @@ def address_of(d: Deployment) -> Address:
         access=d.spec.access,
         status=d.shown,
         reason=d.reason,
-        http=by_protocol[Protocol.HTTP],
-        tcp=by_protocol[Protocol.TCP],
+        http=http,
+        tcp=tcp,
         gone=d.desired is Desired.DELETED,
     )
 
