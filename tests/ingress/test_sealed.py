@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import anyio
 import pytest
 
 from appliance.ingress.certificates import Certificates
+from appliance.ingress.sealed import receive
 from tests.ingress.doorlab import DOMAIN, HELLO, Client, Lab, Talk, door, get
 from tests.ingress.tls import Place
 from tests.waiting import eventually
@@ -205,3 +207,13 @@ async def test_who_speaks_no_tls_is_sent_away_and_not_counted(
     await client.send(get(HOST))
     assert await client.answer() == (200, b"hello")
     assert lab.activity.of("dep_a").open_connections == 1
+
+
+async def test_who_stays_silent_is_not_waited_for(certificates: Certificates) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        ours.setblocking(False)
+        with pytest.raises(TimeoutError):
+            await receive(asyncio.Protocol(), ours, certificates.context, within_s=0.05)
+        theirs.setblocking(False)
+        assert await asyncio.get_running_loop().sock_recv(theirs, 1) == b""
