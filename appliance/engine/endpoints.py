@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from appliance.domain.deployment import Access, Deployment, Status
-from appliance.engine.addresses import Address, address_of
+from appliance.domain.deployment import Access, Deployment
+from appliance.engine.addresses import Address, address_of, can_be_asked
 from appliance.engine.raw_ports import LOOPBACK
 from appliance.engine.views import Endpoint, web_url
 
@@ -24,11 +24,11 @@ class Front:
 
 
 def endpoints(d: Deployment, front: Front, raw_ports: Mapping[int, int]) -> tuple[Endpoint, ...]:
-    """Where it answers, the primary port first; nothing while it does not run.
+    """Where it answers, the primary port first, also if it has to wake up for that.
 
     ``raw_ports`` are those of this machine by the container's.
     """
-    if d.shown is not Status.RUNNING:
+    if not can_be_asked(d):
         return ()
     address = address_of(d)
     web = [
