@@ -1,8 +1,9 @@
 // @ts-check
 /** The form of a new deployment, made from the template's own fields, or for any image. */
 
-import { button, crumb, failure, head, loading, terms } from "../components/basics.js";
+import { button, crumb, head, terms } from "../components/basics.js";
 import { onSubmit } from "../components/field.js";
+import { Loaded } from "../components/loaded.js";
 import { fill, h } from "../dom.js";
 import { mebibytes, rate, shortImage } from "../format.js";
 import { orderBody } from "../order-body.js";
@@ -13,25 +14,13 @@ import { OrderForm } from "./order-form.js";
 export const view = {
   title: "New deployment",
   mount(root, place) {
-    let hasEnded = false;
-    const load = async () => {
-      fill(root, loading());
-      try {
-        const [template, node] = await Promise.all([findTemplate(place), place.app.node()]);
-        if (!hasEnded) show(root, place.app, template, node);
-      } catch (error) {
-        if (!hasEnded)
-          fill(
-            root,
-            head("New deployment", { crumb: crumb("Templates", "/ui/new") }),
-            failure(/** @type {Error} */ (error), load),
-          );
-      }
-    };
-    void load();
-    return () => {
-      hasEnded = true;
-    };
+    const page = new Loaded(
+      () => Promise.all([findTemplate(place), place.app.node()]),
+      ([template, node]) => shown(place.app, template, node),
+      () => head("New deployment", { crumb: crumb("Templates", "/ui/new") }),
+    );
+    fill(root, page.element);
+    return () => page.end();
   },
 };
 
@@ -42,12 +31,11 @@ async function findTemplate({ app, params }) {
 }
 
 /**
- * @param {HTMLElement} root
  * @param {import("../types.js").App} app
  * @param {import("../types.js").Template | null} template
  * @param {import("../types.js").MachineNode} node
  */
-function show(root, app, template, node) {
+function shown(app, template, node) {
   const fields = new OrderForm(template, node);
   const problems = h("div", { role: "alert" });
   const form = h(
@@ -69,15 +57,14 @@ function show(root, app, template, node) {
     },
     (error) => tellAll(problems, "It was not deployed", error, (name) => fields.find(name)),
   );
-  fill(
-    root,
+  queueMicrotask(() => fields.focus());
+  return [
     head(template ? template.name : "Any image", {
       crumb: crumb("Templates", "/ui/new"),
       text: about(template),
     }),
     form,
-  );
-  fields.focus();
+  ];
 }
 
 /** @param {import("../types.js").Template | null} template */

@@ -1,7 +1,8 @@
 // @ts-check
 /** This machine: what it is, what it has, who holds it, and what is wrong with it. */
 
-import { copyable, failure, head, loading, notice, terms } from "../components/basics.js";
+import { copyable, head, notice, terms } from "../components/basics.js";
+import { Loaded } from "../components/loaded.js";
 import { cell, table } from "../components/table.js";
 import { fill, h } from "../dom.js";
 import { mebibytes, rate } from "../format.js";
@@ -24,30 +25,24 @@ const VERDICTS = {
 export const view = {
   title: "Machine",
   mount(root, { app }) {
-    let hasEnded = false;
-    const load = async () => {
-      try {
+    const page = new Loaded(
+      async () => {
         const node = await app.node();
-        const checks = app.session.isAdmin ? (await app.api.get("/doctor")).checks : null;
-        if (!hasEnded) show(root, node, checks);
-      } catch (error) {
-        if (!hasEnded) fill(root, head("Machine"), failure(/** @type {Error} */ (error), load));
-      }
-    };
-    fill(root, head("Machine"), loading());
-    void load();
-    return () => {
-      hasEnded = true;
-    };
+        return { node, checks: app.session.isAdmin ? (await app.api.get("/doctor")).checks : null };
+      },
+      ({ node, checks }) => shown(node, checks),
+      () => head("Machine"),
+    );
+    fill(root, page.element);
+    return () => page.end();
   },
 };
 
-/** @param {HTMLElement} root @param {MachineNode} node @param {Check[] | null} checks */
-function show(root, node, checks) {
+/** @param {MachineNode} node @param {Check[] | null} checks */
+function shown(node, checks) {
   const { specs } = node;
   const place = [specs.os, node.region, node.country].filter(Boolean).join(" · ");
-  fill(
-    root,
+  return [
     head(node.name, { text: h("p", { class: "soft" }, place) }),
     terms("facts", facts(node)),
     section("GPUs", gpus(node.gpus)),
@@ -61,7 +56,7 @@ function show(root, node, checks) {
         ["Network", specs.networkSpeedMbps ? `${specs.networkSpeedMbps} Mbit/s` : "—"],
       ]),
     ),
-  );
+  ];
 }
 
 /** @param {string} title @param {import("../dom.js").Child} body */
