@@ -121,3 +121,12 @@ def test_motion_is_short_and_there_is_none_where_none_is_wanted(
 
 DURATIONS = """[...document.querySelectorAll('*')]
   .map((e) => parseFloat(getComputedStyle(e).transitionDuration))"""
+
+
+def test_without_scripts_the_page_says_what_else_there_is(browser: Browser, owned: Box) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{owned.url}/ui/")
+    expect(page.get_by_text("This page needs JavaScript")).to_be_visible()
+    expect(page.get_by_role("link", name="API")).to_have_attribute("href", "/openapi.json")
+    context.close()
