@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need and runs the whole gate: format, lint, types, room order, tests.
 #   packaging/test.sh            everything but the slow suites and the figures
-#   packaging/test.sh --all      the slow suites too
+#   packaging/test.sh --all      the slow suites too, and those that talk to Podman on Debian 13
 #   packaging/test.sh --bench    only the figures, printed
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -15,7 +15,7 @@ PYTEST_ARGS=(-n 3 --dist loadscope)
 LIMIT_S=3000  # the gate ends in time whatever hangs
 case "${1:-}" in
   "") ;;
-  --all) MARKS="not bench"; LIMIT_S=14400 ;;
+  --all) MARKS="not bench"; LIMIT_S=14400; PACKAGES+=" debootstrap" ;;
   --bench) MARKS="bench"; PYTEST_ARGS=(-s) ;;
   *) echo "usage: packaging/test.sh [--all|--bench]" >&2; exit 2 ;;
 esac
@@ -78,6 +78,13 @@ page_types() { node $VENV/page/node_modules/typescript/bin/tsc -p tests/web/tsco
 
 page_units() { node --test tests/web/units.test.mjs >$VENV/page/units.log || { cat $VENV/page/units.log; return 1; }; }
 
+# What talks to Podman, on that of Debian 13; up.sh and the wheel's installation need the network.
+debian13() {
+  timeout --kill-after=30 $LIMIT_S packaging/debian13.sh python3 -m pytest -q -p no:cacheprovider \
+    -m "podman and not slow and not bench" "${PYTEST_ARGS[@]}" tests/runtime tests/host tests/e2e \
+    --ignore=tests/e2e/test_up.py --ignore=tests/e2e/test_wheel.py
+}
+
 FAILED=()
 step() {
   local name=$1; shift
@@ -98,6 +105,7 @@ if [ "$MARKS" != bench ]; then
   step "page: units" page_units
 fi
 step tests timeout --kill-after=30 $LIMIT_S $VENV/bin/pytest -q -m "$MARKS" "${PYTEST_ARGS[@]}"
+[ "${1:-}" = --all ] && step "tests on Debian 13" debian13
 if [ ${#FAILED[@]} -gt 0 ]; then
   echo "failed: ${FAILED[*]}" >&2
   exit 1

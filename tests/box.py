@@ -21,9 +21,9 @@ from appliance.runtime.home import PodmanHome
 from appliance.store import meta
 from appliance.store.database import open_database
 from tests.podman_harness import apart, busybox_archive, free_ports, random_pool, remove_lab
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[1]
-READY_S = 20
 PASSWORD = "correct horse battery"
 
 
@@ -72,7 +72,7 @@ class Box:
                 [self.python, "-m", "appliance", "serve"],
                 cwd=self.top, env=self.environ, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        wait_for(self.answers, within_s=READY_S, what=(self.top / "log").read_text)
+        wait_for(self.answers, what=(self.top / "log").read_text)
 
     def answers(self) -> bool:
         assert self.process is not None
@@ -87,10 +87,10 @@ class Box:
         self.process.kill()
         self.process.wait()
 
-    def terminate(self, within_s: float = 15) -> int:
+    def terminate(self) -> int:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(within_s)
+        return self.process.wait(PATIENCE_S)
 
     def cli(self, *arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
@@ -110,13 +110,13 @@ class Box:
 
     def client(self, token: str) -> httpx.Client:
         headers = {"Authorization": f"Bearer {token}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=20)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=PATIENCE_S)
 
     def visit(self, url: str) -> httpx.Response:
         """GETs a deployment's address as a browser on this machine would, over the local CA."""
         asked = httpx.URL(url)
         trust = ssl.create_default_context(cafile=self.data / "tls" / "ca.crt")
-        with httpx.Client(verify=trust, timeout=10) as http:
+        with httpx.Client(verify=trust, timeout=PATIENCE_S) as http:
             return http.get(
                 asked.copy_with(host="127.0.0.1"),
                 headers={"Host": asked.netloc.decode()},
@@ -156,21 +156,18 @@ class Api:
         assert answer.status_code == 200, answer.text
         return dict(answer.json()["deployment"])
 
-    def until(self, deployment_id: str, status: str, within_s: float = 20) -> dict[str, Any]:
+    def until(self, deployment_id: str, status: str) -> dict[str, Any]:
         wait_for(
             lambda: self.get(deployment_id)["status"] == status,
-            within_s=within_s,
             what=lambda: str(self.get(deployment_id)),
         )
         return self.get(deployment_id)
 
 
-def wait_for(
-    fact: Callable[[], bool], *, within_s: float = 10, what: Callable[[], str] = lambda: ""
-) -> None:
-    deadline = time.monotonic() + within_s
+def wait_for(fact: Callable[[], bool], *, what: Callable[[], str] = lambda: "") -> None:
+    deadline = time.monotonic() + PATIENCE_S
     while not fact():
-        assert time.monotonic() < deadline, f"not within {within_s} s: {what()}"
+        assert time.monotonic() < deadline, f"not within {PATIENCE_S} s: {what()}"
         time.sleep(0.02)
 
 

@@ -34,7 +34,7 @@ from appliance.runtime.podman import PodmanRuntime, connect
 from appliance.runtime.pull import USUAL_DEADLINES, PullDeadlines
 from appliance.runtime.spec import MachineLimits
 from appliance.runtime.trial import find_runtime
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_S, eventually
 
 BUSYBOX = "localhost/test/busybox:latest"
 NO_USER = "localhost/test/nouser:latest"
@@ -43,8 +43,6 @@ APPLETS = (
     " sleep stat tail timeout touch true wget yes"
 )
 FOLDERS = {"bin": 0o755, "etc": 0o755, "proc": 0o755, "sys": 0o755, "tmp": 0o1777, "dev": 0o755}
-LISTENING_S = 10
-ENDING_S = 15
 SPARE_PORTS = 8
 REMOVAL_TRIES = 20
 P = ParamSpec("P")
@@ -104,7 +102,7 @@ class PodmanLab:
     def end_service(self) -> None:
         if self.service is not None:
             self.service.terminate()
-            self.service.wait(ENDING_S)
+            self.service.wait(PATIENCE_S)
 
     @asynccontextmanager
     async def runtime(
@@ -283,7 +281,7 @@ async def listening(path: Path) -> None:
         await stream.aclose()
         return True
 
-    await eventually(accepts, within_s=LISTENING_S)
+    await eventually(accepts)
 
 
 def busybox_archive(extra: Sequence[tuple[str, bytes]] = ()) -> bytes:

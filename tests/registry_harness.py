@@ -15,13 +15,11 @@ import pytest
 from anyio.abc import SocketStream
 
 from tests.podman_harness import BUSYBOX, PodmanLab, apart, busybox_archive
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_S, eventually
 
 USER, PASSWORD = "ada", "a password: with a colon"
 OPEN_PORT, LOCKED_PORT, RELAY_PORT, SILENT_PORT, CLOSED_PORT = range(5)
-LISTENING_S = 10
 BIG_BYTES = 16 * 2**20
-ENDING_S = 10
 
 
 @dataclass
@@ -102,7 +100,7 @@ def start_registry(
 
 def stop(process: "subprocess.Popen[bytes]") -> None:
     process.terminate()
-    process.wait(ENDING_S)
+    process.wait(PATIENCE_S)
 
 
 async def accepting(port: int) -> None:
@@ -116,7 +114,7 @@ async def accepting(port: int) -> None:
         await stream.aclose()
         return True
 
-    await eventually(accepts, within_s=LISTENING_S)
+    await eventually(accepts)
 
 
 def push(lab: PodmanLab, image: str, reference: str, login: str | None = None) -> None:

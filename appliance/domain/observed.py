@@ -37,8 +37,10 @@ class Container:
     ``ours`` is true when all of our labels hold the values its name promises: a name alone, or
     labels alone (an image can carry them), do not make a container ours. ``published`` maps
     container ports to the host's loopback ports. ``devices`` are the CDI names it was created
-    with. ``out_of_memory`` is read from the cgroup. ``last_words`` is what the run that ended
-    said last, fit to be shown; read only where its end is news.
+    with. ``started_at`` is Podman's name for the last run, noted while the program runs already;
+    nothing of that run is older than ``prepared_at``. ``out_of_memory`` is read from the cgroup.
+    ``last_words`` is what the run that ended said last, fit to be shown; read only where its end
+    is news.
     """
 
     id: str
@@ -47,6 +49,7 @@ class Container:
     ours: bool
     image_id: str
     created_at: datetime
+    prepared_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
     exit_code: int | None = None

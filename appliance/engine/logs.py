@@ -135,9 +135,9 @@ async def last_words(c: Container, secrets: Collection[str]) -> str | None:
     """
     if c.log_path is None:
         return None
-    path = Path(c.log_path)
+    path, since = Path(c.log_path), c.prepared_at or c.started_at
     try:
-        lines = await to_thread.run_sync(lambda: tail(path, count=LAST_LINES, since=c.started_at))
+        lines = await to_thread.run_sync(lambda: tail(path, count=LAST_LINES, since=since))
     except OSError as error:
         log.warning("a log can't be read container=%s reason=%s", c.name, error.strerror)
         return None

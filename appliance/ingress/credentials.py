@@ -26,7 +26,7 @@ def cookies(head: Head) -> list[str]:
 
 def without(head: Head) -> Head:
     """The head as the container may see it: without anything of ours, else as it came."""
-    return replace(head, fields=list(_cleaned(head.fields)))
+    return replace(head, fields=tuple(_cleaned(head.fields)))
 
 
 def asked_by_itself(head: Head, *, secure: bool) -> bool:

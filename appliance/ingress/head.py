@@ -5,7 +5,7 @@ read the same by whatever server stands behind the door.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import httptools
@@ -14,14 +14,17 @@ MAX_HEAD_BYTES = 32 * 1024
 MAX_TARGET_BYTES = 8 * 1024
 MAX_FIELDS = 100
 
-Fields = list[tuple[bytes, bytes]]
+Fields = tuple[tuple[bytes, bytes], ...]
 
 TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 GRAMMAR = re.compile(
     rb"(" + TOKEN + rb") ([!-~]++) HTTP/(1\.[01])\r\n"
     rb"(?:" + TOKEN + rb":[\t -~\x80-\xff]*+\r\n)*+\r\n"
 )
-REQUEST_LINE = re.compile(TOKEN + rb" [!-~]++ HTTP/([0-9])\.[0-9]\r\n")
+LINE = re.compile(rb"(" + TOKEN + rb") (/[!\"$-~]*+) HTTP/(1\.[01])\r\n")
+"""A request line whose target is a path: as ``GRAMMAR``, and in origin form."""
+
+ANY_LINE = re.compile(TOKEN + rb" [!-~]++ HTTP/([0-9])\.[0-9]\r\n")
 BROKEN_LINE = re.compile(rb"(?<!\r)\n|\x00")
 HOST = re.compile(
     rb"([A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
@@ -57,7 +60,7 @@ class Head:
     target: bytes
     version: bytes
     host: str
-    fields: Fields = field(default_factory=list)
+    fields: Fields = ()
     length: int | None = 0
     options: frozenset[bytes] = NO_OPTIONS
     websocket: bool = False
@@ -79,7 +82,7 @@ class _Parts:
     __slots__ = ("fields",)
 
     def __init__(self) -> None:
-        self.fields: Fields = []
+        self.fields: list[tuple[bytes, bytes]] = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.fields.append((name, value))
@@ -98,6 +101,39 @@ def check_beginning(data: bytes) -> None:
             raise Refused(414, "target_too_long", f"a target may have {MAX_TARGET_BYTES} bytes")
         return
     raise Refused(431, "head_too_large", f"a head may have {MAX_HEAD_BYTES} bytes")
+
+
+class Heads:
+    """The heads of one connection.
+
+    A client repeats itself: fields that are byte for byte those of the request before are not
+    taken apart again. The line before them is looked at every time.
+    """
+
+    __slots__ = ("_block", "_last")
+
+    def __init__(self) -> None:
+        self._block = b""
+        self._last = Head(b"", b"", b"", "")
+
+    def read(self, raw: bytes) -> Head:
+        """As ``parse_head``; repeated fields are the very same object.
+
+        Raises:
+            Refused: as ``parse_head``.
+        """
+        last, line = self._last, LINE.match(raw)
+        if line is not None and raw[line.end() :] == self._block:
+            method, target, version = line.groups()
+            if (method, version) == (last.method, last.version) and len(target) <= MAX_TARGET_BYTES:
+                return Head(
+                    method, target, version, last.host, last.fields, last.length, last.options,
+                    last.websocket, last.keeps_alive, last.authority,
+                )  # fmt: skip
+        head = parse_head(raw)
+        self._last = replace(head)  # nobody else has this one
+        self._block = raw[raw.index(b"\r\n") + 2 :]
+        return head
 
 
 def parse_head(raw: bytes) -> Head:
@@ -140,11 +176,11 @@ def _fields(raw: bytes) -> Fields:
         raise Refused(400, "bad_request", str(error)) from None
     if len(parts.fields) > MAX_FIELDS:
         raise Refused(431, "head_too_large", f"a head may have {MAX_FIELDS} fields")
-    return parts.fields
+    return tuple(parts.fields)
 
 
 def _malformed(raw: bytes) -> Refused:
-    line = REQUEST_LINE.match(raw)
+    line = ANY_LINE.match(raw)
     if line is not None and line[1] != b"1":
         return Refused(505, "version_not_supported", "the door speaks HTTP/1.1 and HTTP/1.0")
     return Refused(400, "bad_request", "this is no HTTP request")

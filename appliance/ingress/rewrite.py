@@ -8,7 +8,7 @@ fields it names (RFC 9110, 7.6.1). What a client says of proxies before us is no
 from dataclasses import dataclass
 from functools import lru_cache
 
-from appliance.ingress.head import Head
+from appliance.ingress.head import Fields, Head
 
 ENDS_HERE = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"upgrade", b"http2-settings",
@@ -28,10 +28,30 @@ class Sender:
     secure: bool
 
 
-def upstream_head(head: Head, sender: Sender) -> bytes:
-    """The bytes of the head for the upstream."""
-    lines = [b"%b %b HTTP/%b" % (head.method, head.target, head.version)]
-    dropped = head.options - NEEDED if head.options else head.options
+class Rewriter:
+    """Makes the heads of one connection those that its upstream gets."""
+
+    __slots__ = ("_fields", "_rest", "_sender")
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+        self._fields: Fields = ()
+        self._rest = b""
+
+    def upstream_head(self, head: Head) -> bytes:
+        """The bytes of the head for the upstream.
+
+        What ``Heads`` has not taken apart again, being the same, is not put together again.
+        """
+        if head.fields is not self._fields:
+            self._fields, self._rest = head.fields, _rest(head, self._sender)
+        return b"%b %b HTTP/%b\r\n%b" % (head.method, head.target, head.version, self._rest)
+
+
+def _rest(head: Head, sender: Sender) -> bytes:
+    """All behind the request line."""
+    lines = []
+    dropped = head.options - NEEDED - ENDS_HERE if head.options else head.options
     for name, value in head.fields:
         if _goes_on(name) and not (dropped and _plain(name) in dropped):
             lines.append(b"%b: %b" % (name, value))

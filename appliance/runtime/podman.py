@@ -215,7 +215,10 @@ class PodmanRuntime:
 
     async def _look(self, name: str) -> shapes.Inspected | None:
         answer = await self._session.get(f"/containers/{name}/json", timeout_s=READ_S)
-        return shapes.inspected(answer.body, prefix=self._prefix) if answer.found else None
+        if not answer.found:
+            return None
+        prepared = process.prepared_at(answer.body.get("OCIConfigPath")) if self._local else None
+        return shapes.inspected(answer.body, prefix=self._prefix, prepared_at=prepared)
 
     async def _verified(self, name: str) -> Container | None:
         """Podman's word, held against /proc where it claims a process.

@@ -9,6 +9,7 @@ import re
 import signal
 import stat
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
@@ -56,6 +57,17 @@ def container_of(pid: int) -> str | None:
     except OSError:
         return None
     return found[0] if found else None
+
+
+def prepared_at(oci_config: str | None) -> datetime | None:
+    """When the last run's config.json (``OCIConfigPath``) was written; None if that can't be told.
+
+    Podman writes it anew just before each start (OCI runtime specification, bundle).
+    """
+    try:
+        return datetime.fromtimestamp(Path(oci_config or "").stat().st_mtime, UTC)
+    except OSError:
+        return None
 
 
 def missing_devices(first: Process, paths: Iterable[str]) -> tuple[str, ...]:

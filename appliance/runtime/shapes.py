@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from appliance.domain.observed import Container, ContainerState, ImageFacts, Listed
@@ -26,6 +26,7 @@ STATES = {
 }
 HAS_PROCESS = frozenset({ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.STOPPING})
 FIRST_YEAR = 1  # Go's zero time
+START_NOTED_WITHIN = timedelta(seconds=1)
 SERVER_HEADER = re.compile(r"Libpod/(\d+)\.(\d+)[^ ]*")
 NETWORK_WAS_SWAPPED_BEFORE = (4, 4)  # containers/podman#16628
 
@@ -49,10 +50,10 @@ class Inspected:
         return self.container.state in HAS_PROCESS
 
 
-def inspected(raw: Json, *, prefix: str) -> Inspected:
-    """``GET /libpod/containers/{name}/json``."""
+def inspected(raw: Json, *, prefix: str, prepared_at: datetime | None = None) -> Inspected:
+    """``GET /libpod/containers/{name}/json``; ``prepared_at`` as ``process.prepared_at`` has it."""
     state = raw["State"]
-    shown = _shown(state)
+    shown = _shown(state, prepared_at)
     stuck = raw["Config"].get("Labels") or {}
     ended = shown is ContainerState.EXITED
     container = Container(
@@ -62,6 +63,7 @@ def inspected(raw: Json, *, prefix: str) -> Inspected:
         ours=labels.ours(raw["Name"], stuck, prefix=prefix),
         image_id=_bare_id(raw["Image"]),
         created_at=datetime.fromisoformat(raw["Created"]).astimezone(UTC),
+        prepared_at=prepared_at if shown is not ContainerState.CREATED else None,
         started_at=_moment(state["StartedAt"]) if shown is not ContainerState.CREATED else None,
         finished_at=_moment(state["FinishedAt"]) if ended else None,
         exit_code=state["ExitCode"] if ended else None,
@@ -132,11 +134,16 @@ def version(server: str) -> str:
     return rest.split(" ")[0] if name == "Libpod" else ""
 
 
-def _shown(state: Json) -> ContainerState:
-    """The state; an end without its time is what 5.x makes of a run that a reboot cut short."""
+def _shown(state: Json, prepared_at: datetime | None) -> ContainerState:
+    """The state; an end without its time is what 5.x makes of a run that a reboot cut short.
+
+    Then the time of the end is none, or that of the run before. An end a little before the start
+    is real: Podman notes the start late, and a short run is over by then (both engines).
+    """
     shown = STATES.get(state["Status"], ContainerState.LOST)
     started, finished = _moment(state["StartedAt"]), _moment(state["FinishedAt"])
-    forgotten = finished is None or (started is not None and finished < started)
+    earliest = prepared_at or (started and started - START_NOTED_WITHIN)
+    forgotten = finished is None or (earliest is not None and finished < earliest)
     return ContainerState.CREATED if shown is ContainerState.EXITED and forgotten else shown
 
 

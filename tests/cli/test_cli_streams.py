@@ -15,6 +15,7 @@ import pytest
 from starlette.responses import StreamingResponse
 
 from tests.cli.canned import Canned, Run, problem
+from tests.waiting import PATIENCE_S
 
 LOGS = "GET /deployments/dep_xyz789/logs"
 HISTORY = "GET /deployments/dep_xyz789/events"
@@ -127,7 +128,7 @@ def test_ctrl_c_ends_a_stream_without_a_trace(canned: Canned, tmp_path: Path) ->
     assert process.stdout
     assert process.stdout.readline() == "started\u2028up\n"
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, out, err) == (130, "", "")
 
 

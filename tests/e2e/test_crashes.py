@@ -25,7 +25,7 @@ def test_a_create_that_was_acknowledged_comes_up_once(api: Api, moment_s: float)
     time.sleep(moment_s)  # the moment of the crash is what is tested
     api.box.kill()
     api.box.start()
-    api.until(d["id"], "running", within_s=10)
+    api.until(d["id"], "running")
     names = api.box.podman("ps", "-a", "--format", "{{.Names}}").split()
     assert len([n for n in names if d["id"][4:] in n]) == 1
     api.http.delete(f"/deployments/{d['id']}")
@@ -43,7 +43,7 @@ def test_an_acknowledged_order_is_carried_out(
     time.sleep(moment_s)  # the moment of the crash is what is tested
     api.box.kill()
     api.box.start()
-    api.until(d["id"], status, within_s=10)
+    api.until(d["id"], status)
     wait_for(lambda: pid_of(api.box, d["id"]) != before)
     api.http.delete(f"/deployments/{d['id']}")
 
@@ -72,8 +72,11 @@ def test_a_running_container_never_notices_and_the_cost_goes_on(api: Api) -> Non
         api.box.start()
     api.until(d["id"], "running")
     assert pid_of(api.box, d["id"]) == pid
-    cost = api.get(d["id"])["totalCost"]  # 3600 cents an hour: a cent a second
-    assert abs(cost - (time.monotonic() - began)) <= 2
+
+    def owed() -> float:  # 3600 cents an hour: a cent a second
+        return abs(float(api.get(d["id"])["totalCost"]) - (time.monotonic() - began))
+
+    wait_for(lambda: owed() <= 2)  # the first heartbeat since the crash counts it all
     assert api.get(d["id"])["restartCount"] == 0
     api.http.delete(f"/deployments/{d['id']}")
 
@@ -86,7 +89,7 @@ def test_an_exit_while_we_were_away_is_told_with_its_code(api: Api) -> None:
     httpx.get(f"http://127.0.0.1:{port}/exit?code=7")
     wait_for(lambda: pid_of(api.box, d["id"]) == "")
     api.box.start()
-    failed = api.until(d["id"], "failed", within_s=10)
+    failed = api.until(d["id"], "failed")
     assert failed["exitCode"] == 7
     assert failed["statusReason"]["code"] == "exited"
     assert failed["statusReason"]["message"].startswith("Exited with code 7: ")
@@ -101,7 +104,7 @@ def test_sigterm_with_open_streams_ends_in_time_and_leaves_containers_alone(api:
     path = f"/deployments/{d['id']}/logs?follow=true"
     with api.http.stream("GET", path) as logs, api.http.stream("GET", "/events") as events:
         assert (logs.status_code, events.status_code) == (200, 200)
-        assert api.box.terminate(within_s=15) == 0
+        assert api.box.terminate() == 0
     assert Path(f"/proc/{pid}").exists()
     api.box.start()
     assert pid_of(api.box, d["id"]) == pid
@@ -122,7 +125,7 @@ def test_the_service_killed_under_us_comes_back_and_the_container_stays(api: Api
     os.kill(service, 15)
     wait_for(lambda: not Path(f"/proc/{service}").exists())
     other = api.create()
-    api.until(other["id"], "running", within_s=20)
+    api.until(other["id"], "running")
     assert pid_of(api.box, d["id"]) == pid
     for i in (d["id"], other["id"]):
         api.http.delete(f"/deployments/{i}")

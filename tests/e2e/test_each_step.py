@@ -19,9 +19,9 @@ from appliance.runtime.trial import find_runtime
 from tests.box import Api, Box, drop_firewall, wait_for
 from tests.e2e.podman_shim import PodmanShim, When
 from tests.podman_harness import apart, listening, remove_lab
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.podman
-WITHIN_S = 10
 STATUS = {"create": "running", "start": "running", "restart": "running", "stop": "stopped"}
 UPDATES = {
     "update": {"env": {"GREETING": "second"}},
@@ -169,9 +169,9 @@ def test_killed_at_each_step_nothing_is_lost_and_nothing_left(
         before = pids(shimmed)
         shimmed.shim.strike(nth, when, shimmed.kill)
         deployment_id = tell(api, verb, deployment_id)
-        assert shimmed.shim.struck.wait(WITHIN_S), shimmed.shim.changes
+        assert shimmed.shim.struck.wait(PATIENCE_S), shimmed.shim.changes
         shimmed.start()
-        wait_for(lambda i=deployment_id: ended(api, verb, i), within_s=WITHIN_S)  # type: ignore[misc]
+        wait_for(lambda i=deployment_id: ended(api, verb, i))  # type: ignore[misc]
         after = pids(shimmed)
         kept = {name for name in before if bystander.replace("_", "-") in name}
         assert {after[name] for name in kept} == {before[name] for name in kept}

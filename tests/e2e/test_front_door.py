@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.box import Api, Box, wait_for
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.podman
 
@@ -139,7 +140,7 @@ def test_a_raw_port_reaches_the_container_and_is_given_back(box: Box, api: Api) 
 
 def echoed(port: int, data: bytes) -> bytes:
     """What comes back until the other side ends, after we have ended ours."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as connection:
         try:
             connection.sendall(data)
             connection.shutdown(socket.SHUT_WR)

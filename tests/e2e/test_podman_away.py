@@ -12,10 +12,12 @@ import httpx
 import pytest
 
 from tests.box import Api, Box, wait_for
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.podman
-CONVERGE_S = 10
-STALL_S = 3.0
+STALL_S = 10.0
+"""A read that waited for the Podman that is away would take longer than this."""
+
 DEPLOYMENTS = 3
 Blow = Callable[[Box], None]
 
@@ -35,7 +37,9 @@ def load(api: Api, paths: list[str]) -> Iterator[list[tuple[int, float]]]:
     over = threading.Event()
 
     def read() -> None:
-        with httpx.Client(base_url=api.box.url, headers=api.http.headers, timeout=20) as http:
+        with httpx.Client(
+            base_url=api.box.url, headers=api.http.headers, timeout=PATIENCE_S
+        ) as http:
             while not over.is_set():
                 for path in paths:
                     began = time.monotonic()
@@ -85,10 +89,10 @@ def test_reads_answer_writes_wait_and_all_converges_after_its_return(
         assert api.http.delete(f"/deployments/{ids[1]}").status_code == 200
         wait_for(lambda: len(answers) > 200)
         come(api.box)
-        api.until(ids[0], "stopped", within_s=CONVERGE_S)
-        api.until(late, "running", within_s=CONVERGE_S)
+        api.until(ids[0], "stopped")
+        api.until(late, "running")
         gone = str(ids[1]).replace("_", "-")
-        wait_for(lambda: gone not in api.box.podman("ps", "-a"), within_s=CONVERGE_S)
+        wait_for(lambda: gone not in api.box.podman("ps", "-a"))
     assert {status for status, _ in answers} == {200}
     assert max(seconds for _, seconds in answers) < STALL_S
     for i in (ids[0], ids[2], late):
@@ -98,11 +102,11 @@ def test_reads_answer_writes_wait_and_all_converges_after_its_return(
 def test_a_hung_podman_is_told_by_healthz(api: Api) -> None:
     freeze(api.box)
     try:
-        wait_for(lambda: _runtime(api) == "unreachable", within_s=60)
+        wait_for(lambda: _runtime(api) == "unreachable")
         assert api.http.get("/deployments").status_code == 200
     finally:
         thaw(api.box)
-    wait_for(lambda: _runtime(api) == "ok", within_s=CONVERGE_S)
+    wait_for(lambda: _runtime(api) == "ok")
 
 
 def _runtime(api: Api) -> str:

@@ -5,6 +5,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from tests.box import Api, wait_for
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.podman
 
@@ -19,7 +20,7 @@ def open_terminal(api: Api, deployment_id: str, origin: str | None = None) -> Cl
 def read_until(ws: ClientConnection, words: bytes) -> bytes:
     seen = b""
     while words not in seen:
-        piece = ws.recv(timeout=10)
+        piece = ws.recv(timeout=PATIENCE_S)
         assert isinstance(piece, bytes)
         seen += piece
     return seen
@@ -75,6 +76,6 @@ def test_a_stop_of_the_appliance_ends_sessions_in_time(api: Api) -> None:
     with open_terminal(api, d["id"]) as ws:
         ws.send(b"echo ready-$((1 + 1))\n")
         read_until(ws, b"ready-2")
-        assert api.box.terminate(within_s=15) == 0
+        assert api.box.terminate() == 0
     api.box.start()
     api.http.delete(f"/deployments/{d['id']}")

@@ -21,14 +21,13 @@ def containers(api: Api, deployment_id: str) -> list[str]:
     return [n for n in names if deployment_id[4:] in n]
 
 
-def settled(api: Api, deployment_id: str, within_s: float = 20) -> dict[str, object]:
+def settled(api: Api, deployment_id: str) -> dict[str, object]:
     wait_for(
         lambda: (
             api.get(deployment_id)["update"] is None
             and api.get(deployment_id)["status"] == "running"
             and len(containers(api, deployment_id)) == 1
         ),
-        within_s=within_s,
         what=lambda: f"{api.get(deployment_id)} {containers(api, deployment_id)}",
     )
     return api.get(deployment_id)

@@ -1,6 +1,6 @@
 """An engine on real SQLite and the fake runtime, which the contract suite holds to the real one."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from appliance.engine.vault import Vault
 from appliance.engine.views import DeploymentView
 from appliance.store.database import Database, open_database
 from tests.fake_runtime import FakeRuntime
+from tests.waiting import eventually
 
 PREFIX = "nntest0001"
 IMAGE = "docker.io/library/app:latest"
@@ -84,12 +85,6 @@ class World:
 def an_order(image: str = IMAGE, **resources: Any) -> Order:
     wanted = Resources(**resources) if resources else None
     return Order(node_id="node_1", custom_image=image, resources=wanted)
-
-
-async def eventually(fact: Callable[[], Awaitable[bool]], *, within_s: float = 10) -> None:
-    with anyio.fail_after(within_s):
-        while not await fact():  # noqa: ASYNC110 - the fact is in SQLite or in Podman
-            await anyio.sleep(0.01)
 
 
 @asynccontextmanager

@@ -17,10 +17,10 @@ from tests.engine.conftest import (
     a_gpu,
     an_order,
     appliance,
-    eventually,
     with_users,
 )
 from tests.fake_runtime import FakeRuntime
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 

@@ -5,7 +5,8 @@ import pytest
 from appliance.domain.deployment import RestartPolicy, Status
 from appliance.domain.errors import ImageFailure, InvalidRequest, NotFound
 from appliance.domain.order import Order
-from tests.engine.conftest import ADA, IMAGE, OKI, PREFIX, World, an_order, eventually
+from tests.engine.conftest import ADA, IMAGE, OKI, PREFIX, World, an_order
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 MISSING = "docker.io/library/missing:latest"

@@ -20,10 +20,10 @@ from tests.engine.conftest import (
     World,
     an_order,
     appliance,
-    eventually,
     with_users,
 )
 from tests.fake_runtime import FakeRuntime
+from tests.waiting import eventually
 
 VERBS = ("create", "start", "stop", "restart", "delete", "die", "crash", "away", "back")
 RESTING = {Desired.RUNNING: Status.RUNNING, Desired.STOPPED: Status.STOPPED}
@@ -47,7 +47,7 @@ class Story:
             chapters = chapters[1:]
         self.runtime.bring_up()
         async with appliance(self.path, self.runtime) as world:
-            await eventually(lambda: self.settled(world), within_s=20)
+            await eventually(lambda: self.settled(world))
         names = self.runtime.names()
         for i, wanted in self.wanted.items():
             count = sum(i[4:] in name for name in names)

@@ -9,9 +9,10 @@ from appliance.domain.change import Change
 from appliance.domain.deployment import Resources, Status, Volume
 from appliance.domain.errors import ImageFailure, InvalidRequest, NotFound
 from appliance.domain.observed import ImageFacts
-from tests.engine.conftest import ADA, OKI, World, an_order, appliance, eventually, with_users
+from tests.engine.conftest import ADA, OKI, World, an_order, appliance, with_users
 from tests.engine.test_lifecycle import name
 from tests.fake_runtime import FakeRuntime
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 NEXT = "docker.io/library/app:2"

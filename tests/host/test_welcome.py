@@ -206,7 +206,9 @@ def test_the_page_greets_and_hides_no_markup(running: Welcome) -> None:
 @pytest.mark.podman
 def test_env_is_exactly_the_containers_environment(running: Welcome) -> None:
     names = [line.split("=")[0] for line in running.client.get("/env").text.splitlines()]
-    assert names == ["GREETING", "HOME", "HOSTNAME", "PATH", "TERM", "TWO_LINES", "b", "container"]
+    if "TERM" in names:  # Podman 4 sets it without a terminal too, 5 does not
+        names.remove("TERM")
+    assert names == ["GREETING", "HOME", "HOSTNAME", "PATH", "TWO_LINES", "b", "container"]
 
 
 @pytest.mark.podman

@@ -40,6 +40,7 @@ from appliance.ingress.seams import (
 )
 from appliance.listeners import tcp
 from tests.podman_harness import free_ports
+from tests.waiting import PATIENCE_S
 
 GRACE_S = 0.2
 ROOT = Path(__file__).parents[2]
@@ -193,8 +194,8 @@ class Client:
         with anyio.fail_after(5):
             return await self.reader.readexactly(count)
 
-    async def rest(self, within_s: float = 5) -> bytes:
-        with anyio.fail_after(within_s):
+    async def rest(self) -> bytes:
+        with anyio.fail_after(PATIENCE_S):
             return await self.reader.read(-1)
 
     async def answer(self) -> tuple[int, bytes]:

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from appliance.ingress.certificates import Certificates
-from tests.ingress.tls import Place, Server, serving
+from tests.ingress.tls import Place, Server, serving, trust
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -31,14 +31,6 @@ def certificates(place: Place) -> Certificates:
 async def server(certificates: Certificates) -> AsyncIterator[Server]:
     async with serving(certificates) as made:
         yield made
-
-
-def trust(home: Path, ca_file: Path) -> None:
-    """As a person does at chrome://certificate-manager."""
-    store = home / ".pki/nssdb"
-    store.mkdir(parents=True)
-    for command in (["-N", "--empty-password"], ["-A", "-n", "ca", "-t", "C,,", "-i", ca_file]):
-        subprocess.run(["certutil", "-d", f"sql:{store}", *command], check=True)
 
 
 async def visit(home: Path, url: str) -> str:

@@ -1,6 +1,7 @@
 """Whatever comes: a head or a refusal, never another error; and never a byte to a wrong server."""
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 
 import httptools
@@ -10,8 +11,8 @@ from hypothesis import strategies as st
 
 from appliance.ingress.answer import BadAnswer, read_answer
 from appliance.ingress.framing import BadFraming, Chunked, Counted, Framing
-from appliance.ingress.head import Head, Refused, check_beginning, parse_head
-from appliance.ingress.rewrite import Sender, upstream_head
+from appliance.ingress.head import Head, Heads, Refused, check_beginning, parse_head
+from appliance.ingress.rewrite import Rewriter, Sender
 from tests.ingress.doorlab import DOMAIN, Lab, get
 from tests.ingress.test_hostile import HOSTILE
 
@@ -53,11 +54,36 @@ MUTANTS = st.builds(
 )  # fmt: skip
 
 
-def read(raw: bytes) -> Head | None:
+SENDER = Sender("192.0.2.1", secure=True)
+LINES = st.sampled_from(
+    [b"GET / HTTP/1.1", b"POST /a?b HTTP/1.1", b"GET /c HTTP/1.0", b"GET /#d HTTP/1.1",
+     b"GET http://a/e HTTP/1.1", b"GET * HTTP/1.1", b"G?T /f HTTP/1.1", b"GET  / HTTP/1.1",
+     b"TRACE /g HTTP/1.1", b"GET /h HTTP/1.2", b"GET /" + b"i" * 9000 + b" HTTP/1.1"]
+)  # fmt: skip
+
+
+def read(raw: bytes, how: Callable[[bytes], Head] = parse_head) -> Head | None:
     try:
-        return parse_head(raw)
+        return how(raw)
     except Refused:
         return None
+
+
+def with_line(raw: bytes, line: bytes) -> bytes:
+    return line + raw[max(raw.find(b"\r\n"), 0) :]
+
+
+@MANY
+@given(HEADS | MUTANTS, st.lists(LINES, max_size=4), HEADS)
+def test_what_a_connection_repeats_is_read_and_passed_on_as_if_it_came_first(
+    raw: bytes, lines: list[bytes], other: bytes
+) -> None:
+    heads, rewriter = Heads(), Rewriter(SENDER)
+    for again in (raw, raw, *(with_line(raw, line) for line in lines), other, raw):
+        head = read(again, heads.read)
+        assert head == read(again)
+        if head is not None:
+            assert rewriter.upstream_head(head) == Rewriter(SENDER).upstream_head(head)
 
 
 @MANY
@@ -90,7 +116,7 @@ def test_what_the_upstream_gets_is_one_head_that_says_the_same(raw: bytes) -> No
     head = read(raw)
     if head is None:
         return
-    sent = upstream_head(head, Sender("192.0.2.1", secure=True))
+    sent = Rewriter(SENDER).upstream_head(head)
     assert sent.count(b"\r\n\r\n") == 1
     assert sent.endswith(b"\r\n\r\n")
     again = read(sent)

@@ -12,7 +12,7 @@ from appliance.domain.permissions import Principal, Role, Scope
 from appliance.domain.token_text import new_access_token, new_token
 from appliance.engine.addresses import Address
 from appliance.ingress.gate import ENTRANCE, AccessGate
-from appliance.ingress.head import Fields, Head
+from appliance.ingress.head import Head
 from appliance.ingress.pages import FriendlyPages
 from appliance.ingress.seams import Passed, Reply, Verdict
 from appliance.ingress.visits import COOKIE, LIFE, Visit, Visits
@@ -35,7 +35,7 @@ def cookie(value: str) -> tuple[bytes, bytes]:
 
 
 def request(*fields: tuple[bytes, bytes], method: bytes = b"GET", target: bytes = b"/") -> Head:
-    return Head(method, target, b"1.1", "dep-a.box.local", [(b"Host", HOST), *fields])
+    return Head(method, target, b"1.1", "dep-a.box.local", ((b"Host", HOST), *fields))
 
 
 @dataclass
@@ -328,7 +328,7 @@ async def test_another_installations_cookie_is_nothing(scene: Scene) -> None:
     ],
 )  # fmt: skip
 async def test_a_cookie_counts_only_for_requests_of_the_deployments_own_pages(
-    scene: Scene, fields: Fields, passes: bool
+    scene: Scene, fields: list[tuple[bytes, bytes]], passes: bool
 ) -> None:
     _, principal = await scene.bobs()
     value = await scene.entered(principal)
@@ -346,7 +346,7 @@ async def test_what_is_ours_is_taken_out_and_all_else_stays(scene: Scene) -> Non
         request((b"COOKIE", ours), bearer(await scene.access_token()), (b"X-App", b"1"))
     )
     assert isinstance(verdict, Passed)
-    assert verdict.head.fields == [(b"Host", HOST), (b"COOKIE", b"a=1; b=2"), (b"X-App", b"1")]
+    assert verdict.head.fields == ((b"Host", HOST), (b"COOKIE", b"a=1; b=2"), (b"X-App", b"1"))
 
 
 async def test_a_bearer_of_the_apps_own_reaches_it_beside_the_cookie(scene: Scene) -> None:
@@ -354,7 +354,7 @@ async def test_a_bearer_of_the_apps_own_reaches_it_beside_the_cookie(scene: Scen
     own = (b"Authorization", b"Bearer sk-app")
     verdict = await scene.ask(request(cookie(await scene.entered(principal)), own))
     assert isinstance(verdict, Passed)
-    assert verdict.head.fields == [(b"Host", HOST), own]
+    assert verdict.head.fields == ((b"Host", HOST), own)
 
 
 async def test_a_person_reads_that_it_is_private_and_a_program_gets_a_problem(

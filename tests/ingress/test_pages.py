@@ -56,7 +56,7 @@ def stopped(status: Status, reason: str | None = None, name: str = "my-ollama") 
 
 
 def tell(trouble: Trouble, accept: bytes | None, pull: PullProgress | None = None) -> Reply:
-    fields = [] if accept is None else [(b"Accept", accept)]
+    fields = () if accept is None else ((b"Accept", accept),)
     head = Head(b"GET", b"/", b"1.1", trouble.host, fields)
     return FriendlyPages(CONSOLE, lambda _: pull).tell(trouble, head)
 

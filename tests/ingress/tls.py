@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -25,19 +26,18 @@ CONSOLE = frozenset({"box.local", "localhost", "127.0.0.1"})
 
 
 class ShiftedClock(SystemClock):
-    """Real clients know today's date: this clock runs with theirs until a test moves it."""
+    """Begins today, as real clients know it, and stands still until a test moves it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._shift = timedelta()
+        self._now = super().now()
 
     def now(self) -> Instant:
-        now = super().now()
-        shift_us = self._shift // timedelta(microseconds=1)
-        return replace(now, wall=now.wall + self._shift, boot_us=now.boot_us + shift_us)
+        return self._now
 
     def move(self, shift: timedelta) -> None:
-        self._shift += shift
+        boot_us = self._now.boot_us + shift // timedelta(microseconds=1)
+        self._now = replace(self._now, wall=self._now.wall + shift, boot_us=boot_us)
 
 
 @dataclass
@@ -132,6 +132,14 @@ def asked(certificates: Certificates, host: str) -> bool:
     except ssl.SSLError:
         return False
     return client.getpeercert(binary_form=True) is not None
+
+
+def trust(home: Path, ca_file: Path) -> None:
+    """Chromium with that home trusts it, as a person says at chrome://certificate-manager."""
+    store = home / ".pki/nssdb"
+    store.mkdir(parents=True)
+    for command in (["-N", "--empty-password"], ["-A", "-n", "ca", "-t", "C,,", "-i", ca_file]):
+        subprocess.run(["certutil", "-d", f"sql:{store}", *command], check=True)
 
 
 async def curl(url: str, port: int, ca: Path, *more: str) -> CompletedProcess[bytes]:

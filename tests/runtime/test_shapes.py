@@ -69,6 +69,26 @@ def test_a_run_that_a_reboot_cut_short_has_not_ended_for_5x_either(finished: str
     assert (container.started_at, container.exit_code) == (None, None)
 
 
+PREPARED = datetime(2026, 11, 24, 0, 31, 12, 900_000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("prepared", [None, PREPARED])
+def test_a_run_that_ended_before_its_start_was_noted_has_ended(prepared: datetime | None) -> None:
+    times = {"StartedAt": "2026-11-24T00:31:13.689Z", "FinishedAt": "2026-11-24T00:31:13.663Z"}
+    state = raw("exited", ExitCode=5, **times)
+    container = shapes.inspected(state, prefix="nnx", prepared_at=prepared).container
+    assert (container.state, container.exit_code) == (ContainerState.EXITED, 5)
+    assert container.prepared_at == prepared
+
+
+def test_an_end_before_the_run_was_prepared_is_that_of_the_run_before() -> None:
+    times = {"StartedAt": "2026-11-24T00:31:13.1Z", "FinishedAt": "2026-11-24T00:31:12.8Z"}
+    state = raw("exited", **times)
+    container = shapes.inspected(state, prefix="nnx", prepared_at=PREPARED).container
+    assert container.state is ContainerState.CREATED
+    assert (container.prepared_at, container.started_at) == (None, None)
+
+
 def test_times_are_utc_and_an_end_has_its_code() -> None:
     ended = raw(
         "exited",

@@ -46,7 +46,7 @@ def test_only_what_differs_is_sent_and_the_new_container_takes_over(ada: Visit, 
         "health": {"path": "/?up", "port": 8080},
     }  # fmt: skip
     expect(page.get_by_role("heading", name=made["name"])).to_be_visible()
-    wait_for(lambda: api.get(made["id"])["update"] is None, within_s=30)
+    wait_for(lambda: api.get(made["id"])["update"] is None)
     assert api.get(made["id"])["statusReason"] is None
     page.get_by_role("link", name="Configuration").click()
     expect(page.get_by_text("0.25 CPU, 64 MiB memory")).to_be_visible()

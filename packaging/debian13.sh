@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Runs a command on Debian 13, on this machine: its Podman (5.4.2), its Python, this checkout.
+#   packaging/debian13.sh python3 -m pytest tests/runtime
+# The system lies in .venv/debian13, made by debootstrap at the first call. What runs in it sees no
+# network but a loopback of its own and none of this machine's processes; its mounts, processes
+# and firewall rules go with it, however it ends. Needs root, debootstrap and .venv (test.sh).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+VENV=.venv
+ROOT=$PWD/$VENV/debian13
+PYTHON_PACKAGES=usr/local/lib/python3.13/dist-packages
+PACKAGES="podman runc crun netavark aardvark-dns catatonit busybox-static nftables iptables
+  iproute2 procps openssl docker-registry apache2-utils curl gcc libc6-dev python3"
+
+# What the root depends on: this file, and the Python packages of the virtual environment.
+stamp() { { cat packaging/debian13.sh; $VENV/bin/pip freeze --exclude-editable; } | sha256sum | cut -d" " -f1; }
+
+# The mirror that this machine's own packages come from.
+mirror() {
+  local found
+  apt-get update -q >/dev/null
+  found=$(apt-get indextargets --format '$(REPO_URI)' \
+    'Created-By: Packages' 'Origin: Debian' 'Label: Debian')
+  [ -n "$found" ] || { echo "no Debian mirror in this machine's APT configuration" >&2; return 1; }
+  head -n 1 <<<"$found"
+}
+
+build() {
+  local new=$ROOT.new mirror
+  mirror=$(mirror)
+  echo "== making $ROOT"
+  rm -rf --one-file-system "$ROOT" "$new"
+  # In a mount namespace, so that what debootstrap mounts can't be left behind.
+  unshare --mount --pid --fork --kill-child debootstrap --variant=minbase \
+    --include="$(tr -s ' \n' ',' <<<"${PACKAGES}" | sed 's/,$//')" trixie "$new" "$mirror" \
+    >"$ROOT.log" 2>&1 || { tail -n 20 "$ROOT.log" >&2; return 1; }
+  rm -f "$new"/var/cache/apt/archives/*.deb
+  $VENV/bin/pip freeze --exclude-editable | $VENV/bin/pip install -qq --no-deps \
+    --target "$new/$PYTHON_PACKAGES" --python-version 3.13 --only-binary=:all: -r /dev/stdin
+  stamp >"$new/stamp"
+  mv "$new" "$ROOT"
+}
+
+# In namespaces of its own, and by pivot_root: in a mere chroot the root of the mount namespace is
+# still the machine's, and that is where runc's `exec` would run.
+enter() {
+  rm -rf --one-file-system "${ROOT:?}"/tmp/*
+  exec unshare --mount --net --pid --fork --kill-child bash -euc '
+    root=$1 place=$PWD; shift
+    mount --bind "$root" "$root"
+    mount -t tmpfs tmpfs "$root/run"
+    mount -t proc proc "$root/proc"
+    mount -t sysfs sysfs "$root/sys"
+    mount --rbind /sys/fs/cgroup "$root/sys/fs/cgroup"
+    mount --rbind /dev "$root/dev"
+    mount -t tmpfs tmpfs "$root/dev/shm"
+    mkdir -p "$root$place"
+    mount --bind "$place" "$root$place"
+    ip link set lo up
+    cd "$root"
+    pivot_root . .
+    umount --lazy .
+    exec catatonit -- env -i --chdir="$place" HOME=/root LANG=C.UTF-8 \
+      PATH=/usr/sbin:/usr/bin:/sbin:/bin PYTHONDONTWRITEBYTECODE=1 "$@"
+  ' enter "$ROOT" "$@"
+}
+
+[ $# -gt 0 ] || { echo "usage: packaging/debian13.sh COMMAND..." >&2; exit 2; }
+exec 9>"$ROOT.lock"
+flock 9
+[ "$(cat "$ROOT/stamp" 2>/dev/null)" = "$(stamp)" ] || build
+enter "$@"
