@@ -17,6 +17,7 @@ from playwright.sync_api import (
 )
 
 from tests.box import PASSWORD, Box
+from tests.waiting import PATIENCE_S
 
 ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
@@ -26,7 +27,7 @@ DESKTOP: ViewportSize = {"width": 1440, "height": 900}
 TABLET: ViewportSize = {"width": 1024, "height": 768}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 OWNER = "ada@example.org"
-PATIENCE_MS = 10_000
+PATIENCE_MS = PATIENCE_S * 1000
 TRIES = 3
 UNSETTLED = "net::ERR_NETWORK_CHANGED"
 """Chromium breaks off what is under way when an interface of the machine comes or goes, as it does
@@ -44,6 +45,7 @@ def chromium() -> Iterator[Browser]:
     """A browser that speaks to loopback alone."""
     path = shutil.which("chromium")
     assert path, "chromium is not installed: packaging/test.sh brings it"
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
         yield browser

@@ -83,7 +83,7 @@ def test_a_deployment_is_made_and_deleted_by_keyboard_alone(ada: Visit) -> None:
     page.keyboard.type("by-keyboard")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="by-keyboard")).to_be_visible()
-    expect(page.get_by_text("Running", exact=True)).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("Running", exact=True)).to_be_visible()
     reach(page, "Delete")
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog")).to_be_visible()
