@@ -82,8 +82,8 @@ def test_an_order_says_how_many_are_left_and_sends_what_was_said_of_them(
     page = ada.go("/ui/new/image")
     expect(page.get_by_text("1 of 2 free now")).to_be_visible()
     page.get_by_label("Image").fill("localhost/none")
-    page.get_by_label("GPUs").fill("0, 1")
-    page.get_by_label("Use of GPU").select_option("With others")
+    page.get_by_label("GPUs", exact=True).fill("0, 1")
+    page.get_by_label("Use of GPUs").select_option("With others")
     ada.refusals = {422}
     page.get_by_role("button", name="Deploy").click()
     expect(page.get_by_text("vramMb is required where exclusive is false")).to_be_visible()

@@ -100,7 +100,7 @@ function row(e) {
     cell("audit-when", h("time", { datetime: e.at }, moment(e.at))),
     cell("wrap", [e.actor ?? "Nobody known", e.address && h("span", { class: "second mono" }, e.address)]),
     cell("audit-what", heading(e.action)),
-    cell("mono wrap", e.object ?? "—", "On"),
+    cell(`mono wrap ${e.object ? "" : "none"}`, e.object ?? "—", "On"),
     cell("", [result, e.code && h("span", { class: "second" }, heading(e.code))]),
   );
 }

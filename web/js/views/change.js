@@ -15,7 +15,7 @@ import {
   healthFields,
   hostnameField,
   limitFields,
-  limitSections,
+  limitSection,
   portRows,
   restartField,
   section,
@@ -142,7 +142,7 @@ class ChangeForm {
         d.ports === null ? "None were named: it answers on those the image says it listens on." : null,
         this.#ports.element,
       ),
-      limitSections(this.#limits, node),
+      limitSection(this.#limits, node),
       section(
         "More",
         null,

@@ -5,7 +5,7 @@ import { copyable, head, notice, terms } from "../components/basics.js";
 import { Loaded } from "../components/loaded.js";
 import { cell, table } from "../components/table.js";
 import { fill, h } from "../dom.js";
-import { mebibytes, rate } from "../format.js";
+import { mebibytes, plural, rate } from "../format.js";
 import { icon } from "../icons.js";
 import { LEAK_ADVICE } from "../words.js";
 
@@ -67,10 +67,9 @@ function section(title, body) {
 /** @param {MachineNode} node @returns {[string, import("../dom.js").Child][]} */
 function facts(node) {
   const { specs, available: left } = node;
-  const cores = `${specs.cpuCores ?? "—"} cores, ${specs.cpuThreads ?? "—"} threads`;
+  const cores = `${specs.cpuCores ?? "—"} cores, ${specs.cpuThreads ?? "—"} threads, ${left.cpus ?? "—"} idle`;
   return [
     ["Processor", [specs.cpuModel ?? "—", h("span", { class: "second" }, cores)]],
-    ["Idle now", isKnown(left.cpus) ? `${left.cpus} of ${specs.cpuThreads ?? "—"} threads` : "—"],
     ["Memory", [mebibytes(specs.ramMb), h("span", { class: "second" }, `${mebibytes(left.memoryMb)} left`)]],
     [
       "Disk",
@@ -173,14 +172,29 @@ function holders(gpu) {
   );
 }
 
-/** What is wrong first. @param {Check[]} checks */
+/** What is wrong; what is well is folded away. @param {Check[]} checks */
 function findings(checks) {
-  const order = ["fail", "warn", "unknown", "ok"];
-  const sorted = [...checks].sort((a, b) => order.indexOf(a.status) - order.indexOf(b.status));
+  const order = ["fail", "warn", "unknown"];
+  const well = checks.filter((check) => check.status === "ok");
+  const rest = checks.filter((check) => check.status !== "ok");
+  rest.sort((a, b) => order.indexOf(a.status) - order.indexOf(b.status));
+  return [
+    rest.length === 0 ? h("p", { class: "soft" }, "Nothing is wrong.") : list(rest),
+    h(
+      "details",
+      { class: "fold" },
+      h("summary", {}, `${plural(well.length, "check")} found all well`),
+      list(well),
+    ),
+  ];
+}
+
+/** @param {Check[]} checks */
+function list(checks) {
   return h(
     "ul",
     { class: "findings" },
-    sorted.map(({ name, status, detail, remedy, why }) => {
+    checks.map(({ name, status, detail, remedy, why }) => {
       const { tone, word, sign } = VERDICTS[status];
       return h(
         "li",
