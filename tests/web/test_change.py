@@ -36,7 +36,7 @@ def test_only_what_differs_is_sent_and_the_new_container_takes_over(ada: Visit, 
     page = ada.go(f"/ui/deployments/{made['id']}/change")
     page.get_by_label("Value").fill("after")
     page.get_by_label("CPUs").fill("0.25")
-    page.get_by_label("Health check path").fill("/?up")
+    page.get_by_label("Health check").fill("/?up")
     page.get_by_role("radio", name="Private").check()
     assert apply(page) == {
         "env": {"GREETING": "after"}, "access": "private",

@@ -203,7 +203,7 @@ export function portRows() {
  */
 export function healthFields(usual, known) {
   const path = field(
-    "Health check path",
+    "Health check",
     text({ placeholder: usual?.path ?? "/healthz", value: known?.path ?? "" }),
     { note: "optional" },
   );
