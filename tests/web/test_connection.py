@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.box import PASSWORD, Box
-from tests.web.browser import OWNER, visit
+from tests.web.browser import OWNER, opened, visit
 
 pytestmark = pytest.mark.podman
 
@@ -46,8 +46,7 @@ def test_the_end_of_a_session_leads_to_log_in_and_back(browser: Browser, owned: 
 def test_logging_out_in_one_tab_logs_out_the_other(browser: Browser, owned: Box) -> None:
     with visit(browser, owned) as made:
         made.log_in()
-        other = made.context.new_page()
-        other.goto(f"{owned.url}/ui/account")
+        other = opened(made.context.new_page(), f"{owned.url}/ui/account")
         made.page.get_by_role("button", name="Log out").click()
         expect(other.get_by_role("heading", name="Log in")).to_be_visible()
 

@@ -21,7 +21,7 @@ def nvml(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeNvml]:
 
 @pytest.fixture(scope="module")
 def box(nvml: FakeNvml) -> Iterator[Box]:
-    with running_box(**nvml.environ) as made:
+    with running_box(**nvml.environ, APPLIANCE_GPU_HOURLY_RATE_CENTS="100") as made:
         yield made
 
 
@@ -82,7 +82,10 @@ def test_an_order_says_how_many_are_left_and_sends_what_was_said_of_them(
     page = ada.go("/ui/new/image")
     expect(page.get_by_text("1 of 2 free now")).to_be_visible()
     page.get_by_label("Image").fill("localhost/none")
+    cost = page.get_by_role("status").filter(has_text="/ h")
+    expect(cost).to_have_text("36.00 / h")
     page.get_by_label("GPUs", exact=True).fill("0, 1")
+    expect(cost).to_have_text("38.00 / h")
     page.get_by_label("Use of GPUs").select_option("With others")
     ada.refusals = {422}
     page.get_by_role("button", name="Deploy").click()

@@ -1,7 +1,7 @@
 // @ts-check
 /** One's own account: the password, and the tokens that programs use. */
 
-import { button, copyable, head, iconButton } from "../components/basics.js";
+import { button, copyable, head, iconButton, sectionHead } from "../components/basics.js";
 import { ask, open } from "../components/dialog.js";
 import { field, onSubmit, tell } from "../components/field.js";
 import { formDialog } from "../components/form-dialog.js";
@@ -51,15 +51,9 @@ class Tokens {
     this.element = h(
       "section",
       {},
-      h(
-        "div",
-        { class: "section-head" },
-        h(
-          "div",
-          {},
-          h("h2", {}, "API tokens"),
-          h("p", { class: "soft" }, "For programs that use the API in your name."),
-        ),
+      sectionHead(
+        "API tokens",
+        "For programs that use the API in your name.",
         button("New token", { icon: "plus", onclick: () => this.#create() }),
       ),
       this.#list.element,

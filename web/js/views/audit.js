@@ -1,7 +1,7 @@
 // @ts-check
 /** Who did what, from where, and how it ended: newest first, and proof that nothing was taken out. */
 
-import { button, loading, notice } from "../components/basics.js";
+import { button, loading, notice, sectionHead } from "../components/basics.js";
 import { Loaded } from "../components/loaded.js";
 import { pager } from "../components/pager.js";
 import { cell, table } from "../components/table.js";
@@ -32,14 +32,9 @@ export class Audit {
     this.element = h(
       "section",
       {},
-      h(
-        "div",
-        { class: "section-head" },
-        h(
-          "p",
-          { class: "soft" },
-          "Every order, every act of an admin, every log in and every denial. Entries are never changed.",
-        ),
+      sectionHead(
+        null,
+        "Every order, every act of an admin, every log in and every denial. Entries are never changed.",
         button("Check that it is whole", { onclick: () => void this.#verify() }),
       ),
       this.#proof,

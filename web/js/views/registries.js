@@ -1,7 +1,7 @@
 // @ts-check
 /** Logins at private registries: used from the next pull on, their passwords never shown again. */
 
-import { button, iconButton } from "../components/basics.js";
+import { button, iconButton, sectionHead } from "../components/basics.js";
 import { ask } from "../components/dialog.js";
 import { field } from "../components/field.js";
 import { formDialog } from "../components/form-dialog.js";
@@ -26,10 +26,9 @@ export class Registries {
     this.element = h(
       "section",
       {},
-      h(
-        "div",
-        { class: "section-head" },
-        h("p", { class: "soft" }, "Logins for images that not everybody may pull. Public images need none."),
+      sectionHead(
+        null,
+        "Logins for images that not everybody may pull. Public images need none.",
         button("Add registry", { icon: "plus", onclick: () => this.#put(null) }),
       ),
       this.#list.element,

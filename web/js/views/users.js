@@ -1,7 +1,7 @@
 // @ts-check
 /** Who has an account on this machine, and what they may do. */
 
-import { button, iconButton } from "../components/basics.js";
+import { button, iconButton, sectionHead } from "../components/basics.js";
 import { ask } from "../components/dialog.js";
 import { field, select } from "../components/field.js";
 import { formDialog } from "../components/form-dialog.js";
@@ -27,14 +27,9 @@ export class Users {
     this.element = h(
       "section",
       {},
-      h(
-        "div",
-        { class: "section-head" },
-        h(
-          "p",
-          { class: "soft" },
-          "Users see their own deployments; admins see everything and change these settings.",
-        ),
+      sectionHead(
+        null,
+        "Users see their own deployments; admins see everything and change these settings.",
         button("New user", { icon: "plus", onclick: () => this.#create() }),
       ),
       this.#list.element,
