@@ -43,6 +43,7 @@ RIGHT = {
     "pull_stall_s": "5",
     "pull_total_s": "50",
     "stop_grace_s": "0",
+    "wake_hold_s": "90",
     "drain_s": "0",
     "log_level": "DEBUG",
 }
@@ -69,6 +70,7 @@ WRONG = {
     "pull_stall_s": ["0"],
     "pull_total_s": ["0"],
     "stop_grace_s": ["601"],
+    "wake_hold_s": ["0", "3601"],
     "drain_s": ["-1"],
     "log_level": ["loud"],
 }

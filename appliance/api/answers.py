@@ -140,6 +140,8 @@ class DeploymentShape(Answer):
     access: Access
     hostname: str | None
     restart_policy: RestartPolicy
+    idle_timeout_minutes: float | None
+    evictable: bool
     secret_names: list[str]
     actions: list[Literal["start", "stop", "restart", "delete"]]
     hourly_rate_cents: int

@@ -8,6 +8,7 @@ from appliance.api.models import (
     Command,
     HealthBody,
     Hostname,
+    IdleMinutes,
     Image,
     Name,
     Ports,
@@ -35,8 +36,8 @@ class DeploymentChangeBody(Strict):
     """``PATCH /deployments/:id``: only what is to change, each field whole.
 
     ``secrets`` are set one by one, null takes one away. Null also takes away ``command``,
-    ``hostname`` and ``health``. The defaults stand for fields that were not sent and are never
-    used, so the document does not speak of them.
+    ``hostname``, ``health`` and ``idleTimeoutMinutes``. The defaults stand for fields that were
+    not sent and are never used, so the document does not speak of them.
     """
 
     model_config = ConfigDict(json_schema_extra=_without_defaults)
@@ -55,6 +56,8 @@ class DeploymentChangeBody(Strict):
     hostname: Hostname | None = None
     health: HealthBody | None = None
     restart_policy: RestartPolicy = RestartPolicy.ON_FAILURE
+    idle_timeout_minutes: IdleMinutes | None = None
+    evictable: bool = False
 
     def change(self) -> Change:
         """As the engine takes it: what was sent, and nothing else."""
@@ -69,6 +72,8 @@ class DeploymentChangeBody(Strict):
             "hostname": self.hostname,
             "health": None if self.health is None else self.health.check(),
             "restart_policy": self.restart_policy,
+            "idle_timeout_minutes": self.idle_timeout_minutes,
+            "evictable": self.evictable,
         }
         return Change(
             name=self.name or None,

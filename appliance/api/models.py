@@ -27,7 +27,7 @@ from appliance.domain.deployment import (
     Volume,
 )
 from appliance.domain.image import complete
-from appliance.domain.order import Order
+from appliance.domain.order import IdleTimeout, Order
 
 B = TypeVar("B", bound=BaseModel)
 D = TypeVar("D")
@@ -225,8 +225,15 @@ Ports = Annotated[list[PortBody], Field(max_length=32), AfterValidator(_ports_on
 Volumes = Annotated[list[VolumeBody], Field(max_length=32), AfterValidator(_volumes_once)]
 
 
+IdleMinutes = Annotated[float, Field(ge=0.1, le=43_200, allow_inf_nan=False)]
+"""From six seconds to thirty days."""
+
+
 class DeploymentBody(Strict):
-    """``POST /deployments``: exactly one of ``templateId`` and ``customImage``."""
+    """``POST /deployments``: exactly one of ``templateId`` and ``customImage``.
+
+    ``idleTimeoutMinutes`` null is never, also where the template has a time of its own.
+    """
 
     node_id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     template_id: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
@@ -242,6 +249,8 @@ class DeploymentBody(Strict):
     hostname: Hostname | None = None
     health: HealthBody | None = None
     restart_policy: RestartPolicy | None = None
+    idle_timeout_minutes: IdleMinutes | None = None
+    evictable: bool = False
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -269,7 +278,13 @@ class DeploymentBody(Strict):
             hostname=self.hostname,
             health=None if self.health is None else self.health.check(),
             restart_policy=self.restart_policy,
+            idle_timeout=self._idle_timeout(),
+            evictable=self.evictable,
         )
+
+    def _idle_timeout(self) -> IdleTimeout | None:
+        said = "idle_timeout_minutes" in self.model_fields_set
+        return IdleTimeout(self.idle_timeout_minutes) if said else None
 
 
 def _tuple(items: list[B] | None, make: Callable[[B], D]) -> tuple[D, ...] | None:

@@ -105,6 +105,8 @@ def _fixed_part(same: _Same) -> str:
         "access": spec.access.value,
         "hostname": spec.hostname,
         "restartPolicy": spec.restart_policy.value,
+        "idleTimeoutMinutes": spec.idle_timeout_minutes,
+        "evictable": spec.evictable,
         "secretNames": spec.secret_names,
         "actions": view.actions,
         "hourlyRateCents": d.rate_cents,
@@ -230,6 +232,7 @@ def template(t: Template) -> Json:
         "gpu": camel(asdict(t.gpu)),
         "health": _health_check(t.health),
         "access": t.access.value,
+        "idleTimeoutMinutes": t.idle_timeout_minutes,
     }
 
 

@@ -52,6 +52,15 @@ Restarts = Annotated[
     RestartPolicy | None, typer.Option("--restart-policy", help="When it starts again by itself.")
 ]
 
+IdleTimeout = Annotated[
+    float | None,
+    typer.Option(metavar="MINUTES", help="After so long without use it sleeps until asked for."),
+]
+
+Evictable = Annotated[
+    bool, typer.Option("--evictable", help="While idle it gives its GPU to one that waits for it.")
+]
+
 
 def deploy(
     remote: Remote,
@@ -73,6 +82,8 @@ def deploy(
     access: WhoMay = None,
     health_path: HealthPath = None,
     restart_policy: Restarts = None,
+    idle_timeout: IdleTimeout = None,
+    evictable: Evictable = False,
     wait: Wait = False,
     timeout_s: Timeout = 1800,
     as_json: AsJson = False,
@@ -102,6 +113,8 @@ def deploy(
         "access": access,
         "health": health_path and {"path": health_path},
         "restartPolicy": restart_policy,
+        "idleTimeoutMinutes": idle_timeout,
+        "evictable": evictable or None,
     }
     _order(remote, _said(asked), timeout_s if wait else None, as_json=as_json)
 

@@ -144,6 +144,7 @@ def _facts(deployment: JsonObject) -> list[tuple[str, object]]:
         ("cpus", resources.get("cpus")),
         ("memory MiB", resources.get("memoryMb")),
         ("gpus", resources.get("gpus") or None),
+        ("sleeps after minutes", deployment.get("idleTimeoutMinutes")),
         ("restarts", deployment.get("restartCount")),
         ("exit code", deployment.get("exitCode")),
         ("created", deployment["createdAt"]),

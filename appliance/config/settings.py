@@ -159,6 +159,13 @@ class Settings:
             parse.integer(0, 600), "Seconds from SIGTERM to SIGKILL when a deployment is stopped."
         ),
     )
+    wake_hold_s: int = field(
+        default=60,
+        metadata=_about(
+            parse.integer(1, 3600),
+            "So many seconds a request waits at most for a sleeping deployment to wake up.",
+        ),
+    )
     drain_s: int = field(
         default=30,
         metadata=_about(

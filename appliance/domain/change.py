@@ -57,7 +57,12 @@ def needs_new_container(before: Spec, after: Spec) -> bool:
 def outside_of(after: Spec, spec: Spec) -> Spec:
     """``spec`` with that part of ``after`` that counts at once."""
     return replace(
-        spec, access=after.access, hostname=after.hostname, restart_policy=after.restart_policy
+        spec,
+        access=after.access,
+        hostname=after.hostname,
+        restart_policy=after.restart_policy,
+        idle_timeout_minutes=after.idle_timeout_minutes,
+        evictable=after.evictable,
     )
 
 

@@ -9,10 +9,11 @@ from appliance.domain.instant import Instant
 
 
 class Desired(StrEnum):
-    """What the user wants; written by the API alone."""
+    """What is wanted; written by orders alone. SLEEPING: stopped until it is asked for again."""
 
     RUNNING = "running"
     STOPPED = "stopped"
+    SLEEPING = "sleeping"
     DELETED = "deleted"
 
 
@@ -25,7 +26,12 @@ class Status(StrEnum):
     RUNNING = "running"
     STOPPING = "stopping"
     STOPPED = "stopped"
+    SLEEPING = "sleeping"
     FAILED = "failed"
+
+
+AT_REST = frozenset({Status.STOPPED, Status.SLEEPING, Status.FAILED})
+"""``plan()`` gives these only to what was seen without a process: its GPUs are free again."""
 
 
 class Health(StrEnum):
@@ -148,7 +154,8 @@ class Spec:
 
     ``env`` is what the caller sent and sees again; the container gets ``base_env`` (the
     template's), then ``env`` without the parameters, then the secrets. ``ports`` None means
-    those the image exposes.
+    those the image exposes. After ``idle_timeout_minutes`` without use it sleeps, None: never;
+    ``evictable``: before that too, where somebody waits for its GPU.
     """
 
     image: str
@@ -165,6 +172,8 @@ class Spec:
     health: HealthCheck | None = None
     restart_policy: RestartPolicy = RestartPolicy.ON_FAILURE
     parameters: tuple[Parameter, ...] = ()
+    idle_timeout_minutes: float | None = None
+    evictable: bool = False
 
     @property
     def container_env(self) -> dict[str, str]:

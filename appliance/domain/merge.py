@@ -43,6 +43,10 @@ def spec_from_template(order: Order, template: Template) -> Spec:
         health=order.health or template.health,
         restart_policy=order.restart_policy or RestartPolicy.ON_FAILURE,
         parameters=template_parameters(template, order.env),
+        idle_timeout_minutes=(
+            order.idle_timeout.minutes if order.idle_timeout else template.idle_timeout_minutes
+        ),
+        evictable=order.evictable,
     )
 
 
@@ -68,6 +72,8 @@ def spec_from_image(order: Order, reference: str) -> Spec:
         hostname=order.hostname,
         health=order.health,
         restart_policy=order.restart_policy or RestartPolicy.ON_FAILURE,
+        idle_timeout_minutes=order.idle_timeout.minutes if order.idle_timeout else None,
+        evictable=order.evictable,
     )
 
 

@@ -14,6 +14,13 @@ from appliance.domain.deployment import (
 
 
 @dataclass(frozen=True, slots=True)
+class IdleTimeout:
+    """After how long without use it is to sleep; None: never, whatever the template says."""
+
+    minutes: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """The body of ``POST /deployments``, right in shape; ``None`` means not said."""
 
@@ -31,3 +38,5 @@ class Order:
     hostname: str | None = None
     health: HealthCheck | None = None
     restart_policy: RestartPolicy | None = None
+    idle_timeout: IdleTimeout | None = None
+    evictable: bool = False

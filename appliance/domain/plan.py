@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from appliance.domain.deployment import (
+    AT_REST,
     Deployment,
     Desired,
     Health,
@@ -36,7 +37,7 @@ from appliance.domain.steps import (
     Wait,
 )
 from appliance.domain.transitions import DEADLINE_S
-from appliance.domain.update import take_over, take_over_at_stop, try_out
+from appliance.domain.update import take_over, take_over_at_stop, try_out, why_asleep
 
 SECOND_US = 1_000_000
 STEADY_US = 600 * SECOND_US
@@ -85,17 +86,20 @@ def _delete(d: Deployment, seen: Observed, _now: Instant) -> Step:
     return Bury()
 
 
-def _stop(d: Deployment, seen: Observed, now: Instant) -> Step:
+def _rest(d: Deployment, seen: Observed, now: Instant) -> Step:
+    rest, message = RESTS[d.desired]
     c = seen.container if seen.container is not None and seen.container.ours else None
     if c is not None and c.state in UP:
         return _halt(d, c, now)
     if c is not None and c.state is ContainerState.LOST:
         return Remove(c.name)
     if d.update is not None:
-        return take_over_at_stop(d, c, seen)
-    if d.status is Status.STOPPED and d.intent == d.observed_intent:
+        return take_over_at_stop(d, c, seen, rest)
+    if d.status is rest and d.intent == d.observed_intent:
         return SETTLED
-    return Become(Status.STOPPED, "stopped", "Stopped", accept=True, at_rest=True, ended=c)
+    return Become(
+        rest, rest.value, message, reason=why_asleep(d), accept=True, at_rest=True, ended=c
+    )
 
 
 def _run(d: Deployment, seen: Observed, now: Instant) -> Step:  # noqa: PLR0911 - a ladder, as below
@@ -114,21 +118,29 @@ def _run(d: Deployment, seen: Observed, now: Instant) -> Step:  # noqa: PLR0911 
         return take_over(d, c)
     if restart_due or d.intent > d.observed_intent:
         return _take_up(c)
-    if d.status in (Status.STOPPED, Status.FAILED):
+    if d.status in AT_REST:
         return SETTLED
     return _rise(d, seen, now)
 
 
 WANTED: dict[Desired, Callable[[Deployment, Observed, Instant], Step]] = {
     Desired.RUNNING: _run,
-    Desired.STOPPED: _stop,
+    Desired.STOPPED: _rest,
+    Desired.SLEEPING: _rest,
     Desired.DELETED: _delete,
 }
+
+RESTS: dict[Desired, tuple[Status, str]] = {
+    Desired.STOPPED: (Status.STOPPED, "Stopped"),
+    Desired.SLEEPING: (Status.SLEEPING, "Asleep; the next request wakes it"),
+}
+"""How each wish for rest is fulfilled, and the words for it."""
 
 
 def _halt(d: Deployment, c: Container, now: Instant) -> Step:
     if d.status is not Status.STOPPING:
-        return Become(Status.STOPPING, "stopping", "Stopping", accept=True)
+        why = why_asleep(d)
+        return Become(Status.STOPPING, "stopping", "Stopping", reason=why, accept=True)
     if _overdue(d, now):
         return Remove(c.name)
     return Stop()
@@ -178,7 +190,7 @@ def _still_running(d: Deployment, c: Container, health: Health) -> Step:
     message = f"Health check: {health}" if changed else ""
     accept = d.intent > d.observed_intent
     return Become(
-        Status.RUNNING, "health", message, reason=d.reason, accept=accept, container=c,
+        Status.RUNNING, "health", message, reason=_lasting(d), accept=accept, container=c,
         health=health, failures=d.failures,
     )  # fmt: skip
 

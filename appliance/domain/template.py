@@ -39,7 +39,10 @@ class GpuWish:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One entry of the catalogue."""
+    """One entry of the catalogue.
+
+    ``soften`` is run in the container to have it give GPU memory back while it goes on serving.
+    """
 
     id: str
     name: str
@@ -55,3 +58,5 @@ class Template:
     gpu: GpuWish = field(default_factory=GpuWish)
     health: HealthCheck | None = None
     access: Access = Access.PUBLIC
+    idle_timeout_minutes: float | None = None
+    soften: tuple[str, ...] | None = None

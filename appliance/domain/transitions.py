@@ -3,7 +3,7 @@
 from appliance.domain.deployment import Desired, Status
 
 _BUSY = frozenset({Status.PENDING, Status.PULLING, Status.STARTING})
-_HALTED = frozenset({Status.STOPPING, Status.STOPPED, Status.FAILED})
+_HALTED = frozenset({Status.STOPPING, Status.STOPPED, Status.SLEEPING, Status.FAILED})
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.PENDING: _BUSY | _HALTED | {Status.RUNNING},
@@ -12,6 +12,7 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.RUNNING: _HALTED | {Status.PENDING, Status.STARTING},
     Status.STOPPING: frozenset(Status),
     Status.STOPPED: frozenset(Status) - {Status.PULLING},
+    Status.SLEEPING: frozenset(Status) - {Status.PULLING},
     Status.FAILED: frozenset(Status) - {Status.PULLING},
 }
 """Each status and those it may become. Staying (with a new reason) is always legal."""
@@ -35,6 +36,8 @@ def actions(desired: Desired, shown: Status) -> tuple[str, ...]:
         return ()
     if shown in (Status.STOPPED, Status.FAILED):
         return ("start", "restart", "delete")
+    if desired is Desired.SLEEPING:
+        return ("start", "stop", "delete")
     if shown is Status.STOPPING:
         return ("start", "delete")
     return ("stop", "restart", "delete")

@@ -7,8 +7,9 @@ if the new one fails. What is asked for while nothing serves is simply taken ove
 
 from dataclasses import replace
 
-from appliance.domain.deployment import Deployment, Health, Reason, Status, Update
+from appliance.domain.deployment import Deployment, Desired, Health, Reason, Status, Update
 from appliance.domain.endings import describe
+from appliance.domain.idleness import ASLEEP
 from appliance.domain.instant import Instant, to_us
 from appliance.domain.observed import UP, Container, ContainerState, Observed
 from appliance.domain.steps import Become, Create, Pull, Remove, Start, Step, Stop, Turn, Wait
@@ -67,16 +68,22 @@ def take_over(d: Deployment, c: Container | None) -> Become:
     )
 
 
-def take_over_at_stop(d: Deployment, old: Container | None, seen: Observed) -> Become:
-    """As ``take_over`` where a stop is wanted; a new container that is up is stopped next."""
+def take_over_at_stop(d: Deployment, old: Container | None, seen: Observed, rest: Status) -> Become:
+    """As ``take_over`` where ``rest`` is wanted; a new container that is up is stopped next."""
     new = seen.candidate.container if seen.candidate is not None else None
     up = new is not None and new.ours and new.state in UP
-    settled = d.status is Status.STOPPED
+    settled = d.status is rest
     return Become(
-        Status.STOPPING if up else Status.STOPPED, "updated" if settled else "stopped",
-        "Updated; it counts from the next start" if settled else "Stopped",
-        accept=True, at_rest=not up, ended=old, turn=Turn.ADOPT,
+        Status.STOPPING if up else rest, "updated" if settled else rest.value,
+        "Updated; it counts from the next start" if settled else rest.value.capitalize(),
+        reason=why_asleep(d), accept=True, at_rest=not up, ended=old, turn=Turn.ADOPT,
     )  # fmt: skip
+
+
+def why_asleep(d: Deployment) -> Reason | None:
+    """Why it was put to sleep, for as long as it is."""
+    told = d.desired is Desired.SLEEPING and d.reason is not None and d.reason.code in ASLEEP
+    return d.reason if told else None
 
 
 def give_up(d: Deployment, u: Update, why: Reason) -> Become:

@@ -1,9 +1,11 @@
 """What goes through the front door, counted for each deployment: the door writes, others read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from appliance.clock import Clock
+from appliance.domain.idleness import Use
 
 CLASSES = 6
 """Status classes are the first digit of a status; 0 is no class and stays 0."""
@@ -14,13 +16,15 @@ class Traffic:
     """One deployment's counters since the appliance started; gauges are the ``open_`` ones.
 
     ``bytes_in`` came from clients and ``bytes_out`` went to them, heads included. ``answers`` are
-    counted by status class: ``answers[2]`` are the 2xx. ``last_activity_boot_us`` is the last
-    moment a request began or ended, to the second, None before the first; while
-    ``open_requests`` is not 0 the deployment is in use whatever that moment says.
+    counted by status class: ``answers[2]`` are the 2xx. ``engagements`` are what goes on in it
+    without the door: terminals, errands. ``last_activity_boot_us`` is the last moment anything of
+    it all began or ended, to the second, None before the first; while ``open_requests`` or
+    ``engagements`` are not 0 the deployment is in use whatever that moment says.
     """
 
     open_connections: int = 0
     open_requests: int = 0
+    engagements: int = 0
     requests: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
@@ -33,6 +37,7 @@ class Activity:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._began_boot_us = clock.now().boot_us
         self.console = Traffic()
         self._traffic: dict[str, Traffic] = {}
 
@@ -52,17 +57,33 @@ class Activity:
         traffic = self._traffic.get(deployment_id)
         return 0 if traffic is None else traffic.open_requests
 
-    def last_activity_boot_us(self, deployment_id: str) -> int | None:
-        """When a request last began or ended (boot clock), None if there was none."""
-        traffic = self._traffic.get(deployment_id)
-        return None if traffic is None else traffic.last_activity_boot_us
-
     def idle_s(self, deployment_id: str) -> int | None:
-        """Seconds since it was last asked anything; 0 while it is, None if it never was."""
-        last_us = self.last_activity_boot_us(deployment_id)
-        if last_us is None or self.open_requests(deployment_id):
-            return None if last_us is None else 0
-        return max(0, self._clock.now().boot_us - last_us) // 1_000_000
+        """Seconds since it was last used; 0 while it is, None if it never was."""
+        traffic = self._traffic.get(deployment_id)
+        if traffic is None or traffic.last_activity_boot_us is None:
+            return None
+        use = self.use(deployment_id, 0)
+        return use.idle_us(self._clock.now().boot_us) // 1_000_000
+
+    def use(self, deployment_id: str, running_since_boot_us: int) -> Use:
+        """How a deployment is used. What was before this process began is not known."""
+        since = max(self._began_boot_us, running_since_boot_us)
+        traffic = self._traffic.get(deployment_id)
+        if traffic is None:
+            return Use(0, since)
+        last = traffic.last_activity_boot_us or 0
+        return Use(traffic.open_requests + traffic.engagements, max(since, last))
+
+    @contextmanager
+    def engaged(self, deployment_id: str) -> Iterator[None]:
+        """It is in use for as long as the block lasts, though the door knows nothing of it."""
+        traffic = self.of(deployment_id)
+        traffic.engagements += 1
+        try:
+            yield
+        finally:
+            traffic.engagements -= 1
+            traffic.last_activity_boot_us = self._clock.now().boot_us
 
     def forget(self, deployment_id: str) -> None:
         """The deployment is gone."""

@@ -11,6 +11,8 @@ from appliance.domain.deployment import Access, Deployment, Desired, Port, Proto
 from appliance.store import deployments
 from appliance.store.database import Database
 
+ON_THE_WAY = frozenset({Status.PENDING, Status.PULLING, Status.STARTING})
+
 Listener = Callable[["Address"], None]
 
 
@@ -18,12 +20,15 @@ Listener = Callable[["Address"], None]
 class Address:
     """What the front door may know of a deployment.
 
-    ``status`` is the one callers see. ``http`` maps container ports that speak HTTP to loopback
-    ports of this machine, the primary one first, and ``tcp`` the raw ones; both are empty while
-    the deployment does not run. ``paused``: it runs, but somebody has frozen it with Podman, so
-    that it takes connections and never answers. ``gone``: it was deleted, and this is the last
-    that is told of it. ``generation`` names the container that answers; at the loopback ports
-    ``leaving`` the one before it ends what it has begun to answer, and is asked nothing new.
+    ``status`` is the one callers see, and began at ``since_boot_us``. ``http`` maps container
+    ports that speak HTTP to loopback ports of this machine, the primary one first, and ``tcp`` the
+    raw ones. They lead somewhere only while the deployment runs, and are empty while it neither
+    runs nor can be woken. ``asleep``: it sleeps, or is about to, until somebody asks for it;
+    ``dozing``: whether it is to is being written down. ``paused``: it runs, but somebody has
+    frozen it with Podman, so that it takes connections and never answers. ``gone``: it was
+    deleted, and this is the last that is told of it. ``generation`` names the container that
+    answers; at the loopback ports ``leaving`` the one before it ends what it has begun to answer,
+    and is asked nothing new.
     """
 
     deployment_id: str
@@ -36,10 +41,20 @@ class Address:
     reason: Reason | None
     http: Mapping[int, int]
     tcp: Mapping[int, int]
+    idle_timeout_minutes: float | None = None
+    evictable: bool = False
+    since_boot_us: int = 0
+    asleep: bool = False
+    dozing: bool = False
     paused: bool = False
     gone: bool = False
     generation: int = 1
     leaving: frozenset[int] = frozenset()
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether it is ever put to sleep, so that who asks waits for it to wake up."""
+        return self.idle_timeout_minutes is not None or self.evictable
 
     @property
     def label(self) -> str:
@@ -59,7 +74,7 @@ def ports_of(d: Deployment) -> tuple[Port, ...]:
 
 def address_of(d: Deployment) -> Address:
     """The address of a row."""
-    published = d.published if d.shown is Status.RUNNING else {}
+    published = d.published if _can_be_asked(d) else {}
     by_protocol = {
         protocol: {
             p.port: published[p.port]
@@ -79,9 +94,19 @@ def address_of(d: Deployment) -> Address:
         reason=d.reason,
         http=by_protocol[Protocol.HTTP],
         tcp=by_protocol[Protocol.TCP],
+        idle_timeout_minutes=d.spec.idle_timeout_minutes,
+        evictable=d.spec.evictable,
+        since_boot_us=d.since_boot_us,
+        asleep=d.desired is Desired.SLEEPING,
         gone=d.desired is Desired.DELETED,
         generation=d.generation,
     )
+
+
+def _can_be_asked(d: Deployment) -> bool:
+    sleeps = d.spec.evictable or d.spec.idle_timeout_minutes is not None
+    wakes_up = sleeps and d.shown in ON_THE_WAY
+    return d.shown is Status.RUNNING or d.desired is Desired.SLEEPING or wakes_up
 
 
 class Addresses:
@@ -133,6 +158,21 @@ class Addresses:
         before = self._by_id.get(deployment_id)
         if before is not None and before.paused != paused:
             self._become(before, replace(before, paused=paused))
+
+    def doze(self, deployment_id: str) -> int:
+        """It may be put to sleep: who asks from now on waits. The version of its row, as known.
+
+        Ends with the next write of its row, or with ``rouse``.
+        """
+        address = self._by_id[deployment_id]
+        self._become(address, replace(address, dozing=True))
+        return self._versions[deployment_id]
+
+    def rouse(self, deployment_id: str) -> None:
+        """It is not put to sleep after all."""
+        address = self._by_id.get(deployment_id)
+        if address is not None:
+            self._become(address, replace(address, dozing=False))
 
     def alone(self, deployment_id: str) -> None:
         """No other container of its is left than the one that answers."""

@@ -30,6 +30,8 @@ from appliance.engine.pulse import Pulse
 from appliance.engine.raw_ports import RawPorts
 from appliance.engine.reconciler import Reconciler
 from appliance.engine.samples import Samples
+from appliance.engine.sleep import Sleep
+from appliance.engine.softening import Softening
 from appliance.engine.stats import StatsReader
 from appliance.engine.terminals import Terminals
 from appliance.engine.updates import Updates
@@ -46,6 +48,7 @@ class Engine:
     deployments: Deployments
     updates: Updates
     terminals: Terminals
+    sleep: Sleep
     logs: Logs
     feed: Feed
     pulse: Pulse
@@ -75,6 +78,7 @@ class Engine:
             tasks.start_soon(self.gpu_watch.run, self.gpus.serve)
             tasks.start_soon(self.gpu_leaks.run)
             tasks.start_soon(self.samples.run)
+            tasks.start_soon(self.sleep.run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +113,14 @@ def assemble(m: Materials) -> Engine:
     drains = Drains(m.clock, addresses, m.drain_s)
     pulls = Pulls(m.runtime, m.tasks)
     probes = Probes(m.runtime, m.clock, m.tasks, lambda i: reconciler.nudge(i))  # noqa: PLW0108 - made below, with these
-    companions = Companions(m.db, ledger, m.runtime, m.clock, m.tasks, probes)
+    activity = _activity(m.clock, addresses)
+    companions = Companions(m.db, ledger, m.runtime, m.clock, m.tasks, probes, activity)
     shop = Workshop(
         m.db, ledger, m.runtime, m.clock, pulls, companions, gpus, addresses, drains, m.vault,
         pulse,
         prefix=m.house.prefix, stop_grace_s=m.stop_grace_s,
     )  # fmt: skip
     reconciler = Reconciler(shop, m.tasks)
-    activity = _activity(m.clock, addresses)
     deployments = Deployments(
         db=m.db, clock=m.clock, house=m.house, catalogue=m.catalogue, vault=m.vault, pulls=pulls,
         stats=StatsReader(m.runtime, m.clock, gpus), broadcast=broadcast,
@@ -130,7 +134,14 @@ def assemble(m: Materials) -> Engine:
             broadcast=broadcast, deployments=deployments, addresses=addresses,
             access_tokens=access_tokens, raw_ports=raw_ports, ordered=reconciler.ordered,
         ),
-        terminals=Terminals(m.db, m.clock, m.runtime, ledger, m.house.prefix),
+        terminals=Terminals(m.db, m.clock, m.runtime, ledger, activity, m.house.prefix),
+        sleep=Sleep(
+            db=m.db, clock=m.clock, broadcast=broadcast, addresses=addresses, activity=activity,
+            gpus=gpus, ordered=reconciler.ordered,
+            softening=Softening(
+                m.db, m.clock, m.runtime, m.catalogue, gpus, ledger, m.house.prefix
+            ),
+        ),
         logs=Logs(m.db, m.clock, broadcast),
         feed=Feed(m.db, deployments, broadcast),
         pulse=pulse,

@@ -11,6 +11,7 @@ from appliance.domain.deployment import Deployment, Health, Parameter
 from appliance.domain.errors import RuntimeFailure
 from appliance.domain.observed import Container, ImageFacts
 from appliance.domain.plan import backoff_s
+from appliance.engine.activity import Activity
 from appliance.engine.ledger import Ledger
 from appliance.engine.probes import Probes
 from appliance.runtime.port import ContainerRuntime
@@ -39,6 +40,7 @@ class Companions:
         clock: Clock,
         tasks: TaskGroup,
         probes: Probes,
+        activity: Activity,
     ) -> None:
         self._db = db
         self._ledger = ledger
@@ -46,6 +48,7 @@ class Companions:
         self._clock = clock
         self._tasks = tasks
         self._probes = probes
+        self._activity = activity
         self._errands: dict[str, _Errand] = {}
         self._images: dict[str, ImageFacts | None] = {}
 
@@ -84,7 +87,7 @@ class Companions:
         self._tasks.start_soon(self._run_errand, errand, d, c)
 
     async def _run_errand(self, errand: _Errand, d: Deployment, c: Container) -> None:
-        with errand.scope:
+        with errand.scope, self._activity.engaged(d.id):
             done = await provisions.done(self._db, c.id)
             for parameter in d.spec.parameters:
                 for value in parameter.values:

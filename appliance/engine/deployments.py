@@ -26,12 +26,13 @@ from appliance.engine.addresses import Addresses
 from appliance.engine.broadcast import Broadcast
 from appliance.engine.catalogue import Catalogue
 from appliance.engine.endpoints import Front, endpoints
+from appliance.engine.gpus import line_up
 from appliance.engine.pulls import Pulls
 from appliance.engine.raw_ports import RawPorts
 from appliance.engine.stats import StatsReader
 from appliance.engine.vault import Vault
 from appliance.engine.views import AccessView, Created, DeploymentStats, DeploymentView
-from appliance.store import deployments, events, gpus, idempotency, search
+from appliance.store import deployments, events, idempotency, search
 from appliance.store.database import Database, Transaction
 from appliance.store.deployments import NewDeployment, Priced
 from appliance.store.events import Event, NewEvent
@@ -130,7 +131,7 @@ class Deployments:
                     return Created(None, new.rate_cents, replayed=stored)
             await self._check_limit(tx)
             d = await deployments.insert(tx, new, now)
-            await _line_up(tx, d)
+            await line_up(tx, d)
             await self._access_tokens.settle(tx, d, now)
             await self._raw_ports.reserve(tx, d)
             created = Created(self._view(Priced(d, 0)), d.rate_cents)
@@ -327,7 +328,7 @@ class Deployments:
             )
             if d is None:
                 raise NotFound(f"no deployment {found.deployment.id}")
-            await _line_up(tx, d)
+            await line_up(tx, d)
             if desired is Desired.DELETED:
                 await self._access_tokens.forget(tx, d.id)
                 await self._raw_ports.free(tx, d.id)
@@ -358,9 +359,3 @@ class Deployments:
             pull=self._pulls.progress(d.wanted_spec.image) if pulling else None,
             leaked_mb=self._leaked_mb(d.id),
         )
-
-
-async def _line_up(tx: Transaction, d: Deployment) -> None:
-    """The place in line for GPUs is that of the order, whenever its driver comes round to it."""
-    if d.desired is Desired.RUNNING and d.spec.resources.gpu_need is not None:
-        await gpus.join(tx, d.id)

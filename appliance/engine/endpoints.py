@@ -24,7 +24,7 @@ class Front:
 
 
 def endpoints(d: Deployment, front: Front, raw_ports: Mapping[int, int]) -> tuple[Endpoint, ...]:
-    """Where it answers, the primary port first; nothing while it does not run.
+    """Where it answers, the primary port first, also if it has to wake up for that.
 
     ``raw_ports`` are those of this machine by the container's.
     """

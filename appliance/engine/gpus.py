@@ -5,13 +5,14 @@ from dataclasses import replace
 
 from appliance.clock import Clock
 from appliance.domain.deployment import Deployment, Desired
+from appliance.domain.eviction import Eviction, Idler, evict
 from appliance.domain.gpu_ledger import Hold, Place, settle
 from appliance.domain.observed import Container, ContainerState, GpuView
 from appliance.engine import views
 from appliance.engine.gpu_watch import GpuWatch
 from appliance.runtime.port import ContainerRuntime
 from appliance.store import gpus
-from appliance.store.database import Database
+from appliance.store.database import Database, Transaction
 from appliance.store.gpus import KeptHold
 
 
@@ -83,6 +84,27 @@ class Gpus:
         for deployment_id in (*granted, *_news(before, self._places)):
             self._nudge(deployment_id)
 
+    def is_waited_for(self) -> bool:
+        """Whether anybody stands in line."""
+        return bool(self._places)
+
+    async def look_and_serve(self) -> None:
+        """Serves the line with what the GPUs really have now."""
+        await self._watch.look(older_than_us=0)
+        await self.serve()
+
+    async def eviction(self, idlers: Sequence[Idler], *, stop: bool = True) -> Eviction | None:
+        """Who of ``idlers`` would have to give way for the first in line to be served.
+
+        Without ``stop`` by giving back what they use beyond the share they declared.
+        """
+        async with self._db.transaction() as tx:
+            kept, line = await gpus.holds_now(tx), await gpus.line(tx)
+        holds = [self._true(one.hold) for one in kept]
+        leaving = frozenset(one.hold.deployment_id for one in kept if one.leaving)
+        shares = [] if stop else [one.hold for one in kept]
+        return evict(self._watch.state.cards(), holds, line, idlers, leaving, shares)
+
     async def shown(self) -> tuple[views.GpuView, ...]:
         """Every GPU as last seen, and who holds it."""
         held, state = await gpus.holds(self._db), self._watch.state
@@ -134,6 +156,12 @@ class Gpus:
         known = {reading.device for reading in self._watch.state.survey.readings}
         gone = [device for device in held if device not in known]
         return f"{', '.join(gone)} is not on this machine now" if gone else None
+
+
+async def line_up(tx: Transaction, d: Deployment) -> None:
+    """The place in line for GPUs is that of the order, whenever its driver comes round to it."""
+    if d.desired is Desired.RUNNING and d.spec.resources.gpu_need is not None:
+        await gpus.join(tx, d.id)
 
 
 def _news(before: dict[str, Place], after: dict[str, Place]) -> Iterable[str]:

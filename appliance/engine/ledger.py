@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 
 from appliance.clock import Clock
-from appliance.domain.deployment import Deployment, Status
+from appliance.domain.deployment import AT_REST, Deployment, Status
 from appliance.domain.instant import Instant
 from appliance.domain.steps import Become, advance
 from appliance.domain.usage import end_of
@@ -13,9 +13,6 @@ from appliance.engine.raw_ports import RawPorts
 from appliance.store import deployments, events, gpus, usage
 from appliance.store.database import Database, Transaction
 from appliance.store.events import NewEvent
-
-AT_REST = frozenset({Status.STOPPED, Status.FAILED})
-"""``plan()`` gives these only to what was seen without a process: its GPUs are free again."""
 
 
 class Ledger:

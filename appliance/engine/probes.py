@@ -13,8 +13,10 @@ from appliance.domain.observed import Container, ImageFacts
 from appliance.domain.plan import start_period_ends
 from appliance.runtime.port import ContainerRuntime
 
+FIRST_S = 0.02
 EAGER_S = 0.25
-"""Between checks until the first success: what waits for it is a person."""
+"""Between checks until the first success, each twice as long as the one before from ``FIRST_S`` up
+to this: what waits for it is a person, or a request that is held."""
 
 STEADY_S = 10.0
 """Between checks afterwards."""
@@ -84,7 +86,7 @@ class Probes:
     async def _run(
         self, deployment_id: str, watch: _Watch, check: Check, grace_until_boot_us: int
     ) -> None:
-        failures = 0
+        failures, pause_s = 0, FIRST_S
         with watch.scope:
             while True:
                 failures = 0 if await _succeeds(check) else failures + 1
@@ -93,8 +95,8 @@ class Probes:
                 if health is not watch.health:
                     watch.health = health
                     self._on_change(deployment_id)
-                eager = health is Health.UNKNOWN
-                await self._clock.sleep(EAGER_S if eager else STEADY_S)
+                await self._clock.sleep(pause_s if health is Health.UNKNOWN else STEADY_S)
+                pause_s = min(EAGER_S, 2 * pause_s)
 
 
 def _judge(before: Health, failures: int, *, in_grace: bool) -> Health:

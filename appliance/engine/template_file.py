@@ -170,6 +170,12 @@ class HealthTable(_Table):
         return HealthCheck(path=self.path, port=self.port, start_period_s=self.start_period_s)
 
 
+class SoftenTable(_Table):
+    """``[soften]``."""
+
+    command: Command
+
+
 class TemplateFile(_Table):
     """The whole file."""
 
@@ -187,6 +193,8 @@ class TemplateFile(_Table):
     gpu: GpuTable = GpuTable()
     health: HealthTable | None = None
     access: Annotated[Access, Field(strict=False)]
+    idle_timeout_minutes: Annotated[float, Field(ge=0.1, le=43_200)] | None = None
+    soften: SoftenTable | None = None
 
     def value(self) -> Template:
         """The domain's own."""
@@ -205,6 +213,8 @@ class TemplateFile(_Table):
             gpu=self.gpu.value(),
             health=self.health.value() if self.health else None,
             access=self.access,
+            idle_timeout_minutes=self.idle_timeout_minutes,
+            soften=self.soften.command if self.soften else None,
         )
 
 
@@ -216,6 +226,7 @@ TABLES: Mapping[str, type[_Table]] = {
     "resources": ResourcesTable,
     "gpu": GpuTable,
     "health": HealthTable,
+    "soften": SoftenTable,
 }
 
 

@@ -7,8 +7,8 @@ on one deployment within half a minute, kept as a digest, gone with the process.
 import hashlib
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,6 +17,7 @@ from appliance.domain.deployment import Deployment, Status
 from appliance.domain.errors import Conflict, LimitReached, NotAuthenticated, NotFound
 from appliance.domain.observed import ContainerName
 from appliance.domain.permissions import Principal
+from appliance.engine.activity import Activity
 from appliance.engine.ledger import Ledger
 from appliance.runtime.port import ContainerRuntime, Terminal
 from appliance.store import deployments
@@ -55,12 +56,19 @@ class Terminals:
     """Sells tickets and opens sessions. ``prefix`` begins every container name."""
 
     def __init__(
-        self, db: Database, clock: Clock, runtime: ContainerRuntime, ledger: Ledger, prefix: str
+        self,
+        db: Database,
+        clock: Clock,
+        runtime: ContainerRuntime,
+        ledger: Ledger,
+        activity: Activity,
+        prefix: str,
     ) -> None:
         self._db = db
         self._clock = clock
         self._runtime = runtime
         self._ledger = ledger
+        self._activity = activity
         self._prefix = prefix
         self._tickets: dict[bytes, Admission] = {}
         self._sessions: Counter[str] = Counter()
@@ -101,17 +109,23 @@ class Terminals:
             LimitReached: the caller, or all together, have too many.
             RuntimeFailure: Podman can't give one.
         """
-        d = await self._running(admission.caller, admission.deployment_id)
-        user = admission.caller.user_id
+        with self._activity.engaged(admission.deployment_id), self._counted(admission.caller):
+            d = await self._running(admission.caller, admission.deployment_id)
+            name = str(ContainerName(self._prefix, d.id, d.generation))
+            async with self._runtime.open_terminal(name, SHELL) as terminal:
+                user = admission.caller.user_id
+                opened = NewEvent("terminal", "Terminal opened", status=d.shown, actor_id=user)
+                await self._ledger.note(d, opened)
+                yield terminal
+
+    @contextmanager
+    def _counted(self, caller: Principal) -> Iterator[None]:
+        user = caller.user_id
         if self._sessions[user] >= SESSIONS_A_USER or self._sessions.total() >= SESSIONS_MAX:
             raise LimitReached(f"{SESSIONS_A_USER} terminals at once, {SESSIONS_MAX} for everybody")
         self._sessions[user] += 1
         try:
-            name = str(ContainerName(self._prefix, d.id, d.generation))
-            async with self._runtime.open_terminal(name, SHELL) as terminal:
-                opened = NewEvent("terminal", "Terminal opened", status=d.shown, actor_id=user)
-                await self._ledger.note(d, opened)
-                yield terminal
+            yield
         finally:
             self._sessions[user] -= 1
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from appliance.clock import Clock
 from appliance.domain.change import Change, changed, needs_new_container, outside_of
-from appliance.domain.deployment import Deployment, Desired, Spec, Status, Update
+from appliance.domain.deployment import AT_REST, Deployment, Desired, Spec, Update
 from appliance.domain.errors import FieldError, InvalidRequest, NotFound
 from appliance.domain.instant import Instant
 from appliance.domain.permissions import Principal
@@ -21,8 +21,6 @@ from appliance.engine.views import DeploymentView
 from appliance.store import events, updates
 from appliance.store.database import Database
 from appliance.store.events import NewEvent
-
-AT_REST = frozenset({Status.STOPPED, Status.FAILED})
 
 
 class Updates:

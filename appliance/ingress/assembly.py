@@ -17,7 +17,7 @@ from appliance.ingress.door import Caps, Door
 from appliance.ingress.hall import Hall
 from appliance.ingress.hosts import console_names
 from appliance.ingress.outfit import Outfit, Site, fit_out
-from appliance.ingress.seams import Certificates, Gate, NoWaker, Pages, Waker
+from appliance.ingress.seams import Certificates, Gate, Pages, Waker
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def front_door(site: Site) -> FrontDoor:
             clock=site.clock,
             gate=outfit.gate,
             pages=outfit.pages,
-            waker=NoWaker(),
+            waker=outfit.waker,
             certificates=outfit.certificates,
             caps=Caps(settings.max_connections, settings.max_connections_per_address),
             plain=site.plain,

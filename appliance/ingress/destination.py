@@ -1,6 +1,6 @@
 """Where one connection leads: to one host for life, wherever that leads at the moment."""
 
-from appliance.domain.deployment import Access, Status
+from appliance.domain.deployment import AT_REST, Access, Status
 from appliance.engine.addresses import Address
 from appliance.ingress.directory import CONSOLE, Console, Deployed, Place, Unknown
 from appliance.ingress.hall import Hall
@@ -10,7 +10,7 @@ from appliance.ingress.upstream import Target
 
 NOWHERE = Target()
 RETRY_S = 2
-OVER = frozenset({Status.STOPPED, Status.FAILED, Status.PENDING, Status.PULLING})
+OVER = AT_REST | {Status.PENDING, Status.PULLING}
 """A deployment of these statuses has no container that could still be answering."""
 
 

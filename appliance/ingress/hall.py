@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 from appliance.clock import Clock
 from appliance.domain.deployment import Status
 from appliance.engine.activity import Activity
-from appliance.engine.addresses import Address
+from appliance.engine.addresses import ON_THE_WAY, Address
 from appliance.engine.views import web_url
 from appliance.ingress.directory import Console, Deployed, Directory, Place, Unknown
 from appliance.ingress.head import Head
@@ -21,7 +21,6 @@ from appliance.ingress.seams import Certificates, Gate, Grant, Pages, Reply, Tro
 from appliance.ingress.upstream import Target
 
 NOT_RUNNING_RETRY_S = 2
-ON_THE_WAY = frozenset({Status.PENDING, Status.PULLING, Status.STARTING})
 
 
 class Guest(Protocol):
@@ -124,8 +123,8 @@ class Hall:
 
 
 def _aim(address: Address, port: int | None) -> Target | Trouble:
-    if address.status is not Status.RUNNING:
-        retry = NOT_RUNNING_RETRY_S if address.status in ON_THE_WAY else None
+    if address.status is not Status.RUNNING or address.dozing:
+        retry = NOT_RUNNING_RETRY_S if address.status in ON_THE_WAY or address.asleep else None
         message = f"{address.name} is {address.status}"
         return Trouble(503, "not_running", message, address, retry_after_s=retry)
     if address.paused:

@@ -6,6 +6,7 @@ from appliance.ingress.directory import Deployed, Place
 from appliance.ingress.exchange import Exchange
 from appliance.ingress.hall import Hall
 from appliance.ingress.head import Head
+from appliance.ingress.pages import accepts_html
 from appliance.ingress.rewrite import Sender
 from appliance.ingress.seams import Passed, Reply, Trouble, Verdict
 from appliance.ingress.upstream import Asker, Upstream, connect
@@ -46,9 +47,8 @@ class Opening:
             if not isinstance(asked, Passed):
                 return asked
             verdict = asked
-        if not address.http:
-            await self._hall.waker.wake(address)
-        return verdict
+        held = await self._hall.waker.wake(address, hold=not by_a_person(head))
+        return verdict if held is None else self._hall.pages.tell(held, head)
 
     async def _reach(self, upstream: Upstream | None) -> Upstream | Trouble:
         """A connection to where the destination leads now: the one that is there, or a new one.
@@ -72,3 +72,8 @@ class Opening:
             if upstream is None and destination.aim == aim:
                 words = "it runs, but does not take connections"
                 return destination.trouble(502, "unreachable", words)
+
+
+def by_a_person(head: Head) -> bool:
+    """Whether a page can be shown instead of the answer: it is loaded again by itself."""
+    return head.method == b"GET" and not head.websocket and accepts_html(head)

@@ -25,6 +25,7 @@ from appliance.ingress.owned import owner_files
 from appliance.ingress.pages import FriendlyPages
 from appliance.ingress.raw import RawDoor
 from appliance.ingress.visits import Visits
+from appliance.ingress.waking import PatientWaker
 
 if TYPE_CHECKING:
     from appliance.ingress.lan_names import LanNames
@@ -55,6 +56,7 @@ class Outfit:
     gate: AccessGate
     tickets: Tickets
     pages: FriendlyPages
+    waker: PatientWaker
     certificates: Certificates
     authority: Authority
     raw: RawDoor
@@ -87,15 +89,18 @@ def fit_out(site: Site) -> Outfit:
     )
     lan_names = _lan_names(front, deployed, site)
     pages = FriendlyPages(front.console, engine.pulls.progress)
+    waker = PatientWaker(
+        engine.addresses, engine.sleep.wake, site.clock, site.tasks, settings.wake_hold_s
+    )
     raw = RawDoor(
-        engine.addresses, engine.raw_ports, engine.activity, site.clock,
+        engine.addresses, engine.raw_ports, engine.activity, waker, site.clock,
         host=settings.listen_tcp, most=settings.max_connections,
     )  # fmt: skip
     engine.drains.count_by(raw.under_way)
     tickets, visits = Tickets(site.clock), Visits(site.secret, site.clock)
     gate = AccessGate(site.accounts, engine.addresses, engine.access_tokens, tickets, visits, pages)
     engine.addresses.listen(lambda _: certificates.notice())
-    return Outfit(gate, tickets, pages, certificates, authority, raw, lan_names)
+    return Outfit(gate, tickets, pages, waker, certificates, authority, raw, lan_names)
 
 
 def _hosts(addresses: Addresses, domain: str) -> frozenset[str]:

@@ -48,6 +48,7 @@ BY_STATUS: Mapping[Status, Words] = {
     Status.RUNNING: Words("{name} is starting", sign="busy", again_s=2),
     Status.STOPPING: Words("{name} is being stopped", sign="busy", again_s=5),
     Status.STOPPED: Words("{name} is stopped", AT_THE_CONSOLE),
+    Status.SLEEPING: Words("{name} is asleep", "It wakes up when it is asked for.", again_s=5),
     Status.FAILED: Words("{name} has failed", AT_THE_CONSOLE, sign="bad"),
 }
 """What a deployment does instead of running."""
@@ -75,6 +76,12 @@ BY_CODE: Mapping[str, Words] = {
     ),
     "broke_off": Words("{name} hung up", "It closed the connection halfway.", sign="bad"),
     "bad_answer": Words("{name} gave no proper answer", "What came is not HTTP.", sign="bad"),
+    "waking": Words(
+        "{name} is waking up",
+        "It sleeps while nobody uses it. It will be here in a moment.",
+        sign="busy",
+        again_s=2,
+    ),
     "paused": Words("{name} is paused", "Somebody has frozen it with Podman."),
 }
 
@@ -110,7 +117,7 @@ class FriendlyPages:
         address, parts = trouble.address, []
         if words is UNSPOKEN:
             parts.append(page.fill('<p class="soft">{text}</p>', text=trouble.message))
-        if address is not None and trouble.code == "not_running":
+        if address is not None and trouble.code in TELLS_WHY:
             parts += self._circumstances(address)
         if words.aside:
             parts.append(
@@ -132,14 +139,23 @@ class FriendlyPages:
         return parts
 
 
+TELLS_WHY = frozenset({"not_running", "waking"})
+"""Troubles that the deployment's own reason explains."""
+
+LONG = frozenset({Status.PENDING, Status.PULLING})
+"""What may take so long on the way to being awake that it is said instead."""
+
 UNSPOKEN = Words("That did not work", sign="bad")
 """For refusals that a browser does not meet; the message says it all."""
 
 
 def words_for(trouble: Trouble) -> Words:
     """How ``trouble`` is told."""
-    if trouble.code == "not_running" and trouble.address is not None:
-        return BY_STATUS[trouble.address.status]
+    address = trouble.address
+    if address is not None and (
+        trouble.code == "not_running" or (trouble.code == "waking" and address.status in LONG)
+    ):
+        return BY_STATUS[address.status]
     return BY_CODE.get(trouble.code, UNSPOKEN)
 
 
@@ -167,7 +183,7 @@ def _problem(trouble: Trouble) -> bytes:
     error_id = new_id("err")
     log.debug("not relayed host=%s code=%s errorId=%s", trouble.host, trouble.code, error_id)
     address = trouble.address
-    reason = None if address is None or trouble.code != "not_running" else address.reason
+    reason = None if address is None or trouble.code not in TELLS_WHY else address.reason
     body = {
         "type": f"urn:neuranet:appliance:{trouble.code}",
         "title": HTTPStatus(trouble.status).phrase,

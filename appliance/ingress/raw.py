@@ -4,7 +4,8 @@ import errno
 import logging
 import socket
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -12,10 +13,11 @@ import anyio
 from anyio.abc import Listener, SocketAttribute, SocketStream, TaskGroup
 
 from appliance.clock import Clock
-from appliance.domain.deployment import Access
+from appliance.domain.deployment import Access, Status
 from appliance.engine.activity import Activity, Traffic
 from appliance.engine.addresses import Address, Addresses
 from appliance.engine.raw_ports import LOOPBACK, RawPorts
+from appliance.ingress.seams import Waker
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +25,8 @@ TRIES = 3
 CONNECT_S = 5
 BACKLOG = 256
 AGAIN_S = 30.0
+HELD = 0
+"""In place of a port, for connections that wait for their deployment to wake up."""
 
 Key = tuple[str, int, str]
 """A deployment's id, its container's port, and the address of this machine to listen on."""
@@ -41,7 +45,7 @@ class RawDoor:
 
     A raw connection can't show a token: those of a private one are taken on loopback alone.
     The port stays taken while the deployment rests, so that nobody else gets it, nor what its
-    clients send; they are hung up on until it runs.
+    clients send; they are hung up on until it runs, and held while it wakes up.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class RawDoor:
         addresses: Addresses,
         raw_ports: RawPorts,
         activity: Activity,
+        waker: Waker,
         clock: Clock,
         *,
         host: str,
@@ -57,6 +62,7 @@ class RawDoor:
         self._addresses = addresses
         self._raw_ports = raw_ports
         self._activity = activity
+        self._waker = waker
         self._clock = clock
         self._host = host
         self._most = most
@@ -136,32 +142,47 @@ class RawDoor:
     async def _receive(self, key: Key, client: SocketStream) -> None:
         """One connection, from its first byte to its last; whatever breaks ends it alone."""
         deployment_id, port, _ = key
-        address = self._addresses.of(deployment_id)
-        inside = None if address is None else address.tcp.get(port)
         async with client:
-            if inside is None or self._open.total() >= self._most:
+            if self._addresses.of(deployment_id) is None or self._open.total() >= self._most:
                 return
-            traffic = self._activity.of(deployment_id)
-            self._entered(traffic, inside)
-            try:
-                await _relay(client, inside, traffic)
-            finally:
-                self._left(traffic, inside)
+            with self._in_use(self._activity.of(deployment_id)) as traffic:
+                with self._counted(HELD):
+                    inside = await self._awake(deployment_id, port)
+                if inside is not None:
+                    with self._counted(inside):
+                        await _relay(client, inside, traffic)
 
-    def _entered(self, traffic: Traffic, inside: int) -> None:
+    async def _awake(self, deployment_id: str, port: int) -> int | None:
+        """Where it listens, once it does; None if there is no point in waiting for it."""
+        address = self._addresses.of(deployment_id)
+        if address is None or await self._waker.wake(address, hold=True) is not None:
+            return None
+        address = self._addresses.of(deployment_id)
+        runs = address is not None and address.status is Status.RUNNING
+        return address.tcp.get(port) if address is not None and runs else None
+
+    @contextmanager
+    def _counted(self, inside: int) -> Iterator[None]:
         self._open[inside] += 1
+        try:
+            yield
+        finally:
+            self._open[inside] -= 1
+            if not self._open[inside]:
+                del self._open[inside]
+
+    @contextmanager
+    def _in_use(self, traffic: Traffic) -> Iterator[Traffic]:
         traffic.open_connections += 1
         traffic.open_requests += 1
         traffic.requests += 1
         traffic.last_activity_boot_us = self._clock.now().boot_us
-
-    def _left(self, traffic: Traffic, inside: int) -> None:
-        self._open[inside] -= 1
-        if not self._open[inside]:
-            del self._open[inside]
-        traffic.open_connections -= 1
-        traffic.open_requests -= 1
-        traffic.last_activity_boot_us = self._clock.now().boot_us
+        try:
+            yield traffic
+        finally:
+            traffic.open_connections -= 1
+            traffic.open_requests -= 1
+            traffic.last_activity_boot_us = self._clock.now().boot_us
 
 
 async def _relay(client: SocketStream, inside: int, traffic: Traffic) -> None:

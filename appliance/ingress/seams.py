@@ -66,7 +66,7 @@ class Trouble:
 
     ``code`` is stable: ``unknown_host`` (404, below our domain), ``misdirected`` (421),
     ``not_running`` (503: ``address.status`` and ``.reason`` say what it does instead), ``paused``
-    (503: it was frozen with Podman),
+    (503: it was frozen with Podman), ``waking`` (503: it slept, and does not answer yet),
     ``no_such_port`` (404), ``unreachable`` (502: it runs, but does not take connections),
     ``broke_off`` (502: it hung up before it had answered), ``bad_answer`` (502),
     ``too_many_connections`` (503), and the refusals of what can't be read (``head.py``).
@@ -104,10 +104,11 @@ class Certificates(Protocol):
 class Waker(Protocol):
     """Wakes a deployment that sleeps, for as long as a request is held for it."""
 
-    async def wake(self, address: Address) -> Address:
-        """Returns when it runs, or when there is no point in waiting: the address as it is then.
+    async def wake(self, address: Address, *, hold: bool) -> Trouble | None:
+        """None when it answers again, and is to be looked for anew; at once if it does not sleep.
 
-        Called for a deployment that does not run. One that is not to be woken comes back at once.
+        The trouble to tell, where the request was held for as long as it may be, or was not to be
+        held (``hold`` false) and only to begin the waking. Raises nothing.
         """
 
 
@@ -140,6 +141,7 @@ class PlainPages:
 class NoWaker:
     """Wakes nothing."""
 
-    async def wake(self, address: Address) -> Address:
-        """At once, as it is."""
-        return address
+    async def wake(self, address: Address, *, hold: bool) -> Trouble | None:
+        """At once."""
+        del address, hold
+        return None

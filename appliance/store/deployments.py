@@ -74,7 +74,8 @@ SELECT id, generation, status, desired,
     intent = observed_intent AND next_spec IS NULL AS taken_up
 FROM deployment INDEXED BY deployment_unsettled
 WHERE deleted_us IS NULL AND (desired = 'deleted' OR intent > observed_intent
-                              OR status NOT IN ('stopped', 'failed') OR next_spec IS NOT NULL)
+                              OR status NOT IN ('stopped', 'sleeping', 'failed')
+                              OR next_spec IS NOT NULL)
 """
 
 SELECT_LIVE = "SELECT * FROM deployment WHERE desired <> 'deleted'"
@@ -92,7 +93,7 @@ WHERE container_id IN (SELECT value FROM json_each(:ids)) AND deleted_us IS NULL
 COUNT_LIVE = "SELECT coalesce(sum(n), 0) FROM tally"
 
 COUNT_ACTIVE = """
-SELECT coalesce(sum(n), 0) FROM tally WHERE shown NOT IN ('stopped', 'failed')
+SELECT coalesce(sum(n), 0) FROM tally WHERE shown NOT IN ('stopped', 'sleeping', 'failed')
 """
 
 PAGE_FILTERS = {

@@ -13,10 +13,11 @@ from appliance.store.specs import load_spec
 
 @dataclass(frozen=True, slots=True)
 class KeptHold:
-    """A hold on record, and whose it is."""
+    """A hold on record, and whose it is. ``leaving``: it is not wanted to run any more."""
 
     hold: Hold
     owner_id: str
+    leaving: bool
 
 
 # Only those who want to run now: somebody who was stopped or deleted keeps nobody waiting, even
@@ -29,7 +30,8 @@ WHERE d.desired = 'running' ORDER BY gpu_line.seq
 """
 
 SELECT_HOLDS = """
-SELECT gpu_hold.*, d.owner_id FROM gpu_hold CROSS JOIN deployment d ON d.id = deployment_id
+SELECT gpu_hold.*, d.owner_id, d.desired <> 'running' AS leaving
+FROM gpu_hold CROSS JOIN deployment d ON d.id = deployment_id
 ORDER BY since_us, deployment_id, gpu
 """
 
@@ -117,4 +119,4 @@ def _in_line(row: Row) -> Waiting:
 
 def _hold(row: Row) -> KeptHold:
     hold = Hold(row["deployment_id"], row["gpu"], bool(row["exclusive"]), row["vram_mb"])
-    return KeptHold(hold, row["owner_id"])
+    return KeptHold(hold, row["owner_id"], bool(row["leaving"]))

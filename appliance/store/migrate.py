@@ -34,10 +34,23 @@ async def migrate(connection: aiosqlite.Connection, path: Path) -> None:
     version = await _checked_version(connection, newest=len(steps))
     if 0 < version < len(steps):
         await _copy_before(connection, path, version)
+    await connection.execute("PRAGMA foreign_keys = OFF")  # or no table could be made anew
     for number, sql in enumerate(steps[version:], start=version + 1):
         await connection.executescript(
             f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA application_id = {APPLICATION_ID};\n"
-            f"PRAGMA user_version = {number};\nCOMMIT;"
+            f"PRAGMA user_version = {number};"
+        )
+        await _refuse_dangling(connection, number)
+        await connection.execute("COMMIT")
+
+
+async def _refuse_dangling(connection: aiosqlite.Connection, number: int) -> None:
+    """Nothing may refer to what is not there, whatever a step has done."""
+    dangling = list(await connection.execute_fetchall("PRAGMA foreign_key_check"))
+    if dangling:
+        await connection.execute("ROLLBACK")
+        raise StoreUnusable(
+            f"schema {number} would leave {len(dangling)} rows without their parent"
         )
 
 

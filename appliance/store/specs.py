@@ -42,6 +42,8 @@ def load_spec(text: str) -> Spec:
         health=None if raw["health"] is None else HealthCheck(**raw["health"]),
         restart_policy=RestartPolicy(raw["restart_policy"]),
         parameters=tuple(_parameter(p) for p in raw["parameters"]),
+        idle_timeout_minutes=raw.get("idle_timeout_minutes"),  # not in what older versions wrote
+        evictable=raw.get("evictable", False),
     )
 
 

@@ -47,7 +47,8 @@ async def test_every_optional_field_is_taken(bob: Caller) -> None:
         command=["serve", "--all"], ports=[{"port": 8080}, {"port": 5432, "protocol": "tcp"}],
         volumes=[{"name": "data", "path": "/var/lib/data"}], access="private", hostname="full",
         resources={"cpus": 0.5, "memoryMb": 64, "shmMb": 8, "gpus": 0},
-        health={"path": "/healthz", "port": 8080}, restartPolicy="never",
+        health={"path": "/healthz", "port": 8080}, restartPolicy="never", idleTimeoutMinutes=7.5,
+        evictable=True,
     )  # fmt: skip
     assert made["image"] == IMAGE
     assert made["command"] == ["serve", "--all"]
@@ -56,6 +57,7 @@ async def test_every_optional_field_is_taken(bob: Caller) -> None:
     no_gpu = {"gpus": 0, "minVramMb": None, "vramMb": None, "exclusive": True}
     assert made["resources"] == limits | no_gpu
     assert (made["access"], made["hostname"]) == ("private", "full")
+    assert (made["idleTimeoutMinutes"], made["evictable"]) == (7.5, True)
     assert made["ports"] == [
         {"port": 8080, "protocol": "http", "name": None},
         {"port": 5432, "protocol": "tcp", "name": None},

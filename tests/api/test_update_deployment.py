@@ -46,8 +46,9 @@ async def test_every_field_may_be_sent_and_null_takes_some_away(bob: Caller) -> 
         bob, made["id"], name="new", image="localhost/app", env={"A": "1"}, secrets={"S": "x"},
         command=["run"], ports=[{"port": 81}], volumes=[{"name": "v", "path": "/v"}],
         resources={"cpus": 1, "memoryMb": 64}, access="private", hostname="shop",
-        health={"path": "/"}, restartPolicy="never",
+        health={"path": "/"}, restartPolicy="never", idleTimeoutMinutes=5, evictable=True,
     )  # fmt: skip
+    assert (shown["idleTimeoutMinutes"], shown["evictable"]) == (5.0, True)
     assert (shown["name"], shown["hostname"], shown["secretNames"]) == ("new", "shop", ["S"])
     assert (shown["command"], shown["access"]) == (["run"], "private")
     limits = {"cpus": 1.0, "memoryMb": 64, "shmMb": None}
@@ -56,8 +57,10 @@ async def test_every_field_may_be_sent_and_null_takes_some_away(bob: Caller) -> 
     }  # fmt: skip
     assert "x" not in str(shown["env"])
     shown = await patch(
-        bob, made["id"], command=None, hostname=None, health=None, secrets={"S": None}
-    )
+        bob, made["id"], command=None, hostname=None, health=None, secrets={"S": None},
+        idleTimeoutMinutes=None,
+    )  # fmt: skip
+    assert shown["idleTimeoutMinutes"] is None
     assert (shown["command"], shown["hostname"], shown["secretNames"]) == (None, None, [])
     assert shown["env"] == {"A": "1"}
 

@@ -42,6 +42,7 @@ def test_every_option_becomes_its_field(
         *("-p", "8080", "-p", "5432/tcp", "-v", "data:/var/lib/data", "--cpus", "1.5"),
         *("--memory", "2g", "--shm", "512m", "--gpus", "0", "--hostname", "web"),
         *("--access", "private", "--health-path", "/ok", "--restart-policy", "always"),
+        *("--idle-timeout", "7.5", "--evictable"),
     )
     assert ended.code == 0
     assert sent(canned) == {
@@ -58,6 +59,8 @@ def test_every_option_becomes_its_field(
         "access": "private",
         "health": {"path": "/ok"},
         "restartPolicy": "always",
+        "idleTimeoutMinutes": 7.5,
+        "evictable": True,
     }
 
 

@@ -16,7 +16,10 @@ from tests.domain.test_plan import IMAGE, NOW, a_container, a_row
 PAIRS = list(product(Status, Status))
 LEGAL = [pair for pair in PAIRS if legal(*pair)]
 ILLEGAL = [pair for pair in PAIRS if not legal(*pair)]
-RESTING = {Status.RUNNING, Status.STOPPED, Status.FAILED}
+RESTING = {Status.RUNNING, Status.STOPPED, Status.SLEEPING, Status.FAILED}
+RESTED = set(Status) - {Status.STOPPED, Status.FAILED}
+"""Whatever a deployment that is wanted asleep shows, it can be woken, or stopped for good."""
+
 UNBOUNDED = {*RESTING, Status.PENDING}
 """``pending`` waits for what the machine lacks for as long as it takes, and says what it is."""
 
@@ -37,6 +40,7 @@ def test_the_moves_that_make_no_sense_are_the_illegal_ones() -> None:
     assert set(ILLEGAL) == {
         (Status.RUNNING, Status.PULLING),
         (Status.STOPPED, Status.PULLING),
+        (Status.SLEEPING, Status.PULLING),
         (Status.FAILED, Status.PULLING),
     }
 
@@ -55,7 +59,7 @@ def test_every_transitional_status_has_a_deadline_and_no_other_has() -> None:
 
 
 @pytest.mark.parametrize("status", sorted(DEADLINE_S))
-@pytest.mark.parametrize("desired", [Desired.RUNNING, Desired.STOPPED])
+@pytest.mark.parametrize("desired", [Desired.RUNNING, Desired.STOPPED, Desired.SLEEPING])
 @pytest.mark.parametrize("state", [None, *ContainerState])
 def test_past_its_deadline_a_status_is_left(
     status: Status, desired: Desired, state: ContainerState | None
@@ -86,7 +90,7 @@ def test_delete_always_comes_to_removal_and_burial(status: Status) -> None:
 def test_delete_is_offered_until_it_is_asked_for(desired: Desired, shown: Status) -> None:
     offered = actions(desired, shown)
     assert ("delete" in offered) == (desired is not Desired.DELETED)
-    assert not {"start", "stop"} <= set(offered)
+    assert ({"start", "stop"} <= set(offered)) == (desired is Desired.SLEEPING and shown in RESTED)
 
 
 @pytest.mark.parametrize("status", [s for s in Status if s is not Status.RUNNING])

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.box import Api, Box, running_box, wait_for
@@ -33,7 +34,9 @@ def box(nvml: FakeNvml) -> Iterator[Box]:
 
 
 def node(api: Api) -> dict[str, Any]:
-    return dict(api.http.get("/nodes").json()["nodes"][0])
+    answer = api.http.get("/nodes")
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json()["nodes"][0])
 
 
 def holders(api: Api) -> list[list[str]]:
@@ -218,6 +221,27 @@ def test_the_doctor_tells_of_a_gpu_that_does_not_come_inside(api: Api, nvml: Fak
     failed = {c["name"]: c for c in checks if c["status"] == "fail"}
     assert "/dev/no-such-node" in failed["gpu devices"]["detail"]
     assert failed["gpu self-test"]["detail"].startswith("GPU 3: ")
+
+
+def test_an_idle_one_gives_way_and_is_back_in_line_with_its_next_request(api: Api) -> None:
+    server = {"command": ["httpd", "-f", "-p", "8080", "-h", "/etc"], "ports": [{"port": 8080}]}
+    body = {"templateId": None, "customImage": BUSYBOX, **server}
+    giver = api.create(**body, resources={"gpus": GPUS}, evictable=True)["id"]
+    api.until(giver, "running")
+    taker = api.create(**body, resources={"gpus": 1}, evictable=True, name="taker")["id"]
+    api.until(taker, "running")
+    asleep = api.get(giver)
+    assert (asleep["status"], asleep["statusReason"]["code"]) == ("sleeping", "evicted")
+    assert f"Gave way to taker ({taker})" in asleep["statusReason"]["message"]
+    assert holders(api) == [[taker], [], [], []]
+    with ThreadPoolExecutor(1) as pool:
+        host = {"Host": f"{giver.replace('_', '-')}.localhost"}
+        asked = pool.submit(httpx.get, f"{api.box.url}/passwd", headers=host, timeout=90)
+        wait_for(lambda: "number 1 in line" in reason(api, giver))
+        assert asked.result().status_code == 200  # held until the other had given way in its turn
+    assert api.get(taker)["statusReason"]["code"] == "evicted"
+    assert holders(api) == [[giver]] * GPUS
+    clear(api, giver, taker)
 
 
 def reason(api: Api, deployment_id: str) -> str:

@@ -107,6 +107,7 @@ async def appliance(
                     alive=runtime.alive,
                 )
             )  # fmt: skip
+            await engine.load(db)
             tasks.start_soon(engine.run)
             yield World(engine, runtime, db)
             tasks.cancel_scope.cancel()

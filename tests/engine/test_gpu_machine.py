@@ -9,12 +9,13 @@ from hypothesis.stateful import invariant, rule
 
 from appliance.domain.deployment import Resources, Status
 from appliance.domain.gpu_ledger import Hold, held_wrongly
-from appliance.domain.order import Order
+from appliance.domain.order import IdleTimeout, Order
 from tests.engine.conftest import IMAGE, FakeGpus, a_gpu
 from tests.engine.test_state_machine import (
     CRASHES,
     ENDS,
     PULLED,
+    SLEEPS_AFTER_S,
     STUBBORN,
     Acknowledged,
     Lifecycle,
@@ -41,12 +42,21 @@ class GpuBox(Lifecycle):
         self.world.runtime.on_run = self.witness
 
     @rule(
-        image=st.sampled_from([IMAGE, PULLED, ENDS, CRASHES, STUBBORN]), need=st.sampled_from(NEEDS)
+        image=st.sampled_from([IMAGE, PULLED, ENDS, CRASHES, STUBBORN]),
+        need=st.sampled_from(NEEDS),
+        sleeps=st.booleans(),
+        evictable=st.booleans(),
     )
-    def create_on_a_gpu(self, image: str, need: Resources) -> None:
-        order = Order(node_id="node_1", custom_image=image, resources=need)
+    def create_on_a_gpu(
+        self, image: str, need: Resources, sleeps: bool, evictable: bool = False
+    ) -> None:
+        order = Order(
+            node_id="node_1", custom_image=image, resources=need,
+            idle_timeout=IdleTimeout(SLEEPS_AFTER_S / 60 if sleeps else None),
+            evictable=evictable,
+        )  # fmt: skip
         made = self.world.run(self.world.world.deploy(order))
-        self.told[made] = Acknowledged({image})
+        self.told[made] = Acknowledged({image}, sleeps=sleeps or evictable)
         if need.exclusive:
             self.alone.add(made.replace("_", "-"))
         self.world.settle()
@@ -104,7 +114,7 @@ class GpuBox(Lifecycle):
         self.gpus.readings = CARDS
         super().comes_to_rest()
         at_rest = {i for i, v in self.listed().items() if v.deployment.shown in
-                   (Status.STOPPED, Status.FAILED)}  # fmt: skip
+                   (Status.STOPPED, Status.SLEEPING, Status.FAILED)}  # fmt: skip
         holding = {hold.deployment_id for hold in self.holds()}
         assert holding.isdisjoint(at_rest)
         assert holding <= set(self.listed())
@@ -149,7 +159,7 @@ def box() -> Iterator[GpuBox]:
 
 def test_a_gpu_is_not_given_while_its_holder_is_still_ending(box: GpuBox) -> None:
     for need in (Resources(gpus=3), Resources(gpus=1)):
-        box.create_on_a_gpu(image=STUBBORN, need=need)
+        box.create_on_a_gpu(image=STUBBORN, need=need, sleeps=False)
     first, second = box.told
     box.order(which=0, verb="stop")
     assert box.listed()[first].deployment.status is Status.STOPPING

@@ -33,7 +33,7 @@ from appliance.domain.errors import (
     StartRefused,
 )
 from appliance.domain.observed import ImageFacts
-from appliance.domain.order import Order
+from appliance.domain.order import IdleTimeout, Order
 from appliance.domain.usage import OPEN_GRACE_US
 from appliance.engine.deployments import Deployments
 from appliance.engine.views import DeploymentView
@@ -71,6 +71,8 @@ ORDERS = {
     "restart": (Deployments.restart, Desired.RUNNING),
     "delete": (Deployments.delete, Desired.DELETED),
 }
+IDLED = "SELECT deployment_id FROM event WHERE type = 'idle' ORDER BY seq"
+SLEEPS_AFTER_S = 6
 GRACE_S = OPEN_GRACE_US / 1_000_000
 LONGEST_BACKOFF_S = 310
 STRANGER = f"{PREFIX}-dep-000000000000-g1"
@@ -84,6 +86,7 @@ class Acknowledged:
     images: set[str]
     desired: Desired = Desired.RUNNING
     unseen_ends: int = 0
+    sleeps: bool = False
 
 
 class Lifecycle(RuleBasedStateMachine):
@@ -112,10 +115,18 @@ class Lifecycle(RuleBasedStateMachine):
 
     # The user.
 
-    @rule(image=st.sampled_from(sorted(ENDING)), policy=st.sampled_from(RestartPolicy))
-    def create(self, image: str, policy: RestartPolicy) -> None:
-        order = Order(node_id="node_1", custom_image=image, restart_policy=policy)
-        self.told[self.world.run(self.world.world.deploy(order))] = Acknowledged({image})
+    @rule(
+        image=st.sampled_from(sorted(ENDING)),
+        policy=st.sampled_from(RestartPolicy),
+        sleeps=st.booleans(),
+    )
+    def create(self, image: str, policy: RestartPolicy, sleeps: bool) -> None:
+        order = Order(
+            node_id="node_1", custom_image=image, restart_policy=policy,
+            idle_timeout=IdleTimeout(SLEEPS_AFTER_S / 60 if sleeps else None),
+        )  # fmt: skip
+        made = self.world.run(self.world.world.deploy(order))
+        self.told[made] = Acknowledged({image}, sleeps=sleeps)
         self.world.settle()
 
     @rule(which=which, verb=st.sampled_from(sorted(ORDERS)))
@@ -143,6 +154,22 @@ class Lifecycle(RuleBasedStateMachine):
         self.world.run(self.world.world.engine.updates.update(ADA, deployment_id, change))
         told.images.add(image)
         self.world.settle()
+
+    @rule(which=which, stays_s=st.sampled_from([0, 1, SLEEPS_AFTER_S - 1]))
+    @precondition(lambda self: self.told)
+    def somebody_asks_for_it(self, which: int, stays_s: float) -> None:
+        """As the door does: counted first, woken then; nobody is put to sleep under a request."""
+        deployment_id, _ = self.some(which)
+        engine = self.world.world.engine
+        traffic = engine.activity.of(deployment_id)
+        traffic.open_requests += 1
+        idle = self.world.rows(IDLED)
+        self.world.run(engine.sleep.wake(deployment_id))
+        self.world.settle(stays_s)
+        traffic.open_requests -= 1
+        traffic.last_activity_boot_us = self.world.clock.now().boot_us
+        put_to_sleep = [row["deployment_id"] for row in self.world.rows(IDLED)[len(idle) :]]
+        assert deployment_id not in put_to_sleep
 
     @rule(seconds=st.sampled_from([0.3, 4, 11, 45]))
     def time_goes_by(self, seconds: float) -> None:
@@ -283,7 +310,8 @@ class Lifecycle(RuleBasedStateMachine):
         if told.desired is Desired.STOPPED:
             assert d.shown is Status.STOPPED
         else:
-            assert d.shown in endings(d.spec.image, d.spec.restart_policy), d
+            rests = {Status.SLEEPING} if told.sleeps else set()
+            assert d.shown in endings(d.spec.image, d.spec.restart_policy) | rests, d
         assert d.update is None
         assert d.spec.image in told.images
         assert len([n for n in runtime.names() if hyphened in n]) <= 1

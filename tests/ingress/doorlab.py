@@ -150,12 +150,16 @@ class Lab:
         hostname: str | None = None,
         desired: Desired = Desired.RUNNING,
         ports: tuple[Port, ...] | None = None,
+        idle_timeout_minutes: float | None = None,
         generation: int = 1,
         owner_id: str = ROW.owner_id,
     ) -> None:
         """A row of the table was written."""
         self.version += 1
-        spec = replace(ROW.spec, access=access, hostname=hostname, ports=ports)
+        spec = replace(
+            ROW.spec, access=access, hostname=hostname, ports=ports,
+            idle_timeout_minutes=idle_timeout_minutes,
+        )  # fmt: skip
         row = replace(
             ROW, id=id_, spec=spec, published=published, status=status, shown=status,
             version=self.version, desired=desired, generation=generation,

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -109,6 +110,18 @@ def test_a_download_shows_how_far_it_is() -> None:
     assert "512 of 1024 MiB" in page.text
     layers = Elements(tell(stopped(Status.PULLING), BROWSER, PullProgress(3, 8)).body)
     assert "3 of 8 layers" in layers.text
+
+
+@pytest.mark.parametrize(
+    ("status", "title"),
+    [(Status.STARTING, "waking up"), (Status.PENDING, "waiting"), (Status.PULLING, "downloaded")],
+)
+def test_one_that_wakes_up_says_what_takes_long(status: Status, title: str) -> None:
+    waking = replace(stopped(status, "number 2 in line"), code="waking")
+    page = Elements(tell(waking, BROWSER, HALFWAY).body)
+    assert title in page.text
+    assert "number 2 in line" in page.text
+    assert bool(page.attributes("progress")) is (status is Status.PULLING)
 
 
 @pytest.mark.parametrize("accept", [None, b"*/*", b"application/json"])

@@ -12,6 +12,7 @@ from anyio.abc import SocketStream
 
 from appliance.clock import SystemClock
 from appliance.ingress.raw import RawDoor
+from appliance.ingress.seams import NoWaker
 from tests.api.served import Caller, Served, problem, serving
 from tests.podman_harness import free_ports
 from tests.waiting import eventually
@@ -69,7 +70,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     async with serving(tmp_path / "appliance.db", tcp_ports=ports) as served:
         engine = served.engine
         raw = RawDoor(
-            engine.addresses, engine.raw_ports, engine.activity, SystemClock(),
+            engine.addresses, engine.raw_ports, engine.activity, NoWaker(), SystemClock(),
             host=LISTEN, most=100,
         )  # fmt: skip
         async with anyio.create_task_group() as tasks:

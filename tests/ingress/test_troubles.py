@@ -254,10 +254,10 @@ class Alarm:
         self.lab: Lab
         self.port = 0
 
-    async def wake(self, address: Address) -> Address:
+    async def wake(self, address: Address, *, hold: bool) -> None:
+        assert hold
         await asyncio.sleep(0)
         self.lab.write(address.deployment_id, {80: self.port})
-        return address
 
 
 async def test_a_request_is_held_while_a_deployment_wakes(tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ test("an order holds only what differs from its template", () => {
     ports: [{ port: "80", protocol: "http" }], volumes: [{ name: "data", path: "/data" }],
     limits: { cpus: "", memoryMb: "64", shmMb: "", gpus: "" },
     command: "", access: "private", hostname: "", restartPolicy: "on-failure", health: { path: "", port: "" },
+    idleTimeout: "", evictable: false,
   }; // prettier-ignore
   assert.deepEqual(orderBody(form), {
     nodeId: "node_1",
@@ -101,6 +102,11 @@ test("an order holds only what differs from its template", () => {
   });
   const limits = { cpus: "half", memoryMb: "128", shmMb: "", gpus: "" };
   assert.deepEqual(orderBody({ ...form, limits }).resources, { cpus: "half", memoryMb: 128 });
+  assert.equal(orderBody({ ...form, evictable: true }).evictable, true);
+  assert.equal(orderBody({ ...form, idleTimeout: "7.5" }).idleTimeoutMinutes, 7.5);
+  const drowsy = { ...template, idleTimeoutMinutes: 30 };
+  assert.equal("idleTimeoutMinutes" in orderBody({ ...form, template: drowsy, idleTimeout: "30" }), false);
+  assert.equal(orderBody({ ...form, template: drowsy }).idleTimeoutMinutes, null);
 });
 
 test("GPUs are a number or names, and come back as they went", () => {
@@ -123,7 +129,7 @@ test("a change holds only what is different, and secrets one by one", () => {
       cpus: null, memoryMb: 64, shmMb: null, gpus: ["0"], minVramMb: null, vramMb: 512, exclusive: false,
     },
     ports: [{ port: 80, protocol: "http", name: "page" }], hostname: null, restartPolicy: "never",
-    health: "healthy", healthCheck: { path: "/up", port: null },
+    idleTimeoutMinutes: 5, evictable: true, health: "healthy", healthCheck: { path: "/up", port: null },
   }; // prettier-ignore
   const variables = [
     { name: "B", value: "2", secret: "" },
@@ -133,9 +139,11 @@ test("a change holds only what is different, and secrets one by one", () => {
   ];
   const form = {
     name: "n", image: "i", variables, limits: limitsOf(d.resources), ports: [{ port: "80", protocol: "http" }],
-    command: "", access: "public", hostname: "", restartPolicy: "never", health: { path: "/up", port: "" },
+    command: "", access: "public", hostname: "", restartPolicy: "never", idleTimeout: "5", evictable: true, health: { path: "/up", port: "" },
   }; // prettier-ignore
   assert.deepEqual(changeBody(d, form), {});
+  assert.deepEqual(changeBody(d, { ...form, idleTimeout: "" }), { idleTimeoutMinutes: null });
+  assert.deepEqual(changeBody(d, { ...form, evictable: false }), { evictable: false });
   const others = [
     { name: "A", value: "1", secret: "" },
     { name: "NEW", value: "x", secret: "yes" },

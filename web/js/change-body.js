@@ -1,7 +1,7 @@
 // @ts-check
 /** What is different from how a deployment is, as the body of its `PATCH`. Pure. */
 
-import { healthOf, portsOf, resources, words } from "./order-body.js";
+import { healthOf, number, portsOf, resources, words } from "./order-body.js";
 
 /** @typedef {import("./types.js").Deployment} Deployment */
 
@@ -17,6 +17,8 @@ import { healthOf, portsOf, resources, words } from "./order-body.js";
  * @property {string} access
  * @property {string} hostname
  * @property {string} restartPolicy
+ * @property {string} idleTimeout minutes, blank: never
+ * @property {boolean} evictable
  */
 
 const NO_LIMITS = {
@@ -44,6 +46,8 @@ export function changeBody(d, form) {
     hostname: form.hostname || null,
     health: health && { port: null, ...health },
     restartPolicy: form.restartPolicy,
+    evictable: form.evictable,
+    idleTimeoutMinutes: number(form.idleTimeout),
   };
   const today = { ...d, health: d.healthCheck };
   const differs = Object.entries(wanted).filter(

@@ -56,6 +56,7 @@ const SHAPES = {
   running: { d: "M6 1.5a4.5 4.5 0 1 0 0 9 4.5 4.5 0 0 0 0-9z", filled: true },
   stopping: { d: "M2.5 2.5h7v7h-7zM5 6h2", filled: false },
   stopped: { d: "M2.5 2.5h7v7h-7z", filled: false },
+  sleeping: { d: "M9.8 7.2A4.5 4.5 0 1 1 4.8 2.2a3.6 3.6 0 0 0 5 5z", filled: false },
   failed: { d: "M6 1 11.5 10.5H.5z", filled: true },
 };
 

@@ -18,6 +18,8 @@
  * @property {string} access
  * @property {string} hostname
  * @property {string} restartPolicy
+ * @property {string} idleTimeout minutes, blank: never
+ * @property {boolean} evictable
  * @property {{ path: string, port: string }} health
  * @property {import("./types.js").Template | null} template
  */
@@ -38,7 +40,7 @@ export function orderBody(form) {
   const t = form.template;
   const ports = portsOf(form.ports);
   const volumes = form.volumes.map((v) => ({ name: v.name, path: v.path }));
-  return prune({
+  const body = prune({
     nodeId: form.nodeId,
     templateId: form.templateId,
     customImage: form.templateId ? null : form.image,
@@ -52,8 +54,11 @@ export function orderBody(form) {
     access: form.access,
     hostname: form.hostname,
     restartPolicy: form.restartPolicy,
+    evictable: form.evictable || null,
     health: healthOf(form.health),
   });
+  const idle = number(form.idleTimeout);
+  return idle === (t?.idleTimeoutMinutes ?? null) ? body : { ...body, idleTimeoutMinutes: idle };
 }
 
 /** @param {FormValues} form */
@@ -120,7 +125,7 @@ function gpuText(gpus) {
  * A number as it was meant; what is none goes as text, for the API to say what it may be.
  * @param {string | undefined} text
  */
-function number(text) {
+export function number(text) {
   if (text === undefined || text === "") return null;
   const value = Number(text);
   return Number.isNaN(value) ? text : value;

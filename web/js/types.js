@@ -2,7 +2,7 @@
 /**
  * The shapes of the API, as far as the page looks at them, and what a view is.
  *
- * @typedef {"pending" | "pulling" | "starting" | "running" | "stopping" | "stopped" | "failed"} Status
+ * @typedef {"pending" | "pulling" | "starting" | "running" | "stopping" | "stopped" | "sleeping" | "failed"} Status
  * @typedef {{ type: string, url: string, internalPort: number }} Endpoint
  * @typedef {{ code: string, message: string }} Reason
  * @typedef {{ layersDone: number, layersTotal: number, bytesDone: number | null, bytesTotal: number | null }} Pull
@@ -38,6 +38,8 @@
  * @property {"public" | "private"} access
  * @property {string | null} hostname
  * @property {string} restartPolicy
+ * @property {number | null} idleTimeoutMinutes after so long without use it sleeps
+ * @property {boolean} evictable whether it gives its GPU away while it is idle
  * @property {string[]} secretNames
  * @property {string[]} actions
  * @property {number} hourlyRateCents
@@ -75,6 +77,7 @@
  * @property {{ required: boolean, minVramMb: number | null }} gpu
  * @property {HealthCheck | null} health
  * @property {"public" | "private"} access
+ * @property {number | null} idleTimeoutMinutes
  *
  * @typedef {object} Gpu
  * @property {string | null} name

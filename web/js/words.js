@@ -11,6 +11,7 @@ export const STATUS = {
   running: { word: "Running", tone: "good" },
   stopping: { word: "Stopping", tone: "busy" },
   stopped: { word: "Stopped", tone: "idle" },
+  sleeping: { word: "Sleeping", tone: "idle" },
   failed: { word: "Failed", tone: "bad" },
 };
 
@@ -42,6 +43,8 @@ export const ADVICE = {
   completed: "The program ended by itself, as told. Start it to run it again.",
   update_failed: "What was there before goes on. Look at the events, then change it again.",
   updating: "The new container is tried now; the old one comes back if it fails.",
+  idle: "Its address stands: whoever asks for it wakes it up. Until then it costs nothing.",
+  evicted: "Its address stands: whoever asks for it puts it in line for a GPU again.",
   process_lost: "Start it again. If it happens again, look at the machine's own log.",
   container_gone: "Somebody removed the container outside of the appliance. Start it again.",
 };
@@ -54,6 +57,9 @@ export const EVENTS = {
   restart: "Restart ordered",
   delete: "Delete ordered",
   update: "Change ordered",
+  wake: "Woken",
+  evicted: "Gave way",
+  softened: "Gave memory back",
   updated: "Changed",
   update_failed: "Change failed",
   gpu_leaked: "GPU memory not given back",

@@ -19,10 +19,12 @@ import {
   portRows,
   restartField,
   section,
+  sleepField,
   tellAll,
   text,
   value,
   valuesOf,
+  yieldField,
 } from "./order-fields.js";
 
 /** @typedef {import("../types.js").Deployment} Deployment */
@@ -85,7 +87,7 @@ function meaning(d) {
       : "The new container is tried beside the old one, which goes on until the new one is healthy. If that fails, nothing changes.";
   return [
     h("h2", { class: "aside-title" }, "What happens"),
-    h("p", { class: "soft" }, "Name, access, host name and restarts count at once."),
+    h("p", { class: "soft" }, "Name, access, host name, restarts and sleep count at once."),
     h(
       "p",
       { class: "soft aside-more" },
@@ -104,6 +106,8 @@ class ChangeForm {
   #command;
   #hostname;
   #restarts;
+  #idleTimeout;
+  #yields;
   #health;
   element;
 
@@ -116,6 +120,8 @@ class ChangeForm {
     this.#command = commandField(commandText(d.command));
     this.#hostname = hostnameField(d.hostname ?? "");
     this.#restarts = restartField(d.restartPolicy);
+    this.#idleTimeout = sleepField(d.idleTimeoutMinutes);
+    this.#yields = yieldField(d.evictable);
     this.#health = healthFields(null, d.healthCheck);
     for (const [name, known] of Object.entries(d.env)) this.#variables.add({ name, value: known });
     for (const name of d.secretNames)
@@ -149,6 +155,8 @@ class ChangeForm {
         this.#command.element,
         this.#hostname.element,
         this.#restarts.element,
+        this.#idleTimeout.element,
+        this.#yields.element,
         this.#health.element,
       ),
     );
@@ -167,6 +175,8 @@ class ChangeForm {
       hostname: value(this.#hostname),
       health: this.#health.values(),
       restartPolicy: this.#restarts.input.value,
+      idleTimeout: value(this.#idleTimeout),
+      evictable: this.#yields.input.value === "yes",
     };
   }
 
@@ -178,6 +188,8 @@ class ChangeForm {
       hostname: this.#hostname,
       command: this.#command,
       restartPolicy: this.#restarts,
+      idleTimeoutMinutes: this.#idleTimeout,
+      evictable: this.#yields,
     };
     const rows = { ports: this.#ports };
     return findField(

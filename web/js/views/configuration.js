@@ -25,6 +25,8 @@ export function configuration(app, first) {
       d.access,
       d.hostname,
       d.restartPolicy,
+      d.idleTimeoutMinutes,
+      d.evictable,
       d.endpoints.length,
     ]);
     if (now === drawn) return;
@@ -40,6 +42,12 @@ function isGuarded(d) {
   return d.access === "private" && d.endpoints.some((endpoint) => endpoint.type === "https");
 }
 
+/** @param {number | null} minutes */
+function sleepText(minutes) {
+  if (minutes === null) return "Never";
+  return `After ${minutes} ${minutes === 1 ? "minute" : "minutes"} without use`;
+}
+
 /** @param {Deployment} d */
 function sheet(d) {
   return [
@@ -51,6 +59,8 @@ function sheet(d) {
       ["Access", d.access === "private" ? "Private" : "Public"],
       ["Host name", d.hostname ?? "By its id"],
       ["Restart", { always: "Always", never: "Never" }[d.restartPolicy] ?? "When it fails"],
+      ["Sleep", sleepText(d.idleTimeoutMinutes)],
+      ["GPU while idle", d.evictable ? "Gives it to one that waits" : "Keeps it"],
       ["Ports", ports(d.ports)],
       ["Health check", health(d.healthCheck)],
       ["Limits", limits(d.resources)],

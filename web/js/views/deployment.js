@@ -293,7 +293,7 @@ function addresses(app, d) {
 }
 
 /** @type {Partial<Record<string, "bad" | "" >>} */
-const TONES = { failed: "bad", stopped: "" };
+const TONES = { failed: "bad", stopped: "", sleeping: "" };
 
 /** Why it is as it is, in words, and what to do about it. @param {Deployment} d */
 function reason(d) {

@@ -212,7 +212,7 @@ function toLine(message) {
 function waiting(d) {
   if (d.status === "running") return "It runs, and has written nothing yet.";
   if (d.status === "failed") return "It wrote nothing before it failed.";
-  if (d.status === "stopped") return "It wrote nothing.";
+  if (d.status === "stopped" || d.status === "sleeping") return "It wrote nothing.";
   return "The log begins when the container does.";
 }
 

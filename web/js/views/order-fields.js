@@ -113,6 +113,37 @@ function choice(options, value) {
   );
 }
 
+/** @param {number | null | undefined} minutes */
+export function sleepField(minutes) {
+  return field(
+    "Sleep after minutes without use",
+    text({ inputmode: "decimal", value: minutes ?? "", placeholder: "never" }),
+    {
+      note: "optional",
+      hint: "It stops, frees its GPU and costs nothing until somebody asks for its address.",
+    },
+  );
+}
+
+/** @param {boolean} [value] */
+export function yieldField(value = false) {
+  const options = [
+    ["", "Keeps it"],
+    ["yes", "Gives it to a deployment that waits"],
+  ];
+  return field(
+    "GPU while idle",
+    h(
+      "select",
+      {},
+      options.map(([name, label]) =>
+        h("option", { value: name, selected: (name === "yes") === value }, label),
+      ),
+    ),
+    { hint: "One that gave way sleeps until somebody asks for its address." },
+  );
+}
+
 /** @param {string} [value] */
 export function hostnameField(value) {
   return field("Host name", text({ placeholder: "my-service", value }), {

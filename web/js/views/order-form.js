@@ -21,9 +21,11 @@ import {
   portRows,
   restartField,
   section,
+  sleepField,
   text,
   value,
   valuesOf,
+  yieldField,
 } from "./order-fields.js";
 
 /** @typedef {import("../types.js").Template} Template */
@@ -54,6 +56,8 @@ export class OrderForm {
   #command;
   #hostname = hostnameField();
   #restarts = restartField();
+  #idleTimeout;
+  #yields = yieldField();
   #health;
   #node;
   element;
@@ -68,6 +72,7 @@ export class OrderForm {
     this.#settings = (template?.env ?? []).map((variable) => ({ variable, field: setting(variable) }));
     this.#limits = limitFields(limitsOf(template?.resources), node);
     this.#access = accessChoice(template?.access ?? "public");
+    this.#idleTimeout = sleepField(template?.idleTimeoutMinutes);
     this.#command = commandField("", template?.command);
     this.#health = healthFields(template?.health ?? null);
     template?.ports.forEach((p) => this.#ports.add({ port: String(p.port), protocol: p.protocol }));
@@ -101,6 +106,8 @@ export class OrderForm {
       access: this.#access.value(),
       hostname: value(this.#hostname),
       restartPolicy: this.#restarts.input.value,
+      idleTimeout: value(this.#idleTimeout),
+      evictable: this.#yields.input.value === "yes",
       health: this.#health.values(),
     };
   }
@@ -114,6 +121,8 @@ export class OrderForm {
         hostname: this.#hostname,
         command: this.#command,
         restartPolicy: this.#restarts,
+        idleTimeoutMinutes: this.#idleTimeout,
+        evictable: this.#yields,
       },
       limits: this.#limits,
       health: this.#health,
@@ -169,6 +178,8 @@ export class OrderForm {
         this.#command.element,
         this.#hostname.element,
         this.#restarts.element,
+        this.#idleTimeout.element,
+        this.#yields.element,
         this.#health.element,
       ),
     );

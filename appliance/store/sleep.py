@@ -1,0 +1,52 @@
+"""The two orders that nobody gives in person: to go to sleep, and to wake up."""
+
+import json
+from dataclasses import asdict
+
+from appliance.domain.deployment import Deployment, Reason
+from appliance.domain.errors import StaleVersion
+from appliance.domain.instant import Instant
+from appliance.store.database import Transaction
+from appliance.store.deployments import to_deployment
+
+# Only what was looked at goes to sleep: any write since then is news that may speak against it.
+SLEEP = """
+UPDATE deployment SET desired = 'sleeping', intent = intent + 1, version = version + 1,
+    reason = :reason, updated_us = :now_us
+WHERE id = :id AND version = :version AND desired = 'running' AND status = 'running'
+    AND intent = observed_intent AND next_spec IS NULL
+RETURNING *
+"""
+
+WAKE = """
+UPDATE deployment SET desired = 'running', intent = intent + 1, version = version + 1,
+    updated_us = :now_us
+WHERE id = :id AND desired = 'sleeping'
+RETURNING *
+"""
+
+
+async def put_to_sleep(
+    tx: Transaction, deployment_id: str, version: int, why: Reason, now: Instant
+) -> Deployment:
+    """Wants it asleep.
+
+    Raises:
+        StaleVersion: it is not, or not any more, the running one of that version.
+    """
+    parameters = {
+        "id": deployment_id,
+        "version": version,
+        "reason": json.dumps(asdict(why), ensure_ascii=False),
+        "now_us": now.wall_us,
+    }
+    rows = await tx.execute(SLEEP, parameters)
+    if not rows:
+        raise StaleVersion(f"{deployment_id} has moved on since version {version}")
+    return to_deployment(rows[0])
+
+
+async def wake(tx: Transaction, deployment_id: str, now: Instant) -> Deployment | None:
+    """Wants it running; None if nobody wants it asleep, so that it is woken once."""
+    rows = await tx.execute(WAKE, {"id": deployment_id, "now_us": now.wall_us})
+    return to_deployment(rows[0]) if rows else None
