@@ -107,9 +107,9 @@ def _podman(f: Facts) -> Check:
         return Check("podman", "fail", "not found", "apt-get install podman")
     version = version_of(f.podman)
     if version < PODMAN_FLOOR:
-        return Check("podman", "fail", f.podman, "4.3 or newer is needed")
+        return Check("podman", "fail", f.podman, why="4.3 or newer is needed")
     if version < PODMAN_ADVISED:
-        return Check("podman", "warn", f.podman, "works; newer ones mend known vulnerabilities")
+        return Check("podman", "warn", f.podman, why="It works; newer ones mend vulnerabilities.")
     return Check("podman", "ok", f.podman)
 
 
