@@ -315,3 +315,6 @@ ANSWERS: dict[str, tuple[str, type[Answer] | None]] = {
     "make_backup": ("application/vnd.sqlite3", None),
 }
 """By handler: the content type of its good answer, and its shape where it is described."""
+
+OTHER_KINDS = {"read_logs": "text/event-stream", "read_usage": "text/csv"}
+"""By handler: the content type of its good answer to those who ask for it."""

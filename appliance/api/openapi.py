@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from appliance import __version__
-from appliance.api.answers import ANSWERS, Problem
+from appliance.api.answers import ANSWERS, OTHER_KINDS, Problem
 from appliance.api.routes import Route
 from appliance.domain.permissions import Policy
 
@@ -107,8 +107,8 @@ def _success(route: Route) -> Schema:
     kind, model = ANSWERS.get(route.handler.__name__, ("application/json", None))
     schema = {} if model is None else {"$ref": REF.format(model=model.__name__)}
     content = {kind: {"schema": schema}}
-    if route.handler.__name__ == "read_logs":
-        content["text/event-stream"] = {"schema": {}}
+    if other := OTHER_KINDS.get(route.handler.__name__):
+        content[other] = {"schema": {}}
     return {"description": "Done", "content": content}
 
 

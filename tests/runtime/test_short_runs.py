@@ -25,7 +25,7 @@ async def ended(runtime: PodmanRuntime, lab: PodmanLab, name: str) -> Container:
     """The container after one more run, once Podman calls it ended."""
     await runtime.start(name)
     status = "--format={{.State.Status}}"
-    await eventually(lambda: lab.podman("inspect", status, name) == "exited", within_s=30)
+    await eventually(lambda: lab.podman("inspect", status, name) == "exited")
     container = await runtime.inspect(name)
     assert container is not None
     return container
