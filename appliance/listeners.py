@@ -72,7 +72,8 @@ def tcp(address: Address) -> socket.socket:
 def passed(environ: Mapping[str, str]) -> list[socket.socket]:
     """The listening sockets that a service manager holds for us (sd_listen_fds(3)).
 
-    It keeps them open while we restart, so that a client waits instead of being refused.
+    It keeps them open while we restart, so that a client waits instead of being refused; ours
+    are duplicates, so that one process can start twice.
 
     Raises:
         ValueError: they are not what the protocol says.
@@ -82,7 +83,7 @@ def passed(environ: Mapping[str, str]) -> list[socket.socket]:
     last = FIRST_PASSED_FD + int(environ.get("LISTEN_FDS", "0"))
     for fd in range(FIRST_PASSED_FD, last):
         os.set_inheritable(fd, False)
-    return [socket.socket(fileno=fd) for fd in range(FIRST_PASSED_FD, last)]
+    return [socket.socket(fileno=os.dup(fd)) for fd in range(FIRST_PASSED_FD, last)]
 
 
 def door_sockets(

@@ -12,7 +12,6 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,8 +33,9 @@ from appliance.clock import Clock, SystemClock
 from appliance.config import Settings, in_force
 from appliance.diagnosis import diagnose, podman_home
 from appliance.domain.errors import ApplianceError, RuntimeFailure
-from appliance.domain.ids import new_id
+from appliance.domain.node import Room
 from appliance.engine.assembly import Engine, Materials, assemble
+from appliance.engine.backups import Backups
 from appliance.engine.catalogue import PACKAGED_TEMPLATES, Catalogue
 from appliance.engine.deployments import House
 from appliance.engine.endpoints import Front
@@ -47,7 +47,7 @@ from appliance.host.firewall import Firewall
 from appliance.host.gpus import GpuReader
 from appliance.host.instance import held, prepare_data_dir
 from appliance.host.names import console_host
-from appliance.host.node import read_specs
+from appliance.host.node import read_room, read_specs
 from appliance.ingress.assembly import front_door
 from appliance.ingress.outfit import Outfit, Site
 from appliance.runtime.credentials import Credentials
@@ -58,6 +58,7 @@ from appliance.runtime.service import PodmanService
 from appliance.runtime.threads import run_in_daemon
 from appliance.runtime.trial import find_runtime
 from appliance.store import backup, meta, nodes
+from appliance.store.audit import NewEntry
 from appliance.store.database import Database, open_database
 
 GRACE_S = 4
@@ -66,7 +67,6 @@ GRACE_S = 4
 EXIT_UNUSABLE = 3
 SERVICE_WAIT_S = 5.0
 WELCOME_AGAIN_S = 10.0
-BACKUP_CHUNK_BYTES = 256 * 1024
 MIB = 1024 * 1024
 
 Sockets = tuple[list[socket.socket], list[socket.socket]]
@@ -80,11 +80,17 @@ def run(settings: Settings) -> int:
     try:
         prepare_data_dir(settings.data_dir)
         with held(settings.lock):
-            uvloop.run(serve(settings))
+            while _run_once(settings):
+                log.info("starting again")
     except (ApplianceError, OSError, ValueError) as error:
         log.error("the appliance can't run: %s", error)  # noqa: TRY400 - told in words, not as a trace
         return EXIT_UNUSABLE
     return 0
+
+
+def _run_once(settings: Settings) -> bool:
+    backup.put_in_place(settings.database)
+    return uvloop.run(serve(settings))
 
 
 def restore(settings: Settings, file: Path) -> Path | None:
@@ -99,20 +105,45 @@ def restore(settings: Settings, file: Path) -> Path | None:
         return backup.restore(file, settings.database)
 
 
-async def serve(settings: Settings) -> None:
-    """The appliance, from start to stop. The data directory is ours."""
+@dataclass(slots=True)
+class _Ending:
+    """How this run ends: ``stopping`` is set when it does, ``again`` says that another follows."""
+
+    stopping: anyio.Event
+    again: bool = False
+
+    def stop(self) -> None:
+        self.again = False
+        self.stopping.set()
+
+    def restart(self) -> None:
+        self.again = True
+        self.stopping.set()
+
+
+async def serve(settings: Settings) -> bool:
+    """The appliance, from start to stop. The data directory is ours. True: it is to start again."""
     clock = SystemClock()
     sockets = listeners.door_sockets(settings.listen_http, settings.listen_https, os.environ)
     db = await open_database(settings.database)
     try:
         async with anyio.create_task_group() as tasks:
+            await _tell_of_restore(settings, db, clock)
             plant = await _power_up(settings, clock, db, sockets, tasks)
-            await _open(settings, db, clock, plant, sockets, tasks)
+            again = await _open(settings, db, clock, plant, sockets, tasks)
             tasks.cancel_scope.cancel()
     finally:
         with anyio.CancelScope(shield=True):
             await db.close()
     log.info("stopped; containers go on")
+    return again
+
+
+async def _tell_of_restore(settings: Settings, db: Database, clock: Clock) -> None:
+    """The record that was put in place of another one says so itself."""
+    kept = backup.take_note(settings.database)
+    if kept is not None:
+        await Audit(db, clock).record(NewEntry("restored", "ok", object=kept or None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,16 +246,17 @@ async def _open(
     plant: _Plant,
     sockets: Sockets,
     tasks: TaskGroup,
-) -> None:
-    """Listens until a signal comes, then closes in good order."""
+) -> bool:
+    """Listens until a signal or a restart comes, then closes in good order. True: start again."""
     accounts = Accounts(db, clock)
     owner = await accounts.machine_owner()
-    stopping = anyio.Event()
+    ending = _Ending(anyio.Event())
+    stopping = ending.stopping
     front, secret = _front(settings, sockets), load_key(settings.secret_key)
     door = front_door(Site(settings, clock, plant.engine, accounts, front, secret, *sockets, tasks))
     setup = Setup(accounts, clock, settings.setup_link, _http_url(sockets[0][0]))
     desk = _Desk(accounts, setup, owner.user_id, door.outfit)
-    services = _services(settings, db, clock, plant, desk, stopping)
+    services = _services(settings, db, clock, plant, desk, ending)
     public = static.with_page(
         api.create_app(services, ROUTES, api.bearer(accounts)), static.web_root()
     )
@@ -237,7 +269,7 @@ async def _open(
         (listeners.server(control, grace_s=GRACE_S), listeners.unix(settings.control_socket)),
     )
     async with anyio.create_task_group() as serving:
-        tasks.start_soon(_watch_signals, stopping)
+        tasks.start_soon(_watch_signals, ending)
         for server, sock in servers:
             serving.start_soon(_serve_on, server, sock)
         serving.start_soon(door.run, stopping, GRACE_S)
@@ -248,19 +280,20 @@ async def _open(
             server.should_exit = True
     settings.control_socket.unlink(missing_ok=True)
     settings.api_socket.unlink(missing_ok=True)
+    return ending.again
 
 
 async def _serve_on(server: listeners.Server, sock: socket.socket) -> None:
     await server.serve(sockets=[sock])
 
 
-async def _watch_signals(stopping: anyio.Event) -> None:
+async def _watch_signals(ending: _Ending) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for number in signals:
-            if stopping.is_set():
+            if ending.stopping.is_set() and not ending.again:
                 os._exit(128 + number)
             log.info("stopping signal=%s", signal.Signals(number).name)
-            stopping.set()
+            ending.stop()
 
 
 def _services(
@@ -269,7 +302,7 @@ def _services(
     clock: Clock,
     plant: _Plant,
     desk: _Desk,
-    stopping: anyio.Event,
+    ending: _Ending,
 ) -> Services:
     profile = NodeProfile(
         operator_id=desk.operator_id,
@@ -289,7 +322,7 @@ def _services(
         samples=engine.samples,
         logs=engine.logs,
         feed=engine.feed,
-        nodes=Nodes(db, clock, profile, engine.pulse, engine.gpus),
+        nodes=Nodes(db, clock, profile, engine.pulse, engine.gpus, partial(_room, settings)),
         reports=Reports(db, clock, settings.energy_cents_per_kwh),
         catalogue=plant.catalogue,
         pulse=engine.pulse,
@@ -299,29 +332,16 @@ def _services(
         trust=Trust(ca.pem, ca.fingerprint, tuple(sorted(ca.reach().domains))),
         audit=Audit(db, clock),
         setup=desk.setup,
-        backup=lambda: _backup(settings, db),
+        backups=Backups(db, settings.database, ending.restart),
         doctor=lambda: run_in_daemon(partial(diagnose, settings, engine.gpu_watch.state.survey)),
         registries=Credentials(settings.auth_file),
         settings=in_force(settings, os.environ),
-        stopping=stopping,
+        stopping=ending.stopping,
     )
 
 
-async def _backup(settings: Settings, db: Database) -> AsyncIterator[bytes]:
-    """A consistent copy, sent from a file that is gone as soon as it is open."""
-    copy = anyio.Path(settings.data_dir / new_id("backup"))
-    try:
-        await backup.make(db, Path(copy))
-        file = await copy.open("rb")
-    finally:
-        await copy.unlink(missing_ok=True)
-
-    async def chunks() -> AsyncIterator[bytes]:
-        async with file:
-            while chunk := await file.read(BACKUP_CHUNK_BYTES):
-                yield chunk
-
-    return chunks()
+async def _room(settings: Settings) -> Room:
+    return await run_in_daemon(partial(read_room, settings.data_dir))
 
 
 def _podman_environ(settings: Settings) -> dict[str, str]:

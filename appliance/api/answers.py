@@ -15,12 +15,13 @@ from appliance.api.shapes import (
     Pagination,
     RegistriesAnswer,
     RegistryAnswer,
+    RestoreAnswer,
     SamplesAnswer,
     SettingsAnswer,
     SetupAnswer,
     TicketAnswer,
 )
-from appliance.domain.deployment import Access, Health, RestartPolicy, Status
+from appliance.domain.deployment import Access, Health, Protocol, RestartPolicy, Status
 
 
 class FieldProblem(Answer):
@@ -69,6 +70,21 @@ class ResourcesAnswer(Answer):
     exclusive: bool
 
 
+class PortAnswer(Answer):
+    """A port the container listens on."""
+
+    port: int
+    protocol: Protocol
+    name: str | None
+
+
+class HealthCheckAnswer(Answer):
+    """An HTTP GET that has to be answered below 400; port null: the first one."""
+
+    path: str
+    port: int | None
+
+
 class VolumeAnswer(Answer):
     """Storage of the deployment's own."""
 
@@ -93,7 +109,10 @@ class UpdateAnswer(Answer):
 
 
 class DeploymentShape(Answer):
-    """A deployment; money in cents."""
+    """A deployment; money in cents. ``ports`` null: those the image exposes.
+
+    ``leakedVramMb`` is what it left on GPUs that it does not hold any more.
+    """
 
     id: str
     user_id: str
@@ -114,14 +133,17 @@ class DeploymentShape(Answer):
     restart_count: int
     exit_code: int | None
     resources: ResourcesAnswer
+    ports: list[PortAnswer] | None
     volumes: list[VolumeAnswer]
     command: list[str] | None
+    health_check: HealthCheckAnswer | None
     access: Access
     hostname: str | None
     restart_policy: RestartPolicy
     secret_names: list[str]
     actions: list[Literal["start", "stop", "restart", "delete"]]
     hourly_rate_cents: int
+    leaked_vram_mb: int
     pull: PullAnswer | None
     update: UpdateAnswer | None
 
@@ -313,8 +335,8 @@ ANSWERS: dict[str, tuple[str, type[Answer] | None]] = {
     "watch_events": ("text/event-stream", None),
     "read_metrics": (metrics.CONTENT_TYPE, None),
     "make_backup": ("application/vnd.sqlite3", None),
+    "receive_backup": (JSON, RestoreAnswer),
+    "confirm_restore": (JSON, SuccessAnswer),
+    "drop_restore": (JSON, SuccessAnswer),
 }
 """By handler: the content type of its good answer, and its shape where it is described."""
-
-OTHER_KINDS = {"read_logs": "text/event-stream", "read_usage": "text/csv"}
-"""By handler: the content type of its good answer to those who ask for it."""

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
-from appliance.api import render
+from appliance.api import render, render_machine
 from appliance.api.call import Call
 from appliance.api.queries import NoQuery, PageQuery
 from appliance.api.render import answer
@@ -42,7 +42,7 @@ async def list_audit(call: Call) -> Response:
     """Lists who did what, newest first."""
     q = call.query(PageQuery)
     found, total = await call.services.audit.page(number=q.page, limit=q.limit)
-    shown = [render.audit_entry(e) for e in found]
+    shown = [render_machine.audit_entry(e) for e in found]
     return answer(render.page("entries", shown, number=q.page, limit=q.limit, total=total))
 
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from starlette.responses import Response
 
-from appliance.api import metrics, render
+from appliance.api import metrics, render, render_machine
 from appliance.api.call import Call
 from appliance.api.changes import DeploymentChangeBody
 from appliance.api.models import DeploymentBody
@@ -125,7 +125,7 @@ async def list_nodes(call: Call) -> Response:
     """Lists the nodes: this machine, if it has what is asked for."""
     q = call.query(NodesQuery)
     found = [n for n in [await call.services.nodes.current()] if _has(n, q)]
-    shown = [render.node(n, call.caller) for n in found] if q.page == 1 else []
+    shown = [render_machine.node(n, call.caller) for n in found] if q.page == 1 else []
     return answer(render.page("nodes", shown, number=q.page, limit=q.limit, total=len(found)))
 
 
@@ -134,7 +134,7 @@ async def get_node(call: Call) -> Response:
     found = await call.services.nodes.current()
     if found.id != call.path("id"):
         raise NotFound(f"no node {call.path('id')}")
-    return answer({"node": render.node(found, call.caller)})
+    return answer({"node": render_machine.node(found, call.caller)})
 
 
 async def list_templates(call: Call) -> Response:
@@ -162,7 +162,7 @@ async def read_doctor(call: Call) -> Response:
     """Shows what is right and wrong with the machine, and the command that mends it."""
     call.query(NoQuery)
     checks = await call.services.doctor()
-    return answer({"checks": [render.check(check) for check in checks]})
+    return answer({"checks": [render_machine.check(check) for check in checks]})
 
 
 async def read_metrics(call: Call) -> Response:

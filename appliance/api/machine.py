@@ -1,10 +1,10 @@
-"""The handlers about the machine, for its admins: registries, settings, backup."""
+"""The handlers about the machine, for its admins: registries and settings."""
 
 import re
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
-from appliance.api import render
+from appliance.api import render_machine
 from appliance.api.call import Call
 from appliance.api.queries import NoQuery, RegistryBody
 from appliance.api.render import answer
@@ -18,14 +18,16 @@ REGISTRY_HOST = re.compile(
 async def list_registries(call: Call) -> Response:
     """Lists the registries that are logged in at, without their passwords."""
     call.query(NoQuery)
-    return answer({"registries": [render.registry(r) for r in call.services.registries.logins()]})
+    return answer(
+        {"registries": [render_machine.registry(r) for r in call.services.registries.logins()]}
+    )
 
 
 async def put_registry(call: Call) -> Response:
     """Sets the login at a registry; it counts from the next pull on."""
     body = await call.body(RegistryBody)
     made = call.services.registries.put(_host(call), body.username, body.password)
-    return answer({"registry": render.registry(made)})
+    return answer({"registry": render_machine.registry(made)})
 
 
 async def delete_registry(call: Call) -> Response:
@@ -39,14 +41,7 @@ async def delete_registry(call: Call) -> Response:
 async def list_settings(call: Call) -> Response:
     """Lists the settings in force, what they mean and where they come from."""
     call.query(NoQuery)
-    return answer({"settings": [render.setting(s) for s in call.services.settings]})
-
-
-async def make_backup(call: Call) -> Response:
-    """Sends a consistent copy of the database."""
-    chunks = await call.services.backup()
-    headers = {"Content-Disposition": 'attachment; filename="appliance.db"'}
-    return StreamingResponse(chunks, headers=headers, media_type="application/vnd.sqlite3")
+    return answer({"settings": [render_machine.setting(s) for s in call.services.settings]})
 
 
 def _host(call: Call) -> str:

@@ -38,6 +38,7 @@ MAX_ENV_BYTES = 256 * 1024
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 MAX_GPUS = 64
 GPU_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,95}")
+HOSTNAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 RESERVED_ENV = ("NVIDIA_", "CUDA_", "LD_")
 RESERVED_HOSTNAMES = frozenset({"api", "console", "localhost", "www", "admin", "ca"})
 RESERVED_PATHS = ("/", "/proc", "/sys", "/dev")
@@ -73,6 +74,8 @@ def _mount_path(path: str) -> str:
 
 
 def _hostname(label: str) -> str:
+    if not HOSTNAME.fullmatch(label):
+        raise ValueError("should be 1 to 40 of a-z, 0-9 and -, with no - at its ends")
     if label in RESERVED_HOSTNAMES or label.startswith(("dep-", "xn--")):
         raise ValueError("is a reserved name")
     return label
@@ -126,8 +129,8 @@ Megabytes = Annotated[int, Field(ge=1, le=16_777_216)]
 Argument = Annotated[str, StringConstraints(max_length=4096, pattern=r"^[^\x00]*$")]
 Hostname = Annotated[
     str,
-    StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"),
     AfterValidator(_hostname),
+    Field(json_schema_extra={"pattern": f"^{HOSTNAME.pattern}$"}),
 ]
 Variables = Annotated[dict[str, str], AfterValidator(check_variables)]
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from appliance import __version__
-from appliance.api.answers import ANSWERS, OTHER_KINDS, Problem
+from appliance.api.answers import ANSWERS, Problem
 from appliance.api.routes import Route
 from appliance.domain.permissions import Policy
 
@@ -21,7 +21,7 @@ TITLES = {
     404: "No such thing, or not yours",
     409: "Not with what is there now",
     413: "The body is too large",
-    415: "Not application/json",
+    415: "Not of the content type",
     422: "Wrong fields, all of them at once",
     429: "Too many tries",
     500: "A defect; the errorId is in the log",
@@ -29,6 +29,9 @@ TITLES = {
     503: "Podman or the database does not answer now",
     507: "No space left",
 }
+
+ALSO = {"read_logs": "text/event-stream", "read_usage": "text/csv"}
+"""By handler: the content type of its answer in another form, where it is asked for."""
 
 Schema = dict[str, Any]
 
@@ -60,6 +63,9 @@ def _operation(route: Route) -> Schema:
     }
     if route.body is not None:
         content = {"application/json": {"schema": {"$ref": REF.format(model=route.body.__name__)}}}
+        operation["requestBody"] = {"required": True, "content": content}
+    if route.upload is not None:
+        content = {route.upload: {"schema": {"type": "string", "format": "binary"}}}
         operation["requestBody"] = {"required": True, "content": content}
     if route.policy is Policy.PUBLIC:
         operation["security"] = []
@@ -107,7 +113,7 @@ def _success(route: Route) -> Schema:
     kind, model = ANSWERS.get(route.handler.__name__, ("application/json", None))
     schema = {} if model is None else {"$ref": REF.format(model=model.__name__)}
     content = {kind: {"schema": schema}}
-    if other := OTHER_KINDS.get(route.handler.__name__):
+    if (other := ALSO.get(route.handler.__name__)) is not None:
         content[other] = {"schema": {}}
     return {"description": "Done", "content": content}
 
@@ -120,6 +126,8 @@ def _failures(route: Route) -> list[int]:
         failures |= {404, 409}
     if route.body is not None:
         failures |= {400, 401, 409, 413, 415, 429, 507}
+    if route.upload is not None:
+        failures |= {413, 415, 507}
     return sorted(failures)
 
 

@@ -11,11 +11,9 @@ from starlette.responses import Response
 
 from appliance.auth.accounts import Login
 from appliance.auth.tokens import IssuedToken
-from appliance.config import SettingInForce
-from appliance.domain.deployment import Deployment, Port, Resources, Update
+from appliance.domain.deployment import Deployment, HealthCheck, Port, Resources, Update
 from appliance.domain.instant import rfc3339
 from appliance.domain.logline import LogLine
-from appliance.domain.permissions import Principal
 from appliance.domain.template import Template
 from appliance.engine.activity import Traffic
 from appliance.engine.samples import Sample
@@ -26,12 +24,7 @@ from appliance.engine.views import (
     DeploymentStats,
     DeploymentView,
     FeedItem,
-    GpuView,
-    NodeView,
 )
-from appliance.host.doctor import Check
-from appliance.runtime.credentials import RegistryLogin
-from appliance.store.audit import Entry
 from appliance.store.events import Event
 from appliance.store.tokens import Token
 from appliance.store.users import User
@@ -57,9 +50,10 @@ def answer(value: Json, status: int = 200, headers: dict[str, str] | None = None
 
 def deployment(view: DeploymentView) -> str:
     """A deployment as the seed shows it, and the fields added to it, as JSON text."""
-    pull = "null" if view.pull is None else json_text(_camel(asdict(view.pull)))
+    pull = "null" if view.pull is None else json_text(camel(asdict(view.pull)))
     fixed = _fixed_part(_Same(view.deployment, view))
-    return f'{fixed[:-1]},"totalCost":{view.total_cost_cents},"pull":{pull}}}'
+    now = f'"totalCost":{view.total_cost_cents},"leakedVramMb":{view.leaked_mb},"pull":{pull}'
+    return f"{fixed[:-1]},{now}}}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,8 +98,10 @@ def _fixed_part(same: _Same) -> str:
         "restartCount": d.restart_count,
         "exitCode": d.exit_code,
         "resources": _resources(spec.resources),
+        "ports": None if spec.ports is None else [_port(p) for p in spec.ports],
         "volumes": spec.volumes,
         "command": spec.command,
+        "healthCheck": _health_check(spec.health),
         "access": spec.access.value,
         "hostname": spec.hostname,
         "restartPolicy": spec.restart_policy.value,
@@ -170,7 +166,7 @@ def feed_item(item: FeedItem) -> str:
 
 def stats(s: DeploymentStats) -> Json:
     """What a deployment uses now; memory in MiB, the rest in bytes."""
-    shown = _camel(asdict(s))
+    shown = camel(asdict(s))
     shown["gpus"] = [
         {
             "uuid": use.reading.gpu.uuid,
@@ -195,6 +191,8 @@ def sample(s: Sample) -> Json:
         "memoryMb": round(s.memory_bytes / MIB, 1),
         "networkRxBytesPerS": s.network_rx_bytes_per_s,
         "networkTxBytesPerS": s.network_tx_bytes_per_s,
+        "requestsPerS": s.requests_per_s,
+        "failuresPerS": s.failures_per_s,
     }
 
 
@@ -208,28 +206,6 @@ def traffic(t: Traffic, idle_s: int | None) -> Json:
         "bytesOut": t.bytes_out,
         "answers": {f"{n}xx": count for n, count in enumerate(t.answers) if n},
         "idleSeconds": idle_s,
-    }
-
-
-def node(n: NodeView, caller: Principal) -> Json:
-    """This machine; whose deployments hold its GPUs only their owners and admins are told."""
-    specs = _camel(asdict(n.specs))
-    return {
-        "id": n.id,
-        "operatorId": n.operator_id,
-        "name": n.name,
-        "status": n.status,
-        "specs": specs | {"podmanVersion": n.podman_version},
-        "gpus": [_gpu(gpu, caller) for gpu in n.gpus],
-        "region": n.region,
-        "country": n.country,
-        "hourlyRateCents": n.hourly_rate_cents,
-        "gpuHourlyRateCents": n.gpu_hourly_rate_cents,
-        "activeDeployments": n.active_deployments,
-        "maxDeployments": n.max_deployments,
-        "uptimePercent": n.uptime_percent,
-        "lastHeartbeat": rfc3339(n.last_heartbeat),
-        "createdAt": rfc3339(n.created_at),
     }
 
 
@@ -251,15 +227,10 @@ def template(t: Template) -> Json:
         "env": [asdict(v) for v in t.env] + lists,
         "volumes": [asdict(v) for v in t.volumes],
         "resources": _resources(t.resources),
-        "gpu": _camel(asdict(t.gpu)),
-        "health": None if t.health is None else {"path": t.health.path, "port": t.health.port},
+        "gpu": camel(asdict(t.gpu)),
+        "health": _health_check(t.health),
         "access": t.access.value,
     }
-
-
-def check(c: Check) -> Json:
-    """One finding of the doctor."""
-    return asdict(c)
 
 
 def user(u: User) -> Json:
@@ -271,33 +242,6 @@ def user(u: User) -> Json:
         "disabled": u.disabled,
         "createdAt": rfc3339(u.created_at),
     }
-
-
-def audit_entry(e: Entry) -> Json:
-    """Who did what, from where, with which result."""
-    what = e.what
-    return {
-        "id": e.seq,
-        "at": rfc3339(e.at),
-        "action": what.action,
-        "object": what.object,
-        "result": what.result,
-        "code": what.code,
-        "actorId": what.actor_id,
-        "actor": what.actor,
-        "tokenId": what.token_id,
-        "address": what.address,
-    }
-
-
-def setting(s: SettingInForce) -> Json:
-    """A setting, its value as one would write it."""
-    return {"name": s.name, "value": s.value, "source": s.source, "help": s.help}
-
-
-def registry(r: RegistryLogin) -> Json:
-    """A login at a registry, without its password."""
-    return {"host": r.host, "username": r.username}
 
 
 def token(t: Token) -> Json:
@@ -334,32 +278,7 @@ def _pagination(*, number: int, limit: int, total: int) -> Json:
 
 
 def _resources(r: Resources) -> Json:
-    return _camel(asdict(r))
-
-
-def _gpu(g: GpuView, caller: Principal) -> Json:
-    facts = _camel(asdict(g.reading.gpu))
-    del facts["key"]
-    all_of_them = caller.sees is None
-    return facts | {
-        "vramUsedMb": g.reading.vram_used_mb,
-        "utilizationPercent": g.reading.utilization_percent,
-        "powerWatts": g.reading.power_watts,
-        "temperatureC": g.reading.temperature_c,
-        "holders": [
-            {
-                "deploymentId": h.deployment_id if caller.sees in (None, h.owner_id) else None,
-                "vramMb": h.used_mb,
-                "shareMb": h.share_mb,
-                "exclusive": h.exclusive,
-            }
-            for h in g.holders
-        ],
-        "foreignVramMb": g.foreign_mb,
-        "leaked": [
-            {"deploymentId": i if all_of_them else None, "vramMb": mb} for i, mb in g.leaked.items()
-        ],
-    }
+    return camel(asdict(r))
 
 
 def _update(d: Deployment, u: Update) -> Json:
@@ -376,5 +295,10 @@ def _port(p: Port) -> Json:
     return {"port": p.port, "protocol": p.protocol.value, "name": p.name}
 
 
-def _camel(fields: Json) -> Json:
+def _health_check(h: HealthCheck | None) -> Json | None:
+    return None if h is None else {"path": h.path, "port": h.port}
+
+
+def camel(fields: Json) -> Json:
+    """Names as the wire has them."""
     return {to_camel(name): value for name, value in fields.items()}

@@ -7,7 +7,17 @@ from pydantic import BaseModel
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
-from appliance.api import access, accounts, audit, handlers, machine, terminal, trust, usage
+from appliance.api import (
+    access,
+    accounts,
+    audit,
+    backups,
+    handlers,
+    machine,
+    terminal,
+    trust,
+    usage,
+)
 from appliance.api.call import Call
 from appliance.api.changes import DeploymentChangeBody
 from appliance.api.models import DeploymentBody
@@ -39,6 +49,7 @@ class Route:
     """One verb on one path.
 
     ``status`` is that of its good answer, ``fails`` those of bad ones that no other field implies.
+    ``upload`` is the content type of a body that is no JSON.
     """
 
     method: str
@@ -48,6 +59,7 @@ class Route:
     status: int = 200
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
+    upload: str | None = None
     fails: tuple[int, ...] = ()
 
     def __str__(self) -> str:
@@ -118,7 +130,10 @@ ROUTES = (
     Route("GET", "/audit", audit.list_audit, ADMIN_READ, query=PageQuery),
     Route("GET", "/audit/verify", audit.verify_audit, ADMIN_READ),
     Route("GET", "/settings", machine.list_settings, ADMIN_READ),
-    Route("POST", "/backup", machine.make_backup, ADMIN_WRITE),
+    Route("POST", "/backup", backups.make_backup, ADMIN_WRITE),
+    Route("POST", "/restore", backups.receive_backup, ADMIN_WRITE, 201, upload=backups.UPLOAD_TYPE),
+    Route("POST", "/restore/{id}", backups.confirm_restore, ADMIN_WRITE, 202),
+    Route("DELETE", "/restore/{id}", backups.drop_restore, ADMIN_WRITE),
     Route("GET", "/healthz", handlers.health, PUBLIC),
 )
 # fmt: on

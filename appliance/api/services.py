@@ -1,6 +1,6 @@
 """What the handlers work with; made by the supervisor."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -11,6 +11,7 @@ from appliance.auth.setup import Setup
 from appliance.auth.tickets import Tickets
 from appliance.config import SettingInForce
 from appliance.engine.activity import Activity
+from appliance.engine.backups import Backups
 from appliance.engine.catalogue import Catalogue
 from appliance.engine.deployments import Deployments
 from appliance.engine.feed import Feed
@@ -56,6 +57,6 @@ class Services:
     setup: Setup
     registries: Credentials
     settings: Sequence[SettingInForce]
-    backup: Callable[[], Awaitable[AsyncIterator[bytes]]]
+    backups: Backups
     doctor: Callable[[], Awaitable[Sequence[Check]]]
     stopping: anyio.Event

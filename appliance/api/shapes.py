@@ -41,13 +41,18 @@ class TicketAnswer(Answer):
 
 
 class SampleShape(Answer):
-    """One moment; 100 percent is one core; the rates are those since the sample before."""
+    """One moment; 100 percent is one core; the rates are those since the sample before.
+
+    Requests are those through the front door; ``failuresPerS`` were answered with 5xx.
+    """
 
     at: datetime
     cpu_percent: float | None
     memory_mb: float
     network_rx_bytes_per_s: int | None
     network_tx_bytes_per_s: int | None
+    requests_per_s: float | None
+    failures_per_s: float | None
 
 
 class SamplesAnswer(Answer):
@@ -140,3 +145,19 @@ class LinkAnswer(Answer):
     """A one-time link."""
 
     link: str
+
+
+class RestoreShape(Answer):
+    """A backup that was taken in, and what it holds; ``POST /restore/{id}`` puts it in place."""
+
+    id: str
+    bytes: int
+    deployments: int
+    users: int
+    of_this_machine: bool
+
+
+class RestoreAnswer(Answer):
+    """What could be restored."""
+
+    restore: RestoreShape

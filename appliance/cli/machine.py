@@ -20,6 +20,10 @@ if TYPE_CHECKING:  # at run time it would load the whole house, which other comm
     from appliance.host.doctor import Check
 
 
+FOLDED = ("specs", "gpus", "available")
+"""The fields of a node that are lists of their own."""
+
+
 def serve(settings: Settings) -> None:
     """Run the appliance in the foreground."""
     from appliance import supervisor  # noqa: PLC0415 - the whole house, as above
@@ -210,7 +214,8 @@ def _variable(variable: JsonObject) -> str:
 
 
 def _node_facts(node: JsonObject) -> list[tuple[str, object]]:
-    """The node with its specs unfolded, and a line a GPU."""
-    plain = [(key, value) for key, value in node.items() if key not in ("specs", "gpus")]
+    """The node with its specs and what it has left unfolded, and a line a GPU."""
+    plain = [(key, value) for key, value in node.items() if key not in FOLDED]
+    left = [(f"{key} left", value) for key, value in node.get("available", {}).items()]
     gpus = [("gpu", f"{gpu['name']} {gpu.get('vramMb')} MiB") for gpu in node["gpus"]]
-    return [*plain, *node["specs"].items(), *gpus]
+    return [*plain, *node["specs"].items(), *left, *gpus]

@@ -24,3 +24,15 @@ class NodeSpecs:
     disk_type: DiskType | None = None
     network_speed_mbps: int | None = None
     os: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What the machine has left now: processors that idle, memory in MiB, disk in GiB.
+
+    Limits of deployments reserve nothing, so it is what programs leave, not what is promised.
+    """
+
+    cpus: float | None = None
+    memory_mb: int | None = None
+    disk_gb: int | None = None

@@ -17,6 +17,7 @@ from appliance.engine.companions import Companions
 from appliance.engine.deployments import Deployments, House
 from appliance.engine.driver import Workshop
 from appliance.engine.feed import Feed
+from appliance.engine.gpu_leaks import GpuLeaks
 from appliance.engine.gpu_watch import GpuSource, GpuWatch
 from appliance.engine.gpus import Gpus
 from appliance.engine.heartbeat import Heartbeat
@@ -51,6 +52,7 @@ class Engine:
     heartbeat: Heartbeat
     gpus: Gpus
     gpu_watch: GpuWatch
+    gpu_leaks: GpuLeaks
     samples: Samples
     addresses: Addresses
     activity: Activity
@@ -69,6 +71,7 @@ class Engine:
             tasks.start_soon(self.reconciler.run)
             tasks.start_soon(self.heartbeat.run)
             tasks.start_soon(self.gpu_watch.run, self.gpus.serve)
+            tasks.start_soon(self.gpu_leaks.run)
             tasks.start_soon(self.samples.run)
 
 
@@ -108,11 +111,12 @@ def assemble(m: Materials) -> Engine:
         prefix=m.house.prefix, stop_grace_s=m.stop_grace_s,
     )  # fmt: skip
     reconciler = Reconciler(shop, m.tasks)
+    activity = _activity(m.clock, addresses)
     deployments = Deployments(
         db=m.db, clock=m.clock, house=m.house, catalogue=m.catalogue, vault=m.vault, pulls=pulls,
         stats=StatsReader(m.runtime, m.clock, gpus), broadcast=broadcast,
         addresses=addresses, access_tokens=access_tokens, raw_ports=raw_ports,
-        ordered=reconciler.ordered, place=gpus.place,
+        ordered=reconciler.ordered, place=gpus.place, leaked_mb=gpus.leaked_mb,
     )  # fmt: skip
     return Engine(
         deployments=deployments,
@@ -130,11 +134,12 @@ def assemble(m: Materials) -> Engine:
         addresses=addresses,
         access_tokens=access_tokens,
         raw_ports=raw_ports,
-        activity=_activity(m.clock, addresses),
+        activity=activity,
         pulls=pulls,
-        samples=Samples(m.db, m.clock, m.runtime, m.house.prefix),
+        samples=Samples(m.db, m.clock, m.runtime, activity, m.house.prefix),
         gpus=gpus,
         gpu_watch=watch,
+        gpu_leaks=GpuLeaks(m.db, m.clock, watch, ledger),
     )  # fmt: skip
 
 

@@ -94,6 +94,7 @@ class Deployments:
         raw_ports: RawPorts,
         ordered: Callable[[str], None],
         place: Callable[[str], Place | None],
+        leaked_mb: Callable[[str], int],
     ) -> None:
         self._db = db
         self._clock = clock
@@ -108,6 +109,7 @@ class Deployments:
         self._raw_ports = raw_ports
         self._ordered = ordered
         self._place = place
+        self._leaked_mb = leaked_mb
 
     async def create(
         self, caller: Principal, order: Order, idempotency_key: Idempotency | None = None
@@ -354,6 +356,7 @@ class Deployments:
             endpoints=endpoints(d, self._house.front, self._raw_ports.of(d.id)),
             actions=actions(d.desired, d.shown),
             pull=self._pulls.progress(d.wanted_spec.image) if pulling else None,
+            leaked_mb=self._leaked_mb(d.id),
         )
 
 

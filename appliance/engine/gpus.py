@@ -37,6 +37,11 @@ class Gpus:
         """Where in line it stands now, None if it does not."""
         return self._places.get(deployment_id)
 
+    def leaked_mb(self, deployment_id: str) -> int:
+        """MiB that it left on GPUs it does not hold any more, and that did not come back."""
+        leaked = self._watch.state.leaked
+        return sum(mb for (owner, _), mb in leaked.items() if owner == deployment_id)
+
     async def view(self, d: Deployment, c: Container | None) -> GpuView:
         """What ``plan()`` may know of the GPUs for a deployment whose container is ``c``.
 

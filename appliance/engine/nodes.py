@@ -1,10 +1,11 @@
 """This machine, shown as the only node of its own little network."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from appliance.clock import Clock
 from appliance.domain.instant import from_us
-from appliance.domain.node import NodeSpecs
+from appliance.domain.node import NodeSpecs, Room
 from appliance.engine.gpus import Gpus
 from appliance.engine.pulse import Pulse
 from appliance.engine.views import NodeView
@@ -27,16 +28,23 @@ class NodeProfile:
 
 
 class Nodes:
-    """Reads the node."""
+    """Reads the node. ``room`` tells what it has left."""
 
     def __init__(
-        self, db: Database, clock: Clock, profile: NodeProfile, pulse: Pulse, gpus: Gpus
+        self,
+        db: Database,
+        clock: Clock,
+        profile: NodeProfile,
+        pulse: Pulse,
+        gpus: Gpus,
+        room: Callable[[], Awaitable[Room]],
     ) -> None:
         self._db = db
         self._clock = clock
         self._profile = profile
         self._pulse = pulse
         self._gpus = gpus
+        self._room = room
         self._up_since_us = clock.now().wall_us
 
     async def current(self) -> NodeView:
@@ -50,6 +58,7 @@ class Nodes:
             name=profile.name,
             status="online" if self._pulse.runtime_reachable() else "offline",
             specs=profile.specs,
+            room=await self._room(),
             gpus=await self._gpus.shown(),
             podman_version=self._pulse.runtime_version(),
             region=profile.region,

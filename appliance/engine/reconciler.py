@@ -121,7 +121,7 @@ class Reconciler:
                 continue
             generation = known[parsed.deployment_id]
             if generation is None:
-                await self._remove_late(c.name, parsed.deployment_id)
+                await self._exhume(parsed.deployment_id)
             elif c.state == "running" or parsed.generation != generation:
                 self.nudge(parsed.deployment_id)
         self._strangers = frozenset(
@@ -129,13 +129,15 @@ class Reconciler:
             if p and p.deployment_id not in at_work and p.deployment_id not in known
         )  # fmt: skip
 
-    async def _remove_late(self, name: str, deployment_id: str) -> None:
-        """A create whose answer was lost may land after its deployment was deleted."""
-        try:
-            await self._shop.runtime.remove(name)
-            await self._shop.runtime.purge(deployment_id)
-        except RuntimeFailure as error:
-            log.warning("late container stays until the next round name=%s error=%s", name, error)
+    async def _exhume(self, deployment_id: str) -> None:
+        """A create whose answer was lost may land after its deployment was deleted.
+
+        The row says so before anything is removed: of a network alone nobody would know.
+        """
+        log.warning("a container came late, it is removed deployment=%s", deployment_id)
+        async with self._shop.db.transaction() as tx:
+            await deployments.exhume(tx, deployment_id)
+        self.nudge(deployment_id)
 
     async def _listen(self) -> None:
         """Turns Podman's events into nudges; a broken stream costs a round, nothing else."""

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from appliance.domain.deployment import Access, Deployment
 from appliance.domain.gpu import GpuReading
-from appliance.domain.node import NodeSpecs
+from appliance.domain.node import NodeSpecs, Room
 from appliance.runtime.port import PullProgress
 from appliance.store.events import Event
 
@@ -30,13 +30,17 @@ def web_url(host: str, port: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentView:
-    """A deployment as a caller sees it. ``actions`` are the verbs that are legal now."""
+    """A deployment as a caller sees it. ``actions`` are the verbs that are legal now.
+
+    ``leaked_mb``: GPU memory, in MiB, that it held and that did not come back.
+    """
 
     deployment: Deployment
     total_cost_cents: int
     endpoints: tuple[Endpoint, ...]
     actions: tuple[str, ...]
     pull: PullProgress | None
+    leaked_mb: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,11 @@ class GpuView:
     foreign_mb: int
     leaked: Mapping[str, int]
 
+    @property
+    def free(self) -> bool:
+        """Whether a deployment could have it now: nobody holds it, and a CDI spec names it."""
+        return self.reading.device is not None and not self.holders
+
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
@@ -125,6 +134,7 @@ class NodeView:
     name: str
     status: str
     specs: NodeSpecs
+    room: Room
     gpus: tuple[GpuView, ...]
     podman_version: str | None
     region: str | None

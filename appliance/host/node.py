@@ -3,13 +3,15 @@
 psutil answers what it knows for every architecture; the rest is read from /proc and /sys.
 """
 
+import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 import psutil
 
-from appliance.domain.node import DiskType, NodeSpecs
+from appliance.domain.node import DiskType, NodeSpecs, Room
 from appliance.host.mounts import Mount, mount_of, parse_mountinfo
 
 MIB = 1024**2
@@ -26,11 +28,22 @@ def read_specs(data_dir: Path, *, root: Path = Path("/")) -> NodeSpecs:
         cpu_cores=psutil.cpu_count(logical=False),
         cpu_threads=psutil.cpu_count(),
         ram_mb=psutil.virtual_memory().total // MIB,
-        disk_gb=_disk_gb(data_dir),
+        disk_gb=_disk(data_dir, "total"),
         disk_type=disk_type(data_dir, root),
         network_speed_mbps=network_speed_mbps(root),
         os=os_name(_text(root / "etc/os-release") or _text(root / "usr/lib/os-release")),
     )
+
+
+def read_room(data_dir: Path) -> Room:
+    """What is left; blocks for as long as the file system of ``data_dir`` takes to answer.
+
+    Processors by the load of the last minute (proc(5), ``/proc/loadavg``); memory is what can be
+    given without swapping (``MemAvailable``); disk is what users but root may still write.
+    """
+    threads = psutil.cpu_count()
+    idle = None if threads is None else round(max(0.0, threads - os.getloadavg()[0]), 1)
+    return Room(idle, psutil.virtual_memory().available // MIB, _disk(data_dir, "free"))
 
 
 def cpu_model(cpuinfo: str) -> str | None:
@@ -106,9 +119,9 @@ def _slowest(types: Iterable[DiskType | None]) -> DiskType | None:
     return None if None in known else next((t for t in SLOWEST_FIRST if t in known), None)
 
 
-def _disk_gb(path: Path) -> int | None:
+def _disk(path: Path, which: Literal["total", "free"]) -> int | None:
     try:
-        return shutil.disk_usage(path).total // GIB
+        return int(getattr(shutil.disk_usage(path), which)) // GIB
     except OSError:
         return None
 

@@ -4,6 +4,7 @@ A client's connection is a ``Connection`` (``connection.py``); it reads one head
 (``head.py``, strict), asks the ``Directory`` (``directory.py``) what the host name leads to, and
 relays the body and the answer as bytes over an upstream connection that belongs to this client
 alone, so no request can end up in another client's. A connection that has named one host never
-gets to another. ``seams.py`` holds what is handed in: who may pass (``Gate``), what is said when
-there is nothing to relay to (``Pages``), certificates (``Certificates``), and waking (``Waker``).
+gets to another. TLS is taken off by ``sealed.py``, below the connection. ``seams.py`` holds what
+is handed in: who may pass (``Gate``), what is said when there is nothing to relay to (``Pages``),
+certificates (``Certificates``), and waking (``Waker``).
 """

@@ -77,7 +77,9 @@ def _tidy(raw: bytes) -> bytes:
 def _answer(raw: bytes, line: re.Match[bytes], method: bytes) -> Answer:
     minor, code = line.groups()
     status = int(code)
-    told = {name.lower(): value for name, value in DECISIVE.findall(raw)}
+    told: dict[bytes, bytes] = {}
+    for name, value in DECISIVE.findall(raw):
+        told[name.lower()] = value
     framing = _framing(told, status, method)
     options = told.get(b"connection", b"").lower()
     kept = (minor == b"1" and b"close" not in options) or b"keep-alive" in options

@@ -1,14 +1,11 @@
 """A client's connection: one request after the other, all to one host.
 
-The phases: READING a head (or idle); OPENING, while the gate, a waking deployment or the upstream
-connection is waited for; RELAYING; TUNNEL, a WebSocket; ENDING, when the last answer is out and
-what the client still sends is thrown away, so that the answer is not lost to a reset.
-Memory is bounded: what can't be passed on now is not read.
+It goes through the phases of ``phase.py``. Memory is bounded: what can't be passed on now is not
+read.
 """
 
 import asyncio
 import logging
-from enum import Enum, auto
 from typing import cast
 
 import anyio
@@ -22,6 +19,7 @@ from appliance.ingress.hall import Hall
 from appliance.ingress.head import Head, Heads, Refused, check_beginning
 from appliance.ingress.line import Line
 from appliance.ingress.opening import Way, find_way
+from appliance.ingress.phase import ENDING, OPENING, READING, RELAYING, TUNNEL
 from appliance.ingress.rewrite import Rewriter, Sender
 from appliance.ingress.seams import Reply, Trouble
 from appliance.ingress.tally import Tally
@@ -35,16 +33,6 @@ GONE = 499  # nginx's number for a client that did not wait
 log = logging.getLogger(__name__)
 
 
-class Phase(Enum):
-    """Where a connection is."""
-
-    READING = auto()
-    OPENING = auto()
-    RELAYING = auto()
-    TUNNEL = auto()
-    ENDING = auto()
-
-
 class Connection(asyncio.Protocol):
     """One client; ``own_ip`` is the address it came in at. Ask it to ``leave`` to end it."""
 
@@ -53,7 +41,7 @@ class Connection(asyncio.Protocol):
         self._sender = sender
         self._own_ip = own_ip
         self._line: Line
-        self._phase = Phase.READING
+        self._phase = READING
         self._buffer = b""
         self._since = 0.0  # when this phase began
         self._limit_s = HEAD_S  # what it may take while READING
@@ -81,28 +69,28 @@ class Connection(asyncio.Protocol):
         del exc
         self._opening.cancel()
         begun = GONE if self._answer is None else self._answer.status
-        self._tally.gone(SWITCHING if self._phase is Phase.TUNNEL else begun)
+        self._tally.gone(SWITCHING if self._phase is TUNNEL else begun)
         self._drop_upstream()
         self._hall.left(self, self._sender.address)
 
     def data_received(self, data: bytes) -> None:
         """Bytes, as they come."""
         self._tally.traffic.bytes_in += len(data)
-        if self._phase is Phase.TUNNEL and self._upstream is not None:
+        if self._phase is TUNNEL and self._upstream is not None:
             self._upstream.send(data)
-        elif self._phase is not Phase.ENDING:
+        elif self._phase is not ENDING:
             self._buffer = self._buffer + data if self._buffer else data
             self._go_on()
 
     def eof_received(self) -> bool:
         """The client has said all it will; a whole request is still answered (half-close)."""
-        whole = self._body is None and self._phase in (Phase.OPENING, Phase.RELAYING)
-        if self._line.secure or not (whole or self._phase is Phase.TUNNEL):
+        whole = self._body is None and self._phase in (OPENING, RELAYING)
+        if self._line.secure or not (whole or self._phase is TUNNEL):
             return False
         self._line.ended = True
         if self._upstream is not None and self._upstream.ended:
             return False
-        if self._phase is not Phase.OPENING and self._upstream is not None:
+        if self._phase is not OPENING and self._upstream is not None:
             self._upstream.send_eof()
         return True
 
@@ -124,7 +112,7 @@ class Connection(asyncio.Protocol):
     def leave(self) -> None:
         """Ends it when the request under way is answered; at once if there is none."""
         self._leaving = True
-        if self._phase is Phase.READING and not self._buffer:
+        if self._phase is READING and not self._buffer:
             self._line.close()
 
     def abort(self) -> None:
@@ -133,9 +121,9 @@ class Connection(asyncio.Protocol):
 
     def check(self, now_s: float) -> None:
         """Keeps the deadlines; asked about once a second."""
-        if self._phase is Phase.ENDING:
+        if self._phase is ENDING:
             self._line.check(now_s)
-        elif self._phase is Phase.READING and now_s - self._since > self._limit_s:
+        elif self._phase is READING and now_s - self._since > self._limit_s:
             if self._buffer:
                 self._refuse(Refused(408, "request_timeout", f"no whole head in {HEAD_S:.0f} s"))
             else:
@@ -149,7 +137,7 @@ class Connection(asyncio.Protocol):
         if is_over(address, upstream.target.port):
             upstream.leave()
             self.upstream_failed("broke_off", "it ended before its answer was complete")
-        elif address.paused and self._phase is Phase.RELAYING and self._answer is None:
+        elif address.paused and self._phase is RELAYING and self._answer is None:
             self._drop_upstream()
             self._tell(503, "paused", "it was paused before it had answered")
             self._go_on()
@@ -185,7 +173,7 @@ class Connection(asyncio.Protocol):
 
     def switched(self) -> None:
         """It is a WebSocket from here on."""
-        self._phase = Phase.TUNNEL
+        self._phase = TUNNEL
         self._line.hold(False)
         if self._buffer and self._upstream is not None:
             self._upstream.send(self._buffer)
@@ -195,10 +183,10 @@ class Connection(asyncio.Protocol):
         """No answer, or no rest of one, will come."""
         upstream = self._upstream
         self._drop_upstream()
-        if self._phase is Phase.TUNNEL:
+        if self._phase is TUNNEL:
             self._tally.end(SWITCHING)
             self._line.close()
-        elif self._phase is not Phase.RELAYING or self._head is None:
+        elif self._phase is not RELAYING or self._head is None:
             return
         elif self._answered:
             self._end()
@@ -224,13 +212,13 @@ class Connection(asyncio.Protocol):
     def _go_on(self) -> None:
         """Does what can be done with what has come."""
         try:
-            while self._buffer and self._phase is Phase.READING and not self._line.full:
+            while self._buffer and self._phase is READING and not self._line.full:
                 if not self._read_head():
                     break
-            if self._phase is Phase.RELAYING and self._body is not None and self._buffer:
+            if self._phase is RELAYING and self._body is not None and self._buffer:
                 self._relay_body(self._body)
             if self._buffer or self._line.held:
-                reads_on = self._phase in (Phase.READING, Phase.ENDING) and not self._line.full
+                reads_on = self._phase in (READING, ENDING) and not self._line.full
                 self._line.hold(bool(self._buffer) and not reads_on)
         except Refused as refused:
             self._refuse(refused)
@@ -278,7 +266,7 @@ class Connection(asyncio.Protocol):
             self._reply(reply)
 
     def _open(self, head: Head) -> None:
-        self._phase = Phase.OPENING
+        self._phase = OPENING
         self._opening = anyio.CancelScope()
         self._hall.tasks.start_soon(self._opened, head, self._opening)
 
@@ -316,7 +304,7 @@ class Connection(asyncio.Protocol):
             self._ask(way.head, upstream)
 
     def _ask(self, head: Head, upstream: Upstream) -> None:
-        self._phase = Phase.RELAYING
+        self._phase = RELAYING
         if self._line.full:
             upstream.pause(True)
         upstream.ask(self._rewriter.upstream_head(head), head.method, websocket=head.websocket)
@@ -336,7 +324,7 @@ class Connection(asyncio.Protocol):
                 self._go_on()
 
     def _next(self) -> None:
-        self._phase = Phase.READING
+        self._phase = READING
         self._head = None
         self._since, self._limit_s = self._hall.now_s, IDLE_S
         if self._leaving and not self._buffer:
@@ -344,7 +332,7 @@ class Connection(asyncio.Protocol):
 
     def _end(self) -> None:
         """No further request: the answer leaves, what still comes is thrown away."""
-        self._phase = Phase.ENDING
+        self._phase = ENDING
         self._since = self._hall.now_s
         self._drop_upstream()
         if self._line.ended or (self._body is None and not self._buffer):
@@ -362,7 +350,7 @@ class Connection(asyncio.Protocol):
     def _cut_short(self) -> None:
         """The rest of an answer won't come; only a broken connection can say so."""
         self._tally.end(502)
-        self._phase = Phase.ENDING
+        self._phase = ENDING
         self._line.close()
 
     def _break_off(self, refused: Refused) -> None:

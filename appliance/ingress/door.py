@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import socket
-import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -15,10 +14,10 @@ from appliance.ingress.connection import HEAD_S, Connection
 from appliance.ingress.directory import plain_ip
 from appliance.ingress.hall import Hall
 from appliance.ingress.rewrite import Sender
+from appliance.ingress.sealed import Sealed
 
 CHECK_S = 1.0
 BREATH_S = 0.1
-BYE_S = 2.0
 KEEPALIVE = {
     socket.TCP_KEEPIDLE: 60,
     socket.TCP_KEEPINTVL: 10,
@@ -103,7 +102,7 @@ class Door:
         _keep_alive(sock)
         try:
             await self._connect(guest, sock, secure)
-        except (OSError, ssl.SSLError) as error:
+        except OSError as error:
             log.debug("handshake failed address=%s error=%s", ip, error)
             sock.close()
             self._hall.gave_up(ip)
@@ -113,10 +112,14 @@ class Door:
         if not secure or certificates is None:
             await loop.connect_accepted_socket(lambda: guest, sock)
             return
-        await loop.connect_accepted_socket(
-            lambda: guest, sock, ssl=certificates.context,
-            ssl_handshake_timeout=HEAD_S, ssl_shutdown_timeout=BYE_S,
-        )  # fmt: skip
+        sealed = Sealed(guest, certificates.context)
+        await loop.connect_accepted_socket(lambda: sealed, sock)
+        try:
+            with anyio.fail_after(HEAD_S):
+                await sealed.shaken()
+        except BaseException:
+            sealed.abort()
+            raise
 
     async def _check(self) -> None:
         while True:

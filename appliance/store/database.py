@@ -63,10 +63,12 @@ class Database:
         writer: aiosqlite.Connection,
         reader: aiosqlite.Connection,
         near_reader: sqlite3.Connection,
+        path: Path,
     ) -> None:
         self._writer = writer
         self._reader = reader
         self._near_reader = near_reader
+        self._path = path
         self._writing = anyio.Lock()
 
     async def look_up(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
@@ -111,10 +113,15 @@ class Database:
                 raise
 
     async def backup(self, target: Path) -> None:
-        """Copies the database, whole and consistent, to a new file at ``target``."""
+        """Copies the database, whole and consistent, to a new file at ``target``.
+
+        By a connection of its own and in one step: it reads one commit's state (WAL) and nobody
+        waits for it. The writer's would wait for the end of a transaction under way for ever,
+        and that for the writer (sqlite.org/c3ref/backup_finish.html).
+        """
         with mapped_errors():
-            async with aiosqlite.connect(target) as copy:
-                await self._writer.backup(copy, pages=256, sleep=0.01)
+            async with aiosqlite.connect(self._path) as source, aiosqlite.connect(target) as copy:
+                await source.backup(copy)
 
     async def close(self) -> None:
         """Closes the readers, then the writer, which checkpoints and removes the WAL."""
@@ -147,7 +154,7 @@ async def open_database(path: Path) -> Database:
     except BaseException:
         await writer.close()
         raise
-    return Database(writer, reader, near_reader)
+    return Database(writer, reader, near_reader, path)
 
 
 @contextmanager

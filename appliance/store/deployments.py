@@ -152,6 +152,8 @@ UPDATE deployment SET deleted_us = :now_us, secrets = NULL, next_secrets = NULL
 WHERE id = :id AND desired = 'deleted'
 """
 
+EXHUME = "UPDATE deployment SET deleted_us = NULL WHERE id = :id AND desired = 'deleted'"
+
 
 async def insert(tx: Transaction, new: NewDeployment, now: Instant) -> Deployment:
     """Writes a new row: wanted running, pending.
@@ -277,6 +279,11 @@ async def move(tx: Transaction, before: Deployment, after: Deployment) -> Deploy
 async def bury(tx: Transaction, deployment_id: str, now: Instant) -> None:
     """Marks a deleted deployment as gone from Podman too, and forgets its secrets."""
     await tx.execute(BURY, {"id": deployment_id, "now_us": now.wall_us})
+
+
+async def exhume(tx: Transaction, deployment_id: str) -> None:
+    """Something of it is left in Podman after all: it is to be removed as before."""
+    await tx.execute(EXHUME, {"id": deployment_id})
 
 
 def to_deployment(row: Row) -> Deployment:

@@ -22,10 +22,11 @@ from appliance.auth.setup import Setup
 from appliance.auth.tickets import Tickets
 from appliance.clock import SystemClock
 from appliance.config import Settings, in_force
-from appliance.domain.node import DiskType, NodeSpecs
+from appliance.domain.node import DiskType, NodeSpecs, Room
 from appliance.domain.observed import ImageFacts
 from appliance.domain.permissions import Principal, Role, Scope
 from appliance.engine.assembly import Engine, Materials, assemble
+from appliance.engine.backups import Backups
 from appliance.engine.catalogue import PACKAGED_TEMPLATES, Catalogue
 from appliance.engine.deployments import House
 from appliance.engine.nodes import NodeProfile, Nodes
@@ -171,14 +172,6 @@ def field_errors(answer: httpx.Response) -> dict[str, str]:
     return {e["field"]: e["message"] for e in problem(answer, 422)["errors"]}
 
 
-async def _backup() -> AsyncIterator[bytes]:
-    async def chunks() -> AsyncIterator[bytes]:
-        yield b"SQLite "
-        yield b"format 3"
-
-    return chunks()
-
-
 @asynccontextmanager
 async def serving(path: Path, tcp_ports: range = range(20_000, 20_100)) -> AsyncIterator[Served]:
     """Runs until the block ends."""
@@ -203,14 +196,17 @@ async def serving(path: Path, tcp_ports: range = range(20_000, 20_100)) -> Async
                 deployments=engine.deployments, updates=engine.updates,
                 terminals=engine.terminals, samples=engine.samples, logs=engine.logs,
                 feed=engine.feed,
-                nodes=Nodes(db, clock, _profile(owner.user_id), engine.pulse, engine.gpus),
+                nodes=Nodes(
+                    db, clock, _profile(owner.user_id), engine.pulse, engine.gpus, _room
+                ),
                 reports=Reports(db, clock, KWH_CENTS),
                 catalogue=catalogue, pulse=engine.pulse, activity=engine.activity,
                 accounts=accounts, tickets=Tickets(clock), trust=TRUST,
                 audit=Audit(db, clock),
                 setup=Setup(accounts, clock, path.parent / "setup-link", ADDRESS),
                 settings=in_force(Settings(data_dir=path.parent), {}),
-                registries=Credentials(path.parent / "auth.json"), backup=_backup, doctor=_doctor,
+                registries=Credentials(path.parent / "auth.json"), doctor=_doctor,
+                backups=Backups(db, path, stopping.set),
                 stopping=stopping,
             )  # fmt: skip
             await engine.load(db)
@@ -223,6 +219,10 @@ async def serving(path: Path, tcp_ports: range = range(20_000, 20_100)) -> Async
             tasks.cancel_scope.cancel()
     finally:
         await db.close()
+
+
+async def _room() -> Room:
+    return Room(cpus=6.5, memory_mb=12_000, disk_gb=300)
 
 
 async def _doctor() -> list[Check]:

@@ -84,7 +84,16 @@ async def test_everything_described_is_served_as_described(served: Served) -> No
             url = path.replace("{id}", deployment_id)
             body = BODIES.get((method, path))
             await ada.http.request(method, url, json=body)
+    await put_a_backup_in_place(ada)
     assert set(DESCRIBED) == served.held
+
+
+async def put_a_backup_in_place(ada: Caller) -> None:
+    copy = (await ada.http.post("/backup")).content
+    sqlite = {"content-type": "application/octet-stream"}
+    for method in ("DELETE", "POST"):
+        made = (await ada.http.post("/restore", content=copy, headers=sqlite)).json()["restore"]
+        await ada.http.request(method, f"/restore/{made['id']}")
 
 
 @pytest.mark.parametrize("route", [r for r in ROUTES if r.body is not None], ids=str)

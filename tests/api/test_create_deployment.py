@@ -15,6 +15,7 @@ SEED_KEYS = {
 ADDED_KEYS = {
     "image", "statusReason", "health", "restartCount", "exitCode", "resources", "volumes",
     "command", "access", "actions", "hourlyRateCents", "updatedAt", "pull",
+    "ports", "healthCheck", "leakedVramMb",
 }  # fmt: skip
 
 
@@ -55,6 +56,11 @@ async def test_every_optional_field_is_taken(bob: Caller) -> None:
     no_gpu = {"gpus": 0, "minVramMb": None, "vramMb": None, "exclusive": True}
     assert made["resources"] == limits | no_gpu
     assert (made["access"], made["hostname"]) == ("private", "full")
+    assert made["ports"] == [
+        {"port": 8080, "protocol": "http", "name": None},
+        {"port": 5432, "protocol": "tcp", "name": None},
+    ]
+    assert made["healthCheck"] == {"path": "/healthz", "port": 8080}
 
 
 async def test_null_means_not_said(bob: Caller) -> None:
@@ -144,12 +150,12 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"resources": {"gpus": 1, "exclusive": False}}, "resources", "vramMb is required"),
     ({"resources": {"vramMb": 5}}, "resources", "gpus is required"),
     ({"resources": {"memory": 64}}, "resources.memory", "unknown"),
-    ({"hostname": "Api"}, "hostname", "pattern"),
+    ({"hostname": "Api"}, "hostname", "a-z, 0-9"),
     ({"hostname": "api"}, "hostname", "reserved"),
     ({"hostname": "dep-x"}, "hostname", "reserved"),
     ({"hostname": "xn--x"}, "hostname", "reserved"),
-    ({"hostname": "a.b"}, "hostname", "pattern"),
-    ({"hostname": "-a"}, "hostname", "pattern"),
+    ({"hostname": "a.b"}, "hostname", "a-z, 0-9"),
+    ({"hostname": "-a"}, "hostname", "a-z, 0-9"),
     ({"access": "secret"}, "access", "'public' or 'private'"),
     ({"health": {"path": "healthz"}}, "health.path", "pattern"),
     ({"health": {"path": "/a b"}}, "health.path", "pattern"),

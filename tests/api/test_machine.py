@@ -18,7 +18,7 @@ async def test_settings_are_shown_with_their_help_and_source(ada: Caller) -> Non
 
 async def test_a_backup_comes_as_a_file_and_is_on_record(ada: Caller) -> None:
     answer = await ada.http.post("/backup")
-    assert answer.content == b"SQLite format 3"
+    assert answer.content.startswith(b"SQLite format 3")
     assert answer.headers["content-type"] == "application/vnd.sqlite3"
     assert "appliance.db" in answer.headers["content-disposition"]
     [entry] = (await ada.get("/audit"))["entries"]

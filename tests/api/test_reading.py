@@ -90,13 +90,14 @@ async def test_the_machine_is_the_only_node(bob: Caller) -> None:
     assert node.keys() == {
         "id", "operatorId", "name", "status", "specs", "gpus", "region", "country",
         "hourlyRateCents", "gpuHourlyRateCents", "activeDeployments", "maxDeployments",
-        "uptimePercent", "lastHeartbeat", "createdAt",
+        "uptimePercent", "lastHeartbeat", "createdAt", "available",
     }  # fmt: skip
     assert node["specs"].keys() == {
         "cpuModel", "cpuCores", "cpuThreads", "ramMb", "diskGb", "diskType", "networkSpeedMbps",
         "os", "podmanVersion",
     }  # fmt: skip
     assert node["specs"]["networkSpeedMbps"] is None
+    assert node["available"] == {"cpus": 6.5, "memoryMb": 12_000, "diskGb": 300, "gpus": 0}
     assert await bob.get(f"/nodes/{bob.node_id}") == {"node": node}
 
 

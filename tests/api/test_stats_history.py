@@ -1,5 +1,7 @@
 """GET /deployments/:id/stats/history: the last hour in samples."""
 
+from typing import Any
+
 import pytest
 
 from appliance.domain.errors import RuntimeUnavailable
@@ -8,7 +10,7 @@ from tests.api.served import Caller, Served, field_errors, problem
 pytestmark = pytest.mark.anyio
 
 
-async def samples(caller: Caller, deployment_id: str, query: str = "") -> list[dict[str, object]]:
+async def samples(caller: Caller, deployment_id: str, query: str = "") -> list[dict[str, Any]]:
     found = await caller.get(f"/deployments/{deployment_id}/stats/history{query}")
     assert found["intervalS"] == 15
     return list(found["samples"])
@@ -26,6 +28,22 @@ async def test_each_tick_adds_a_sample_and_the_second_has_rates(
     assert (first["memoryMb"], first["cpuPercent"]) == (1.0, None)
     assert (second["cpuPercent"], second["networkRxBytesPerS"]) == (0.0, 0)
     assert await samples(bob, made, f"?since={second['at']}") == [second]
+
+
+async def test_requests_are_those_the_front_door_took_since_the_sample_before(
+    served: Served, bob: Caller
+) -> None:
+    made = (await bob.create())["id"]
+    await bob.until(made, "running")
+    await served.engine.samples.take()
+    traffic = served.engine.activity.of(made)
+    traffic.requests += 1_000_000
+    traffic.answers[2] += 999_000
+    traffic.answers[5] += 1_000
+    await served.engine.samples.take()
+    first, second = await samples(bob, made)
+    assert (first["requestsPerS"], first["failuresPerS"]) == (None, None)
+    assert second["requestsPerS"] == pytest.approx(1000 * second["failuresPerS"], rel=0.01)
 
 
 async def test_one_question_is_asked_for_all_and_none_where_nothing_runs(

@@ -29,7 +29,7 @@ class SlowReads(Database):
     """The database, whose answers to reads arrive only when let go."""
 
     def __init__(self, db: Database) -> None:
-        super().__init__(db._writer, db._reader, db._near_reader)
+        super().__init__(db._writer, db._reader, db._near_reader, db._path)
         self.let_go = anyio.Event()
 
     async def look_up(self, sql: str, parameters: dict[str, Any] | None = None) -> list[Row]:

@@ -1,8 +1,10 @@
 """Who may do what: every route against every kind of caller; every error in the one shape."""
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 
 import httpx
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from appliance.api.app import create_app
 from appliance.api.routes import ROUTES, Route
 from appliance.domain.permissions import Policy
-from tests.box import PASSWORD, Api, Box
+from tests.box import PASSWORD, Api, Box, wait_for
 
 pytestmark = pytest.mark.podman
 PROTECTED = [r for r in ROUTES if r.policy is not Policy.PUBLIC]
@@ -145,6 +147,32 @@ def test_a_backup_restores_to_what_was(api: Api) -> None:
     assert api.get(kept)["name"] == "kept"
 
 
+def test_a_backup_is_put_in_place_by_a_restart_and_what_was_there_is_kept(api: Api) -> None:
+    kept = api.create(templateId=None, customImage="localhost/none", name="kept")["id"]
+    copy = api.http.post("/backup").content
+    api.http.delete(f"/deployments/{kept}")
+    later = api.create(templateId=None, customImage="localhost/none", name="later")["id"]
+    octets = {"Content-Type": "application/octet-stream"}
+    made = api.http.post("/restore", content=copy, headers=octets).json()["restore"]
+    assert api.http.post(f"/restore/{made['id']}").status_code == 202
+    wait_for(lambda: restored(api, kept))
+    assert api.http.get(f"/deployments/{later}").status_code == 404
+    assert api.box.process is not None
+    assert api.box.process.poll() is None
+    newest = api.http.get("/audit").json()["entries"]
+    name = next(e["object"] for e in newest if e["action"] == "restored")
+    with closing(sqlite3.connect(api.box.data / name)) as old:
+        query = "SELECT name FROM deployment WHERE desired != 'deleted' AND id = ?"
+        assert old.execute(query, (later,)).fetchall() == [("later",)]
+
+
+def restored(api: Api, deployment_id: str) -> bool:
+    try:
+        return api.http.get(f"/deployments/{deployment_id}").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
 UNTESTED = ("/events", "/deployments/{id}/logs", "/auth/logout")
 """Two that stream for ever if asked to, and the one that would end the caller's token."""
 
@@ -163,6 +191,6 @@ def test_schemathesis_finds_nothing_that_is_not_as_described(api: Api) -> None:
          "--request-timeout", "10", *(f"--exclude-path={path}" for path in UNTESTED)],
         cwd=api.box.top, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-500:]
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-500:]
     operations = sum(route.path not in UNTESTED for route in ROUTES)
     assert f"Tested: {operations}" in done.stdout, done.stdout[-1000:]

@@ -157,6 +157,11 @@ def test_memory_is_told_by_deployment_and_strangers_count_as_taken(
     clear(api, waits["id"])
 
 
+def events(api: Api, deployment_id: str) -> list[str]:
+    found = api.http.get(f"/deployments/{deployment_id}/events").json()["events"]
+    return [event["type"] for event in found]
+
+
 def test_memory_that_does_not_come_back_is_told_as_a_leak(api: Api, nvml: FakeNvml) -> None:
     d = sleeper(api, gpus=[1])
     api.until(d["id"], "running")
@@ -169,8 +174,12 @@ def test_memory_that_does_not_come_back_is_told_as_a_leak(api: Api, nvml: FakeNv
     api.http.post(f"/deployments/{d['id']}/stop")
     leaked = [{"deploymentId": d["id"], "vramMb": 3000}]
     wait_for(lambda: node(api)["gpus"][1]["leaked"] == leaked)
+    assert api.get(d["id"])["leakedVramMb"] == 3000
+    wait_for(lambda: "gpu_leaked" in events(api, d["id"]))
     nvml.change(1, used_mb=0)
     wait_for(lambda: node(api)["gpus"][1]["leaked"] == [])
+    wait_for(lambda: "gpu_memory_back" in events(api, d["id"]))
+    assert api.get(d["id"])["leakedVramMb"] == 0
     clear(api, d["id"])
 
 

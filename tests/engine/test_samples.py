@@ -8,6 +8,7 @@ import pytest
 from appliance.domain.deployment import Spec
 from appliance.domain.errors import NotFound
 from appliance.domain.observed import ContainerName
+from appliance.engine.activity import Activity
 from appliance.engine.samples import KEPT, TICK_S, Samples
 from appliance.runtime.port import ContainerStats
 from appliance.store import deployments
@@ -37,7 +38,7 @@ async def test_rates_are_taken_between_ticks_and_an_hour_is_kept(tmp_path: Path)
     async with db.transaction() as tx:
         new = NewDeployment("dep_1", "user_ada", "node_1", "n", Spec("localhost/a"), None, 0)
         await deployments.insert(tx, new, clock.now())
-    samples = Samples(db, clock, meter, PREFIX)
+    samples = Samples(db, clock, meter, Activity(clock), PREFIX)
     for tick in range(KEPT + 5):
         half_a_core = 10**9 * (1 + tick * TICK_S // 2)
         meter.reading = replace(ZERO, cpu_ns=half_a_core, network_tx_bytes=tick * TICK_S * 100)
@@ -49,7 +50,8 @@ async def test_rates_are_taken_between_ticks_and_an_hour_is_kept(tmp_path: Path)
     assert (kept[-1].network_tx_bytes_per_s, kept[-1].network_rx_bytes_per_s) == (100, 0)
     meter.reading = ZERO  # it was started again: its counters begin anew
     await samples.take()
-    assert (await samples.of(ADA, "dep_1", None))[-1].cpu_percent is None
+    last = (await samples.of(ADA, "dep_1", None))[-1]
+    assert (last.cpu_percent, last.requests_per_s) == (None, 0)
     with pytest.raises(NotFound):
         await samples.of(OKI, "dep_1", None)
     async with db.transaction() as tx:

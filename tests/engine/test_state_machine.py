@@ -4,6 +4,8 @@ Whatever happened: what was acknowledged is carried out, once, and nobody pays f
 run. Hypothesis looks for the story that breaks it and tells the shortest one.
 """
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -320,5 +322,30 @@ def test_no_story_breaks_a_promise() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_no_long_story_breaks_a_promise() -> None:
     search(examples=400, steps=60)
+
+
+@pytest.fixture
+def story() -> Iterator[Lifecycle]:
+    made = Lifecycle()
+    yield made
+    made.teardown()
+
+
+@pytest.mark.parametrize("verb", ["remove", "purge"])
+def test_what_lands_after_a_delete_leaves_nothing_though_its_removal_is_cut_short(
+    story: Lifecycle, verb: Verb
+) -> None:
+    faults = story.world.runtime.faults
+    faults.delay("create", times=math.inf)
+    story.create(image=IMAGE, policy=RestartPolicy.ALWAYS)
+    story.order(which=0, verb="delete")
+    story.world.settle(LONGEST_BACKOFF_S)
+    faults.clear()
+    story.the_engine_will_be_killed_at(verb=verb, nth=1, after=True)
+    faults.land()
+    assert len(story.world.runtime.names()) == 2  # a stranger, and what came late
+    story.world.settle(LONGEST_BACKOFF_S)
+    assert story.world.runtime.names() == [STRANGER]

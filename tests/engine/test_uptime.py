@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.domain.node import NodeSpecs
+from appliance.domain.node import NodeSpecs, Room
 from appliance.engine.gpu_watch import GpuWatch
 from appliance.engine.gpus import Gpus
 from appliance.engine.nodes import NodeProfile, Nodes
@@ -32,7 +32,11 @@ def started(db: Database, clock: ManualClock) -> Nodes:
     """As a process does that starts now."""
     watch = GpuWatch(db, clock, FakeGpus())
     gpus = Gpus(db, clock, FakeRuntime(prefix=PREFIX), watch, lambda _: None)
-    return Nodes(db, clock, PROFILE, Pulse(clock), gpus)
+    return Nodes(db, clock, PROFILE, Pulse(clock), gpus, room)
+
+
+async def room() -> Room:
+    return Room()
 
 
 async def beat(db: Database, clock: ManualClock) -> None:

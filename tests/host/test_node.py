@@ -13,6 +13,7 @@ from appliance.host.node import (
     disk_type,
     network_speed_mbps,
     os_name,
+    read_room,
     read_specs,
 )
 
@@ -197,3 +198,11 @@ def test_this_machine(tmp_path: Path) -> None:
     assert specs.cpu_threads == psutil.cpu_count()
     assert specs.ram_mb == psutil.virtual_memory().total // 1024**2
     assert specs.disk_gb is not None
+
+
+def test_what_this_machine_has_left_is_part_of_what_it_has(tmp_path: Path) -> None:
+    specs, room = read_specs(tmp_path), read_room(tmp_path)
+    assert 0 <= (room.cpus or 0) <= (specs.cpu_threads or 0)
+    assert 0 < (room.memory_mb or 0) < (specs.ram_mb or 0)
+    assert 0 <= (room.disk_gb or 0) <= (specs.disk_gb or 0)
+    assert read_room(tmp_path / "gone").disk_gb is None

@@ -76,4 +76,4 @@ async def test_the_memory_of_a_thousand_idle_websockets(
         for _, writer in opened:
             writer.close()
     print(f"\n  1,000 idle WebSockets: {each_kib:.1f} KiB a connection (may be {MOST_KIB})")
-    assert tls or each_kib <= MOST_KIB
+    assert each_kib <= MOST_KIB

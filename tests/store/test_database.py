@@ -116,3 +116,19 @@ async def test_a_killed_writer_loses_nothing_it_has_told(path: Path) -> None:
         assert set(told) <= set(await keys(db))
         assert len(await keys(db)) <= len(told) + lines
         await db.close()
+
+
+async def test_a_backup_waits_for_no_transaction_and_holds_what_was_committed(
+    tmp_path: Path,
+) -> None:
+    db = await open_database(tmp_path / "a.db")
+    async with db.transaction() as tx:
+        await tx.execute("INSERT INTO meta VALUES ('kept', '1')")
+    async with db.transaction() as tx:
+        await tx.execute("INSERT INTO meta VALUES ('under way', '1')")
+        with anyio.fail_after(10):
+            await db.backup(tmp_path / "copy.db")
+    await db.close()
+    copy = await open_database(tmp_path / "copy.db")
+    assert [row["key"] for row in await copy.read("SELECT key FROM meta")] == ["kept"]
+    await copy.close()

@@ -23,6 +23,7 @@ SELDOM = {
     "users.COUNT_UNBURIED", "users.REASSIGN_BURIED",  # once a deleted user
     "events.PRUNE", "idempotency.PRUNE",  # once an hour
     "migrate.SELECT_OBJECTS", "raw_ports.SELECT_ALL",  # once a start
+    "backup.SELECT_OBJECTS",  # once a restore
 }  # fmt: skip
 """Statements that may read a table through, for how seldom they run."""
 

@@ -7,7 +7,7 @@ import { safeLink } from "../../web/js/dom.js";
 import { parseDotenv } from "../../web/js/dotenv.js";
 import { ago, bytes, costNow, money, rate, shortImage, span } from "../../web/js/format.js";
 import { LogStore, MAX_LINES, cuts, plain } from "../../web/js/log-store.js";
-import { commandText, orderBody, words } from "../../web/js/order-body.js";
+import { commandText, limitsOf, orderBody, resources, words } from "../../web/js/order-body.js";
 import { match } from "../../web/js/router.js";
 import { peak, peakOfBytes } from "../../web/js/scale.js";
 import { makeSecret } from "../../web/js/secret.js";
@@ -103,10 +103,27 @@ test("an order holds only what differs from its template", () => {
   assert.deepEqual(orderBody({ ...form, limits }).resources, { cpus: "half", memoryMb: 128 });
 });
 
+test("GPUs are a number or names, and come back as they went", () => {
+  const limits = (gpus, more = {}) => ({ cpus: "", memoryMb: "", shmMb: "", gpus, ...more });
+  assert.deepEqual(resources(limits("2")), { gpus: 2 });
+  assert.deepEqual(resources(limits("0, GPU-1f")), { gpus: ["0", "GPU-1f"] });
+  const shared = { vramMb: "4096", minVramMb: "", sharing: "shared" };
+  assert.deepEqual(resources(limits("", shared)), {});
+  assert.deepEqual(resources(limits("1", shared)), { gpus: 1, vramMb: 4096, exclusive: false });
+  for (const gpus of [0, 3, ["1"], ["0", "2"], ["GPU-1f"]]) {
+    const r = { cpus: 1.5, memoryMb: 64, shmMb: null, gpus, minVramMb: null, vramMb: null, exclusive: true };
+    assert.deepEqual(resources(limitsOf(r)).gpus ?? 0, gpus);
+  }
+});
+
 test("a change holds only what is different, and secrets one by one", () => {
   const d = {
     name: "n", image: "i", env: { A: "1", B: "2" }, secretNames: ["OLD", "KEPT"], command: null, access: "public",
-    resources: { cpus: null, memoryMb: 64, shmMb: null, gpus: 0 }, hostname: null, restartPolicy: "never",
+    resources: {
+      cpus: null, memoryMb: 64, shmMb: null, gpus: ["0"], minVramMb: null, vramMb: 512, exclusive: false,
+    },
+    ports: [{ port: 80, protocol: "http", name: "page" }], hostname: null, restartPolicy: "never",
+    health: "healthy", healthCheck: { path: "/up", port: null },
   }; // prettier-ignore
   const variables = [
     { name: "B", value: "2", secret: "" },
@@ -115,8 +132,8 @@ test("a change holds only what is different, and secrets one by one", () => {
     { name: "OLD", value: "", secret: "yes" },
   ];
   const form = {
-    name: "n", image: "i", variables, limits: { cpus: "", memoryMb: "64", shmMb: "", gpus: "" },
-    command: "", access: "public", hostname: "", restartPolicy: "never",
+    name: "n", image: "i", variables, limits: limitsOf(d.resources), ports: [{ port: "80", protocol: "http" }],
+    command: "", access: "public", hostname: "", restartPolicy: "never", health: { path: "/up", port: "" },
   }; // prettier-ignore
   assert.deepEqual(changeBody(d, form), {});
   const others = [
@@ -129,6 +146,12 @@ test("a change holds only what is different, and secrets one by one", () => {
     env: { A: "1" },
     secrets: { NEW: "x", OLD: null },
   });
+  const ports = [...form.ports, { port: "81", protocol: "tcp" }];
+  assert.deepEqual(changeBody(d, { ...form, ports, health: { path: "", port: "" } }), {
+    ports: [...d.ports, { port: 81, protocol: "tcp", name: null }],
+    health: null,
+  });
+  assert.deepEqual(changeBody({ ...d, ports: null }, { ...form, ports: [] }), {});
 });
 
 test("events are read however the stream is cut", () => {

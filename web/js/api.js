@@ -35,6 +35,7 @@ export class Unreachable extends Error {
  * @typedef {object} Options
  * @property {Record<string, string | number | null | undefined>} [query] blank ones are left away
  * @property {unknown} [body]
+ * @property {Blob} [file] sent as it is, in place of a body
  * @property {Record<string, string>} [headers]
  * @property {AbortSignal} [signal]
  */
@@ -133,6 +134,15 @@ export class Api {
   }
 
   /**
+   * Sends a file, for as long as that takes.
+   * @param {string} path
+   * @param {Blob} file its type says what it is
+   */
+  async send(path, file) {
+    return (await this.#fetch("POST", path, { file })).json();
+  }
+
+  /**
    * Server-sent events until the stream ends. `EventSource` can't carry the token in a header.
    * @param {string} path
    * @param {{ query?: Options["query"], lastId?: string | null, signal: AbortSignal, onOpen?: () => void }} options
@@ -196,17 +206,18 @@ export class Api {
  * @param {Options} options
  * @param {string | null} token
  */
-async function send(method, path, { query, body, headers, signal }, token) {
+async function send(method, path, { query, body, file, headers, signal }, token) {
   /** @type {Record<string, string>} */
   const all = { Accept: "application/json, text/event-stream", ...headers };
   if (token) all.Authorization = `Bearer ${token}`;
   if (body !== undefined) all["Content-Type"] = "application/json";
+  if (file) all["Content-Type"] = file.type;
   const json = body === undefined ? undefined : JSON.stringify(body);
   try {
     return await fetch(withQuery(path, query), {
       method,
       headers: all,
-      body: json,
+      body: file ?? json,
       signal,
       credentials: "omit",
       cache: "no-store",

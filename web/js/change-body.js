@@ -1,7 +1,7 @@
 // @ts-check
 /** What is different from how a deployment is, as the body of its `PATCH`. Pure. */
 
-import { resources, words } from "./order-body.js";
+import { healthOf, portsOf, resources, words } from "./order-body.js";
 
 /** @typedef {import("./types.js").Deployment} Deployment */
 
@@ -11,30 +11,57 @@ import { resources, words } from "./order-body.js";
  * @property {string} image
  * @property {Record<string, string>[]} variables name, value and whether it is a secret
  * @property {Record<string, string>} limits
+ * @property {Record<string, string>[]} ports
+ * @property {{ path: string, port: string }} health
  * @property {string} command
  * @property {string} access
  * @property {string} hostname
  * @property {string} restartPolicy
  */
 
+const NO_LIMITS = {
+  cpus: null,
+  memoryMb: null,
+  shmMb: null,
+  gpus: 0,
+  minVramMb: null,
+  vramMb: null,
+  exclusive: true,
+};
+
 /** @param {Deployment} d @param {ChangeValues} form @returns {Record<string, unknown>} */
 export function changeBody(d, form) {
   const { env, secrets } = variables(d, form.variables);
+  const health = healthOf(form.health);
   const wanted = {
     name: form.name,
     image: form.image,
     env,
     command: words(form.command),
-    resources: { cpus: null, memoryMb: null, shmMb: null, gpus: 0, ...resources(form.limits) },
+    ports: ports(d, form.ports),
+    resources: { ...NO_LIMITS, ...resources(form.limits) },
     access: form.access,
     hostname: form.hostname || null,
+    health: health && { port: null, ...health },
     restartPolicy: form.restartPolicy,
   };
+  const today = { ...d, health: d.healthCheck };
   const differs = Object.entries(wanted).filter(
-    ([key, value]) => !same(value, d[/** @type {keyof Deployment} */ (key)]),
+    ([key, value]) => !same(value, today[/** @type {keyof Deployment} */ (key)]),
   );
   const body = Object.fromEntries(differs);
   return Object.keys(secrets).length > 0 ? { ...body, secrets } : body;
+}
+
+/**
+ * A port that stays keeps its name; without any, and none ever said, they are those of the image.
+ * @param {Deployment} d
+ * @param {Record<string, string>[]} rows
+ */
+function ports(d, rows) {
+  if (rows.length === 0 && d.ports === null) return null;
+  const nameOf = (/** @type {unknown} */ port) => d.ports?.find((known) => known.port === port)?.name ?? null;
+  return portsOf(rows).map((p) => ({ ...p, name: nameOf(p.port) }));
 }
 
 /**

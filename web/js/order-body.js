@@ -22,11 +22,21 @@
  * @property {import("./types.js").Template | null} template
  */
 
+/** Ports as the API takes them. @param {Values[]} rows */
+export function portsOf(rows) {
+  return rows.map(({ port, protocol }) => ({ port: number(port), protocol }));
+}
+
+/** A health check as the API takes it. @param {{ path: string, port: string }} health */
+export function healthOf({ path, port }) {
+  return path ? prune({ path, port: number(port) }) : null;
+}
+
 /** @param {FormValues} form */
 export function orderBody(form) {
   const { env, secrets } = variables(form);
   const t = form.template;
-  const ports = form.ports.map((p) => ({ port: Number(p.port), protocol: p.protocol }));
+  const ports = portsOf(form.ports);
   const volumes = form.volumes.map((v) => ({ name: v.name, path: v.path }));
   return prune({
     nodeId: form.nodeId,
@@ -42,7 +52,7 @@ export function orderBody(form) {
     access: form.access,
     hostname: form.hostname,
     restartPolicy: form.restartPolicy,
-    health: form.health.path ? prune({ path: form.health.path, port: number(form.health.port) }) : null,
+    health: healthOf(form.health),
   });
 }
 
@@ -68,13 +78,42 @@ export function limitsOf(r) {
     cpus: text(r?.cpus),
     memoryMb: text(r?.memoryMb),
     shmMb: text(r?.shmMb),
-    gpus: r?.gpus ? String(r.gpus) : "",
+    gpus: gpuText(r?.gpus ?? 0),
+    minVramMb: text(r?.minVramMb),
+    vramMb: text(r?.vramMb),
+    sharing: r?.exclusive === false ? "shared" : "alone",
   };
 }
 
-/** Limits as the API takes them. @param {Values} limits */
-export function resources({ cpus, memoryMb, shmMb, gpus }) {
-  return prune({ cpus: number(cpus), memoryMb: number(memoryMb), shmMb: number(shmMb), gpus: number(gpus) });
+/** Limits as the API takes them; without a GPU nothing else is said of GPUs. @param {Values} limits */
+export function resources({ cpus, memoryMb, shmMb, gpus, minVramMb, vramMb, sharing }) {
+  const which = gpusOf(gpus);
+  const ofGpus = which && {
+    gpus: which,
+    minVramMb: number(minVramMb),
+    vramMb: number(vramMb),
+    exclusive: sharing === "shared" ? false : null,
+  };
+  return prune({ cpus: number(cpus), memoryMb: number(memoryMb), shmMb: number(shmMb), ...ofGpus });
+}
+
+/**
+ * How many GPUs, or which: `2` is two of them, `0, 1` and `2,` are certain ones.
+ * @param {string | undefined} text
+ */
+function gpusOf(text) {
+  if (text === undefined || text === "") return null;
+  if (/^[0-9]+$/.test(text)) return Number(text);
+  return text
+    .split(",")
+    .map((name) => name.trim())
+    .filter((name) => name !== "");
+}
+
+/** The other way round. @param {number | string[]} gpus */
+function gpuText(gpus) {
+  if (typeof gpus === "number") return gpus === 0 ? "" : String(gpus);
+  return gpus.length === 1 && /^[0-9]+$/.test(gpus[0]) ? `${gpus[0]},` : gpus.join(", ");
 }
 
 /**

@@ -6,7 +6,8 @@
  * @typedef {{ type: string, url: string, internalPort: number }} Endpoint
  * @typedef {{ code: string, message: string }} Reason
  * @typedef {{ layersDone: number, layersTotal: number, bytesDone: number | null, bytesTotal: number | null }} Pull
- * @typedef {{ cpus: number | null, memoryMb: number | null, shmMb: number | null, gpus: number }} Resources
+ * @typedef {{ cpus: number | null, memoryMb: number | null, shmMb: number | null, gpus: number | string[], minVramMb: number | null, vramMb: number | null, exclusive: boolean }} Resources
+ * @typedef {{ path: string, port: number | null }} HealthCheck
  * @typedef {{ name: string, path: string }} Volume
  * @typedef {{ port: number, protocol: "http" | "tcp", name: string | null }} Port
  *
@@ -30,8 +31,10 @@
  * @property {number} restartCount
  * @property {number | null} exitCode
  * @property {Resources} resources
+ * @property {Port[] | null} ports null: those the image says it listens on
  * @property {Volume[]} volumes
  * @property {string[] | null} command
+ * @property {HealthCheck | null} healthCheck
  * @property {"public" | "private"} access
  * @property {string | null} hostname
  * @property {string} restartPolicy
@@ -39,6 +42,7 @@
  * @property {string[]} actions
  * @property {number} hourlyRateCents
  * @property {Pull | null} pull
+ * @property {number} leakedVramMb what it left on GPUs that it does not hold any more
  * @property {{ servingImage: string, interrupted: boolean } | null} [update] what serves until the change does
  *
  * @typedef {{ page: number, limit: number, total: number, totalPages: number }} Pagination
@@ -69,7 +73,7 @@
  * @property {Volume[]} volumes
  * @property {Resources} resources
  * @property {{ required: boolean, minVramMb: number | null }} gpu
- * @property {{ path: string, port: number | null } | null} health
+ * @property {HealthCheck | null} health
  * @property {"public" | "private"} access
  *
  * @typedef {object} Gpu
@@ -85,12 +89,15 @@
  * @property {number | null} [powerWatts]
  * @property {number | null} [temperatureC]
  * @property {{ deploymentId: string | null, vramMb: number | null }[]} [holders]
+ * @property {number} [foreignVramMb]
+ * @property {{ deploymentId: string | null, vramMb: number }[]} [leaked]
  *
  * @typedef {object} MachineNode
  * @property {string} id
  * @property {string} name
  * @property {string} status
  * @property {Record<string, any>} specs
+ * @property {{ cpus: number | null, memoryMb: number | null, diskGb: number | null, gpus: number }} available
  * @property {Gpu[]} gpus
  * @property {string | null} region
  * @property {string | null} country

@@ -29,6 +29,11 @@ export const ADVICE = {
   start_refused: "The container can't start as it is described. Check its command, volumes and limits.",
   start_timeout: "It never became healthy. The logs tell what it was waiting for.",
   gpu_unavailable: "It starts by itself when a GPU is free. Stop a deployment that holds one.",
+  gpu_missing:
+    "The container did not get its GPU. The Machine page says what is wrong with the driver or CDI.",
+  port_taken: "Another program has the port. End it, or start again for another one.",
+  container_wedged: "Podman can't end the container. Restart Podman or the machine; then start it again.",
+  name_conflict: "A container that is not ours has its name. Remove it with Podman, then start again.",
   exited: "The program ended with an error. The logs show its last words.",
   killed: "The program was ended from outside or crashed. The logs show its last words.",
   out_of_memory: "Give it more memory, or a smaller task.",
@@ -51,7 +56,13 @@ export const EVENTS = {
   update: "Change ordered",
   updated: "Changed",
   update_failed: "Change failed",
+  gpu_leaked: "GPU memory not given back",
+  gpu_memory_back: "GPU memory given back",
 };
+
+/** What to do about GPU memory that did not come back. */
+export const LEAK_ADVICE =
+  "A process that is still there holds it, or the driver has lost it; nobody else is given it meanwhile. On the machine, nvidia-smi names the process to end. If it names none, reset the GPU once nothing uses it (nvidia-smi --gpu-reset), or restart the machine.";
 
 /**
  * A stable word of the API as a heading: `out_of_memory` becomes `Out of memory`.

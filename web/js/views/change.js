@@ -10,10 +10,13 @@ import { commandText, limitsOf } from "../order-body.js";
 import {
   accessChoice,
   commandField,
+  findField,
+  healthFields,
   hostnameField,
   limitFields,
+  limitSections,
+  portRows,
   restartField,
-  rowField,
   section,
   tellAll,
   text,
@@ -32,8 +35,11 @@ export const view = {
     const load = async () => {
       fill(root, loading());
       try {
-        const { deployment } = await app.api.get(`/deployments/${encodeURIComponent(params.id)}`);
-        if (!hasEnded) show(root, app, deployment);
+        const [{ deployment }, node] = await Promise.all([
+          app.api.get(`/deployments/${encodeURIComponent(params.id)}`),
+          app.node(),
+        ]);
+        if (!hasEnded) show(root, app, deployment, node);
       } catch (error) {
         if (!hasEnded)
           fill(
@@ -50,10 +56,15 @@ export const view = {
   },
 };
 
-/** @param {HTMLElement} root @param {import("../types.js").App} app @param {Deployment} d */
-function show(root, app, d) {
+/**
+ * @param {HTMLElement} root
+ * @param {import("../types.js").App} app
+ * @param {Deployment} d
+ * @param {import("../types.js").MachineNode} node
+ */
+function show(root, app, d, node) {
   const back = `/ui/deployments/${d.id}`;
-  const fields = new ChangeForm(d);
+  const fields = new ChangeForm(d, node);
   const problems = h("div", { role: "alert" });
   const form = h(
     "form",
@@ -102,26 +113,35 @@ class ChangeForm {
   #name;
   #image;
   #variables = envRows();
+  #ports = portRows();
   #limits;
   #access;
   #command;
   #hostname;
   #restarts;
+  #health;
   element;
 
-  /** @param {Deployment} d */
-  constructor(d) {
+  /** @param {Deployment} d @param {import("../types.js").MachineNode} node */
+  constructor(d, node) {
     this.#name = field("Name", text({ maxlength: 63, value: d.name }));
     this.#image = field("Image", text({ class: "mono", value: d.image, autocapitalize: "none" }));
-    this.#limits = limitFields(limitsOf(d.resources));
+    this.#limits = limitFields(limitsOf(d.resources), node);
     this.#access = accessChoice(d.access);
     this.#command = commandField(commandText(d.command));
     this.#hostname = hostnameField(d.hostname ?? "");
     this.#restarts = restartField(d.restartPolicy);
+    this.#health = healthFields(null, d.healthCheck);
     for (const [name, known] of Object.entries(d.env)) this.#variables.add({ name, value: known });
     for (const name of d.secretNames)
       this.#variables.add({ name, value: "", secret: "yes" }, { value: "unchanged" });
-    this.element = h(
+    d.ports?.forEach((p) => this.#ports.add({ port: String(p.port), protocol: p.protocol }));
+    this.element = this.#layout(d, node);
+  }
+
+  /** @param {Deployment} d @param {import("../types.js").MachineNode} node */
+  #layout(d, node) {
+    return h(
       "div",
       {},
       this.#image.element,
@@ -131,17 +151,21 @@ class ChangeForm {
         "Those here, and those of the template. A secret left blank stays as it is.",
         this.#variables.element,
       ),
-      section(
-        "Limits",
-        null,
-        h(
-          "div",
-          { class: "fields" },
-          ["cpus", "memoryMb", "gpus", "shmMb"].map((key) => this.#limits[key].element),
-        ),
-      ),
       section("Access", null, this.#access.element),
-      section("More", null, this.#command.element, this.#hostname.element, this.#restarts.element),
+      section(
+        "Ports",
+        d.ports === null ? "None were named: it answers on those the image says it listens on." : null,
+        this.#ports.element,
+      ),
+      limitSections(this.#limits, node),
+      section(
+        "More",
+        null,
+        this.#command.element,
+        this.#hostname.element,
+        this.#restarts.element,
+        this.#health.element,
+      ),
     );
   }
 
@@ -151,17 +175,18 @@ class ChangeForm {
       name: value(this.#name),
       image: value(this.#image),
       variables: this.#variables.values,
+      ports: this.#ports.values,
       limits: valuesOf(this.#limits),
       command: value(this.#command),
       access: this.#access.value(),
       hostname: value(this.#hostname),
+      health: this.#health.values(),
       restartPolicy: this.#restarts.input.value,
     };
   }
 
-  /** @param {string} name @returns {Field | null} */
+  /** @param {string} name of a field of the API @returns {Field | null} */
   find(name) {
-    const [top, second] = name.split(".");
     const plain = {
       image: this.#image,
       name: this.#name,
@@ -169,10 +194,10 @@ class ChangeForm {
       command: this.#command,
       restartPolicy: this.#restarts,
     };
-    if (top in plain) return plain[/** @type {keyof typeof plain} */ (top)];
-    if (top === "resources") return this.#limits[second] ?? null;
-    if (top !== "env" && top !== "secrets") return null;
-    const index = second === undefined ? -1 : this.#variables.indexOf(second);
-    return rowField(this.#variables, index < 0 ? undefined : String(index), "name");
+    const rows = { ports: this.#ports };
+    return findField(
+      { plain, limits: this.#limits, health: this.#health, rows, variables: this.#variables },
+      name,
+    );
   }
 }

@@ -4,7 +4,7 @@
 import { accessToken } from "../components/access-token.js";
 import { copyable, terms } from "../components/basics.js";
 import { fill, h } from "../dom.js";
-import { mebibytes, moment } from "../format.js";
+import { mebibytes, moment, plural } from "../format.js";
 
 /** @typedef {import("../types.js").Deployment} Deployment */
 
@@ -18,6 +18,8 @@ export function configuration(app, first) {
       d.env,
       d.secretNames,
       d.resources,
+      d.ports,
+      d.healthCheck,
       d.volumes,
       d.command,
       d.access,
@@ -49,6 +51,8 @@ function sheet(d) {
       ["Access", d.access === "private" ? "Private" : "Public"],
       ["Host name", d.hostname ?? "By its id"],
       ["Restart", { always: "Always", never: "Never" }[d.restartPolicy] ?? "When it fails"],
+      ["Ports", ports(d.ports)],
+      ["Health check", health(d.healthCheck)],
       ["Limits", limits(d.resources)],
       ["Created", moment(d.createdAt)],
     ]),
@@ -89,14 +93,37 @@ function part(title, pairs, none) {
   );
 }
 
+/** @param {import("../types.js").Port[] | null} known */
+function ports(known) {
+  if (known === null) return "Those the image says it listens on";
+  return known.map((p) => `${p.port} ${p.protocol.toUpperCase()}`).join(", ") || "None";
+}
+
+/** @param {import("../types.js").HealthCheck | null} check */
+function health(check) {
+  if (check === null) return "None";
+  return h("span", { class: "mono" }, `GET ${check.path}${check.port === null ? "" : ` on ${check.port}`}`);
+}
+
 /** @param {import("../types.js").Resources} r */
-function limits({ cpus, memoryMb, shmMb, gpus }) {
+function limits({ cpus, memoryMb, shmMb, ...ofGpus }) {
   return [
     cpus === null ? "all processors" : `${cpus} CPU`,
     memoryMb === null ? "all memory" : `${mebibytes(memoryMb)} memory`,
     shmMb === null ? null : `${mebibytes(shmMb)} shared memory`,
-    gpus > 0 ? `${gpus} GPU` : null,
+    ...gpus(ofGpus),
   ]
     .filter((text) => text !== null)
     .join(", ");
+}
+
+/** @param {Pick<import("../types.js").Resources, "gpus" | "minVramMb" | "vramMb" | "exclusive">} r */
+function gpus({ gpus: which, minVramMb, vramMb, exclusive }) {
+  if (which === 0) return [];
+  return [
+    typeof which === "number" ? plural(which, "GPU") : `GPU ${which.join(" and ")}`,
+    minVramMb === null ? null : `of ${mebibytes(minVramMb)} or more`,
+    vramMb === null ? null : `with ${mebibytes(vramMb)} free`,
+    exclusive ? null : "shared with others",
+  ];
 }

@@ -48,7 +48,7 @@ async function findTemplate({ app, params }) {
  * @param {import("../types.js").MachineNode} node
  */
 function show(root, app, template, node) {
-  const fields = new OrderForm(template);
+  const fields = new OrderForm(template, node);
   const problems = h("div", { role: "alert" });
   const form = h(
     "form",
@@ -90,18 +90,25 @@ function about(template) {
   ];
 }
 
-/** What it will cost, and what the machine has. @param {import("../types.js").MachineNode} node */
-function summary(node) {
+/** What it will cost, and what the machine has left. @param {import("../types.js").MachineNode} node */
+function summary({ specs, available: left, ...node }) {
   return [
-    h("h2", { class: "aside-title" }, "This machine"),
+    h("h2", { class: "aside-title" }, "Left on this machine"),
     terms("facts", [
-      ["Rate while it runs", rate(node.hourlyRateCents)],
-      ["Processors", `${node.specs.cpuThreads ?? "—"} threads`],
-      ["Memory", mebibytes(node.specs.ramMb)],
-      ["GPUs", node.gpus.length === 0 ? "None" : node.gpus.map((gpu) => gpu.name ?? "GPU").join(", ")],
-      ["Deployments", `${node.activeDeployments} active, at most ${node.maxDeployments}`],
+      ["Processors", `${left.cpus ?? "—"} of ${specs.cpuThreads ?? "—"}`],
+      ["Memory", `${mebibytes(left.memoryMb)} of ${mebibytes(specs.ramMb)}`],
+      ["Disk", `${left.diskGb ?? "—"} of ${specs.diskGb ?? "—"} GiB`],
+      ["GPUs", node.gpus.length === 0 ? "It has none" : `${left.gpus} of ${node.gpus.length}`],
+      ["Deployments", `${node.maxDeployments - node.activeDeployments} of ${node.maxDeployments}`],
+      ["Rate while it runs", [rate(node.hourlyRateCents), gpuRate(node)]],
     ]),
   ];
+}
+
+/** @param {Pick<import("../types.js").MachineNode, "gpus" | "gpuHourlyRateCents">} node */
+function gpuRate({ gpus, gpuHourlyRateCents }) {
+  if (gpus.length === 0 || !gpuHourlyRateCents) return null;
+  return h("span", { class: "second" }, `and ${rate(gpuHourlyRateCents)} a GPU`);
 }
 
 /** The same order sent twice makes one deployment; another order gets another key. */

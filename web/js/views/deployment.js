@@ -19,8 +19,8 @@ import { endpointLink } from "../components/endpoint.js";
 import { ORDERS, carryOut } from "../components/orders.js";
 import { tabs } from "../components/tabs.js";
 import { fill, h, setProp, setText } from "../dom.js";
-import { ago, costNow, money, rate, shortImage, span } from "../format.js";
-import { ADVICE } from "../words.js";
+import { ago, costNow, mebibytes, money, rate, shortImage, span } from "../format.js";
+import { ADVICE, LEAK_ADVICE } from "../words.js";
 
 const TICK_MS = 1000;
 
@@ -193,11 +193,12 @@ class Page {
       d.update,
       d.image,
       d.hourlyRateCents,
+      d.leakedVramMb,
     ]);
     if (now !== this.#drawn) {
       this.#drawn = now;
       this.#drawHeader(d);
-      fill(this.#notice, reason(d));
+      fill(this.#notice, reason(d), leak(d));
       fill(this.#facts, this.#factsOf(d));
     }
     this.#tick();
@@ -300,6 +301,13 @@ function reason(d) {
   const tone = d.statusReason.code === "update_failed" ? "bad" : (TONES[d.status] ?? "busy");
   const advice = ADVICE[d.statusReason.code];
   return notice(tone, d.statusReason.message, advice && h("p", {}, advice));
+}
+
+/** @param {Deployment} d */
+function leak({ leakedVramMb }) {
+  if (leakedVramMb === 0) return null;
+  const title = `${mebibytes(leakedVramMb)} of GPU memory that it held did not come back`;
+  return notice("bad", title, h("p", {}, LEAK_ADVICE));
 }
 
 /** @param {{ servingImage: string, interrupted: boolean }} update */

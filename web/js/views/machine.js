@@ -1,11 +1,12 @@
 // @ts-check
 /** This machine: what it is, what it has, who holds it, and what is wrong with it. */
 
-import { copyable, failure, head, loading, terms } from "../components/basics.js";
+import { copyable, failure, head, loading, notice, terms } from "../components/basics.js";
 import { cell, table } from "../components/table.js";
 import { fill, h } from "../dom.js";
 import { mebibytes, rate } from "../format.js";
 import { icon } from "../icons.js";
+import { LEAK_ADVICE } from "../words.js";
 
 /** @typedef {import("../types.js").MachineNode} MachineNode */
 /** @typedef {import("../types.js").Gpu} Gpu */
@@ -70,16 +71,17 @@ function section(title, body) {
 
 /** @param {MachineNode} node @returns {[string, import("../dom.js").Child][]} */
 function facts(node) {
-  const { specs } = node;
+  const { specs, available: left } = node;
   const cores = `${specs.cpuCores ?? "—"} cores, ${specs.cpuThreads ?? "—"} threads`;
   return [
     ["Processor", [specs.cpuModel ?? "—", h("span", { class: "second" }, cores)]],
-    ["Memory", mebibytes(specs.ramMb)],
+    ["Idle now", isKnown(left.cpus) ? `${left.cpus} of ${specs.cpuThreads ?? "—"} threads` : "—"],
+    ["Memory", [mebibytes(specs.ramMb), h("span", { class: "second" }, `${mebibytes(left.memoryMb)} left`)]],
     [
       "Disk",
       [
-        specs.diskGb ? `${specs.diskGb} GB` : "—",
-        h("span", { class: "second" }, specs.diskType?.toUpperCase()),
+        specs.diskGb ? `${specs.diskGb} GiB` : "—",
+        h("span", { class: "second" }, [`${left.diskGb ?? "—"} GiB left`, kindOf(specs.diskType)]),
       ],
     ],
     ["Deployments", `${node.activeDeployments} active, at most ${node.maxDeployments}`],
@@ -96,21 +98,42 @@ function facts(node) {
   ];
 }
 
+/** @param {string | null} disk */
+function kindOf(disk) {
+  return disk && `, ${disk.toUpperCase()}`;
+}
+
 /** @param {Gpu[]} found */
 function gpus(found) {
   if (found.length === 0)
     return h("p", { class: "soft" }, "This machine has no GPU that the appliance can use.");
-  return table("gpus", ["GPU", "Memory", "Load", "Held by"], found.map(gpuRow));
+  return [leaks(found), table("gpus", ["GPU", "Memory", "Load", "Held by"], found.map(gpuRow))];
+}
+
+/** What deployments left behind, and what to do about it. @param {Gpu[]} found */
+function leaks(found) {
+  const lines = found.flatMap((gpu) =>
+    (gpu.leaked ?? []).map(({ deploymentId, vramMb }) =>
+      h(
+        "p",
+        {},
+        `${mebibytes(vramMb)} on GPU ${gpu.index}, from `,
+        deploymentId === null
+          ? "somebody else's deployment"
+          : h("a", { class: "mono", href: `/ui/deployments/${deploymentId}` }, deploymentId),
+      ),
+    ),
+  );
+  if (lines.length === 0) return null;
+  return notice("bad", "GPU memory did not come back", lines, h("p", {}, LEAK_ADVICE));
 }
 
 /** @param {Gpu} gpu */
 function gpuRow(gpu) {
-  const used =
-    gpu.vramUsedMb === null || gpu.vramUsedMb === undefined ? null : `${mebibytes(gpu.vramUsedMb)} used`;
+  const used = isKnown(gpu.vramUsedMb) ? `${mebibytes(gpu.vramUsedMb)} used` : null;
+  const foreign = gpu.foreignVramMb ? `${mebibytes(gpu.foreignVramMb)} by other programs` : null;
   const load = [
-    gpu.utilizationPercent === null || gpu.utilizationPercent === undefined
-      ? null
-      : `${gpu.utilizationPercent} %`,
+    isKnown(gpu.utilizationPercent) ? `${gpu.utilizationPercent} %` : null,
     gpu.temperatureC ? `${gpu.temperatureC} °C` : null,
     gpu.powerWatts ? `${Math.round(gpu.powerWatts)} W` : null,
   ].filter((text) => text !== null);
@@ -125,10 +148,23 @@ function gpuRow(gpu) {
         [gpu.brand, gpu.driverVersion && `driver ${gpu.driverVersion}`].filter(Boolean).join(", "),
       ),
     ]),
-    cell("", [mebibytes(gpu.vramMb), used && h("span", { class: "second" }, used)], "Memory"),
+    cell(
+      "",
+      [
+        mebibytes(gpu.vramMb),
+        used && h("span", { class: "second" }, used),
+        foreign && h("span", { class: "second" }, foreign),
+      ],
+      "Memory",
+    ),
     cell("", load.length > 0 ? load.join(", ") : "—", "Load"),
     cell("wrap", holders(gpu), "Held by"),
   );
+}
+
+/** @param {number | null | undefined} value */
+function isKnown(value) {
+  return value !== null && value !== undefined;
 }
 
 /** @param {Gpu} gpu */

@@ -5,13 +5,13 @@ import { empty, failure, loading } from "../components/basics.js";
 import { Chart } from "../components/chart.js";
 import { fill, h } from "../dom.js";
 import { bytes } from "../format.js";
-import { peakOfBytes, peakOfShares } from "../scale.js";
+import { peak, peakOfBytes, peakOfShares } from "../scale.js";
 
 const HOUR_MS = 3_600_000;
 const MIB = 1024 * 1024;
 
 /** @typedef {import("../types.js").Deployment} Deployment */
-/** @typedef {{ at: string, cpuPercent: number | null, memoryMb: number, networkRxBytesPerS: number | null, networkTxBytesPerS: number | null }} Sample */
+/** @typedef {{ at: string, cpuPercent: number | null, memoryMb: number, networkRxBytesPerS: number | null, networkTxBytesPerS: number | null, requestsPerS: number | null, failuresPerS: number | null }} Sample */
 
 export class Metrics {
   #app;
@@ -25,7 +25,13 @@ export class Metrics {
     peak: peakOfBytes,
     names: ["received", "sent"],
   });
-  #grid = h("div", { class: "charts" }, this.#cpu.element, this.#memory.element, this.#network.element);
+  #requests = new Chart("Requests", { format: perSecond, peak, names: ["all", "failed"] });
+  #charts = [this.#cpu, this.#memory, this.#network, this.#requests];
+  #grid = h(
+    "div",
+    { class: "charts" },
+    this.#charts.map((chart) => chart.element),
+  );
   #hasEnded = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #next;
@@ -41,7 +47,7 @@ export class Metrics {
   end() {
     this.#hasEnded = true;
     clearTimeout(this.#next);
-    for (const chart of [this.#cpu, this.#memory, this.#network]) chart.end();
+    for (const chart of this.#charts) chart.end();
   }
 
   /** @param {Deployment} d */
@@ -103,6 +109,7 @@ export class Metrics {
       ...(limitMb === null ? [] : [this.#line(() => limitMb * MIB)]),
     ]);
     this.#network.show([this.#line((s) => s.networkRxBytesPerS), this.#line((s) => s.networkTxBytesPerS)]);
+    this.#requests.show([this.#line((s) => s.requestsPerS), this.#line((s) => s.failuresPerS)]);
   }
 
   /** @param {(sample: Sample) => number | null} read */
@@ -114,4 +121,9 @@ export class Metrics {
 /** 100 % is one core. @param {number} n */
 function percent(n) {
   return `${n.toFixed(n < 10 ? 1 : 0)} %`;
+}
+
+/** @param {number} n */
+function perSecond(n) {
+  return `${n.toFixed(n > 0 && n < 10 ? 2 : 0)}/s`;
 }

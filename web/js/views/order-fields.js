@@ -4,15 +4,19 @@
 import { ApiError } from "../api.js";
 import { notice } from "../components/basics.js";
 import { field, placeErrors } from "../components/field.js";
+import { Rows } from "../components/rows.js";
 import { fill, h } from "../dom.js";
 
 /** @typedef {import("../components/field.js").Field} Field */
-/** @typedef {import("../components/rows.js").Rows} Rows */
 
 const RESTARTS = [
   ["on-failure", "When it fails"],
   ["always", "Always"],
   ["never", "Never"],
+];
+const SHARING = [
+  ["alone", "Alone"],
+  ["shared", "With others"],
 ];
 
 /** @param {Record<string, any>} props */
@@ -55,7 +59,7 @@ export function accessChoice(first) {
  * @param {string | undefined} key
  * @returns {Field}
  */
-export function rowField(rows, index, key) {
+function rowField(rows, index, key) {
   const setError = (/** @type {string} */ message) =>
     index === undefined || Number.isNaN(Number(index))
       ? rows.setError(message)
@@ -97,13 +101,15 @@ export function fold(title, open, ...children) {
 
 /** @param {string} [value] */
 export function restartField(value) {
-  return field(
-    "Restart",
-    h(
-      "select",
-      {},
-      RESTARTS.map(([name, label]) => h("option", { value: name, selected: name === value }, label)),
-    ),
+  return field("Restart", choice(RESTARTS, value));
+}
+
+/** @param {string[][]} options values and words @param {string} [value] */
+function choice(options, value) {
+  return h(
+    "select",
+    {},
+    options.map(([name, label]) => h("option", { value: name, selected: name === value }, label)),
   );
 }
 
@@ -127,20 +133,114 @@ export function commandField(value, usual) {
   );
 }
 
-/** @param {Record<string, string>} limits @returns {Record<string, Field>} */
-export function limitFields(limits) {
+/**
+ * The limits, each with what the machine has left of it.
+ * @param {Record<string, string>} limits
+ * @param {import("../types.js").MachineNode} node
+ * @returns {Record<string, Field>}
+ */
+export function limitFields(limits, { specs, available: left, gpus }) {
+  const number = (/** @type {string} */ key, /** @type {string} */ placeholder, mode = "numeric") =>
+    text({ inputmode: mode, value: limits[key], placeholder });
   return {
-    cpus: field("CPUs", text({ inputmode: "decimal", value: limits.cpus, placeholder: "all" })),
-    memoryMb: field(
-      "Memory, MiB",
-      text({ inputmode: "numeric", value: limits.memoryMb, placeholder: "all" }),
-    ),
-    gpus: field("GPUs", text({ inputmode: "numeric", value: limits.gpus, placeholder: "none" })),
-    shmMb: field(
-      "Shared memory, MiB",
-      text({ inputmode: "numeric", value: limits.shmMb, placeholder: "64" }),
-    ),
+    cpus: field("CPUs", number("cpus", "all", "decimal"), {
+      hint: `${left.cpus ?? "—"} of ${specs.cpuThreads ?? "—"} idle now`,
+    }),
+    memoryMb: field("Memory, MiB", number("memoryMb", "all"), {
+      hint: `${whole(left.memoryMb)} of ${whole(specs.ramMb)} left now`,
+    }),
+    shmMb: field("Shared memory, MiB", number("shmMb", "64")),
+    gpus: field("GPUs", text({ value: limits.gpus, placeholder: "none" }), {
+      hint: `How many, or which (0, 1). ${left.gpus} of ${gpus.length} free now`,
+    }),
+    vramMb: field("GPU memory, MiB", number("vramMb", "any"), { hint: "Free on each of them" }),
+    minVramMb: field("Size of GPU, MiB", number("minVramMb", "any"), { hint: "Each has at least so much" }),
+    sharing: field("Use of GPU", choice(SHARING, limits.sharing), { hint: "Shared up to its GPU memory" }),
   };
+}
+
+/** @param {number | null} mib */
+function whole(mib) {
+  return mib === null ? "—" : mib.toLocaleString("en");
+}
+
+/**
+ * The limits as a form shows them; of GPUs only where there are any to speak of.
+ * @param {Record<string, Field>} limits
+ * @param {import("../types.js").MachineNode} node
+ */
+export function limitSections(limits, node) {
+  const grid = (/** @type {string[]} */ keys) =>
+    h(
+      "div",
+      { class: "fields" },
+      keys.map((key) => limits[key].element),
+    );
+  const hasGpus = node.gpus.length > 0 || limits.gpus.input.value !== "";
+  return [
+    section("Limits", null, grid(["cpus", "memoryMb", "shmMb"])),
+    hasGpus && section("GPUs", null, grid(["gpus", "sharing", "vramMb", "minVramMb"])),
+  ];
+}
+
+export function portRows() {
+  const protocol = {
+    key: "protocol",
+    label: "Protocol",
+    options: /** @type {[string, string][]} */ ([
+      ["http", "HTTP"],
+      ["tcp", "TCP"],
+    ]),
+  };
+  return new Rows([{ key: "port", label: "Port", placeholder: "8080", type: "number" }, protocol], "port");
+}
+
+/**
+ * @param {import("../types.js").HealthCheck | null} usual what holds while nothing is said
+ * @param {import("../types.js").HealthCheck | null} [known] what was said before
+ */
+export function healthFields(usual, known) {
+  const path = field(
+    "Health check path",
+    text({ placeholder: usual?.path ?? "/healthz", value: known?.path ?? "" }),
+    { note: "optional" },
+  );
+  const port = field(
+    "Port",
+    text({
+      inputmode: "numeric",
+      placeholder: String(usual?.port ?? "first port"),
+      value: String(known?.port ?? ""),
+    }),
+  );
+  const element = h("div", { class: "fields wide-first" }, path.element, port.element);
+  return { path, port, element, values: () => ({ path: value(path), port: value(port) }) };
+}
+
+/**
+ * @typedef {object} Findable the fields of a form, by what the API calls them
+ * @property {Record<string, Field>} plain
+ * @property {Record<string, Field>} limits
+ * @property {{ path: Field, port: Field }} health
+ * @property {Record<string, Rows>} rows those that the API knows by their number
+ * @property {Rows} variables
+ */
+
+/**
+ * What shows the error of a field of the API (`ports.0.port`, `env.NAME`), null if nothing does.
+ * @param {Findable} form
+ * @param {string} name
+ * @returns {Field | null}
+ */
+export function findField({ plain, limits, health, rows, variables }, name) {
+  const [top, second, third] = name.split(".");
+  if (top in plain) return plain[top];
+  if (top === "resources") return second === "exclusive" ? limits.sharing : limits[second ?? "vramMb"];
+  if (top === "health") return second === "port" ? health.port : health.path;
+  if (top in rows) return rowField(rows[top], second, third);
+  if (top !== "env" && top !== "secrets") return null;
+  const index = second === undefined ? -1 : variables.indexOf(second);
+  return rowField(variables, index < 0 ? undefined : String(index), "name");
 }
 
 /** @param {Record<string, Field>} fields */

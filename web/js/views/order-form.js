@@ -11,12 +11,15 @@ import { makeSecret } from "../secret.js";
 import {
   accessChoice,
   commandField,
+  findField,
   fold,
   group,
+  healthFields,
   hostnameField,
   limitFields,
+  limitSections,
+  portRows,
   restartField,
-  rowField,
   section,
   text,
   value,
@@ -37,20 +40,7 @@ export class OrderForm {
   /** @type {{ variable: TemplateVariable, field: Field }[]} */
   #settings;
   #variables = envRows();
-  #ports = new Rows(
-    [
-      { key: "port", label: "Port", placeholder: "8080", type: "number" },
-      {
-        key: "protocol",
-        label: "Protocol",
-        options: [
-          ["http", "HTTP"],
-          ["tcp", "TCP"],
-        ],
-      },
-    ],
-    "port",
-  );
+  #ports = portRows();
   #volumes = new Rows(
     [
       { key: "name", label: "Name", placeholder: "data", mono: true },
@@ -64,29 +54,22 @@ export class OrderForm {
   #command;
   #hostname = hostnameField();
   #restarts = restartField();
-  #healthPath;
-  #healthPort;
+  #health;
+  #node;
   element;
 
-  /** @param {Template | null} template */
-  constructor(template) {
+  /** @param {Template | null} template @param {import("../types.js").MachineNode} node */
+  constructor(template, node) {
     this.#template = template;
+    this.#node = node;
     this.#name = field("Name", text({ maxlength: 63, placeholder: template?.id ?? "made from the image" }), {
       note: "optional",
     });
     this.#settings = (template?.env ?? []).map((variable) => ({ variable, field: setting(variable) }));
-    this.#limits = limitFields(limitsOf(template?.resources));
+    this.#limits = limitFields(limitsOf(template?.resources), node);
     this.#access = accessChoice(template?.access ?? "public");
     this.#command = commandField("", template?.command);
-    this.#healthPath = field(
-      "Health check path",
-      text({ placeholder: template?.health?.path ?? "/healthz" }),
-      { note: "optional" },
-    );
-    this.#healthPort = field(
-      "Port",
-      text({ inputmode: "numeric", placeholder: String(template?.health?.port ?? "first port") }),
-    );
+    this.#health = healthFields(template?.health ?? null);
     template?.ports.forEach((p) => this.#ports.add({ port: String(p.port), protocol: p.protocol }));
     template?.volumes.forEach((v) => this.#volumes.add({ name: v.name, path: v.path }));
     this.element = this.#layout();
@@ -118,39 +101,33 @@ export class OrderForm {
       access: this.#access.value(),
       hostname: value(this.#hostname),
       restartPolicy: this.#restarts.input.value,
-      health: { path: value(this.#healthPath), port: value(this.#healthPort) },
+      health: this.#health.values(),
     };
   }
 
-  /**
-   * What shows the error of a field of the API (`ports.0.port`, `env.NAME`), null if nothing does.
-   * @param {string} name
-   * @returns {Field | null}
-   */
+  /** @returns {import("./order-fields.js").Findable} */
+  get #fields() {
+    return {
+      plain: {
+        customImage: this.#image,
+        name: this.#name,
+        hostname: this.#hostname,
+        command: this.#command,
+        restartPolicy: this.#restarts,
+      },
+      limits: this.#limits,
+      health: this.#health,
+      rows: { ports: this.#ports, volumes: this.#volumes },
+      variables: this.#variables,
+    };
+  }
+
+  /** @param {string} name of a field of the API @returns {Field | null} */
   find(name) {
-    const [top, second, third] = name.split(".");
-    const plain = {
-      customImage: this.#image,
-      name: this.#name,
-      hostname: this.#hostname,
-      command: this.#command,
-      restartPolicy: this.#restarts,
-    };
-    if (top in plain) return plain[/** @type {keyof typeof plain} */ (top)];
-    if (top === "resources") return this.#limits[second] ?? null;
-    if (top === "health") return second === "port" ? this.#healthPort : this.#healthPath;
-    if (top === "ports") return rowField(this.#ports, second, third);
-    if (top === "volumes") return rowField(this.#volumes, second, third);
-    if (top === "env" || top === "secrets") return this.#variable(second);
-    return null;
-  }
-
-  /** @param {string | undefined} name */
-  #variable(name) {
-    const own = this.#settings.find(({ variable }) => variable.name === name);
-    if (own) return own.field;
-    const index = name === undefined ? -1 : this.#variables.indexOf(name);
-    return rowField(this.#variables, index < 0 ? undefined : String(index), "name");
+    const [top, second] = name.split(".");
+    const own = this.#settings.find(({ variable }) => variable.name === second);
+    if (own && (top === "env" || top === "secrets")) return own.field;
+    return findField(this.#fields, name);
   }
 
   #layout() {
@@ -175,17 +152,7 @@ export class OrderForm {
         this.#variables.element,
       ),
       section("Access", null, this.#access.element),
-      section(
-        "Limits",
-        null,
-        h(
-          "div",
-          { class: "fields" },
-          this.#limits.cpus.element,
-          this.#limits.memoryMb.element,
-          this.#limits.gpus.element,
-        ),
-      ),
+      limitSections(this.#limits, this.#node),
       fold(
         "Ports and volumes",
         !t,
@@ -202,8 +169,7 @@ export class OrderForm {
         this.#command.element,
         this.#hostname.element,
         this.#restarts.element,
-        h("div", { class: "fields wide-first" }, this.#healthPath.element, this.#healthPort.element),
-        this.#limits.shmMb.element,
+        this.#health.element,
       ),
     );
   }

@@ -1,11 +1,11 @@
 // @ts-check
 /** The settings in force, and a copy of everything the appliance knows. */
 
-import { button, failure, loading } from "../components/basics.js";
-import { save } from "../components/save.js";
+import { failure, loading } from "../components/basics.js";
 import { cell, table } from "../components/table.js";
 import { fill, h } from "../dom.js";
 import { icon } from "../icons.js";
+import { backup } from "./backup.js";
 
 /** @typedef {{ name: string, value: string | null, source: string, help: string }} Setting */
 
@@ -21,7 +21,7 @@ export class Upkeep {
     this.element = h(
       "div",
       {},
-      this.#backup(),
+      backup(app),
       certificate(),
       h(
         "section",
@@ -40,43 +40,6 @@ export class Upkeep {
 
   end() {
     this.#hasEnded = true;
-  }
-
-  #backup() {
-    const made = button("Download a backup", {
-      icon: "down",
-      onclick: async () => {
-        made.disabled = true;
-        try {
-          const day = new Date().toISOString().slice(0, 10);
-          save(await this.#app.api.blob("POST", "/backup"), `appliance-${day}.db`);
-        } catch (error) {
-          this.#app.toasts.fail(error);
-        }
-        made.disabled = false;
-      },
-    });
-    return h(
-      "section",
-      {},
-      h(
-        "div",
-        { class: "section-head" },
-        h(
-          "div",
-          {},
-          h("h2", {}, "Backup"),
-          h(
-            "p",
-            { class: "soft" },
-            "Accounts, deployments and their history in one file. Volumes and the key to the secrets are not in it.",
-          ),
-        ),
-        made,
-      ),
-      h("p", { class: "soft" }, "To restore, stop the appliance and run on the machine itself:"),
-      h("pre", { class: "command", tabindex: "0" }, "appliance restore FILE"),
-    );
   }
 
   async #load() {
