@@ -178,7 +178,18 @@ async def _power_up(
     vault = Vault(load_key(settings.secret_key))
     gpus = GpuReader(settings.cdi_dirs)
     engine = assemble(
-        Materials(db, runtime, clock, catalogue, vault, house, gpus, tasks, settings.stop_grace_s)
+        Materials(
+            db,
+            runtime,
+            clock,
+            catalogue,
+            vault,
+            house,
+            gpus,
+            tasks,
+            stop_grace_s=settings.stop_grace_s,
+            drain_s=settings.drain_s,
+        )
     )
     await engine.load(db)
     tasks.start_soon(engine.run)

@@ -114,14 +114,25 @@ class Box:
 
     def visit(self, url: str) -> httpx.Response:
         """GETs a deployment's address as a browser on this machine would, over the local CA."""
+        with self.visiting(url) as answer:
+            answer.read()
+            return answer
+
+    @contextmanager
+    def visiting(self, url: str) -> Iterator[httpx.Response]:
+        """As ``visit``, with the answer still coming."""
         asked = httpx.URL(url)
         trust = ssl.create_default_context(cafile=self.data / "tls" / "ca.crt")
-        with httpx.Client(verify=trust, timeout=PATIENCE_S) as http:
-            return http.get(
+        with (
+            httpx.Client(verify=trust, timeout=PATIENCE_S) as http,
+            http.stream(
+                "GET",
                 asked.copy_with(host="127.0.0.1"),
                 headers={"Host": asked.netloc.decode()},
                 extensions={"sni_hostname": asked.host},
-            )
+            ) as answer,
+        ):
+            yield answer
 
     def loopback_port(self, deployment_id: str) -> int:
         """Where its container's port is published."""

@@ -43,6 +43,7 @@ RIGHT = {
     "pull_stall_s": "5",
     "pull_total_s": "50",
     "stop_grace_s": "0",
+    "drain_s": "0",
     "log_level": "DEBUG",
 }
 COMPANIONS = {"tls_key": {"tls_cert": "/srv/cert.pem"}}
@@ -68,6 +69,7 @@ WRONG = {
     "pull_stall_s": ["0"],
     "pull_total_s": ["0"],
     "stop_grace_s": ["601"],
+    "drain_s": ["-1"],
     "log_level": ["loud"],
 }
 

@@ -2,14 +2,17 @@
 
 import hashlib
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import anyio
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from starlette.requests import Request
 
 from appliance.api.services import Services
+from appliance.api.standing import until_barred
 from appliance.domain.errors import (
     ApplianceError,
     FieldError,
@@ -71,6 +74,15 @@ class Call:
         """The digest of the body as it came."""
         return hashlib.sha256(self.raw_body).digest()
 
+    async def over(self) -> None:
+        """Returns when a stream of the caller's has to end: by the appliance's stop, or theirs."""
+        async with anyio.create_task_group() as tasks:
+            for end in (self.services.stopping.wait, self._until_barred):
+                tasks.start_soon(_first, end, tasks.cancel_scope)
+
+    async def _until_barred(self) -> None:
+        await until_barred(self.services.accounts, self.caller)
+
     def query(self, model: type[M]) -> M:
         """The query string as ``model``; a blank parameter is not given, as in ``?status=&page=1``.
 
@@ -102,6 +114,11 @@ class Call:
             return model.model_validate_json(self.raw_body)
         except ValidationError as error:
             raise InvalidRequest(*_field_errors(error, what="field")) from error
+
+
+async def _first(end: Callable[[], Awaitable[None]], others: anyio.CancelScope) -> None:
+    await end()
+    others.cancel()
 
 
 async def _read(request: Request) -> bytes:

@@ -118,7 +118,7 @@ async def watch_events(call: Call) -> Response:
     if after is not None and not (after.isascii() and after.isdigit() and len(after) < 19):  # noqa: PLR2004 - digits of a 64-bit number
         raise InvalidRequest(FieldError("Last-Event-ID", "should be the number of an event"))
     items = call.services.feed.watch(call.caller, after=None if after is None else int(after))
-    return EventStream(_changes(items), call.services.stopping)
+    return EventStream(_changes(items), call.over)
 
 
 async def list_nodes(call: Call) -> Response:
@@ -196,7 +196,7 @@ async def _follow_logs(call: Call, q: LogsQuery) -> Response:
     items = call.services.logs.follow(
         call.caller, call.path("id"), count=q.tail, since=q.since, after=after
     )
-    return EventStream(_log_messages(items), call.services.stopping)
+    return EventStream(_log_messages(items), call.over)
 
 
 async def _log_messages(

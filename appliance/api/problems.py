@@ -62,7 +62,7 @@ def of_error(error: ApplianceError) -> Response:
     """The problem document of an error of ours."""
     status = status_of(error)
     more: dict[str, Any] = {}
-    if isinstance(error, errors.InvalidRequest):
+    if error.errors:
         more["errors"] = [{"field": e.field, "message": e.message} for e in error.errors]
     return problem(status, error.code, str(error), _headers(error, status), **more)
 

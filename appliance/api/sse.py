@@ -1,6 +1,6 @@
 """Server-sent events (WHATWG HTML, section 9.2): an answer that goes on until somebody hangs up."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 import anyio
@@ -26,17 +26,19 @@ class Message:
 
 
 class EventStream(Response):
-    """Sends messages (None: a heartbeat) until they end, the client goes, or ``stopping`` is."""
+    """Sends messages (None: a heartbeat) until they end, the client goes, or it is ``over``."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, messages: AsyncIterator[Message | None], stopping: anyio.Event) -> None:
+    def __init__(
+        self, messages: AsyncIterator[Message | None], over: Callable[[], Awaitable[None]]
+    ) -> None:
         self.status_code = 200
         self.background = None
         self.body = b""
         self.init_headers({"X-Accel-Buffering": "no"})
         self._messages = messages
-        self._stopping = stopping
+        self._over = over
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers; a ``HEAD`` gets the head alone."""
@@ -45,7 +47,7 @@ class EventStream(Response):
         if scope["method"] != "HEAD":
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._until_gone, receive, tasks.cancel_scope)
-                tasks.start_soon(self._until_stopping, tasks.cancel_scope)
+                tasks.start_soon(self._until_over, tasks.cancel_scope)
                 await self._pump(send)
                 tasks.cancel_scope.cancel()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -60,6 +62,6 @@ class EventStream(Response):
             pass
         scope.cancel()
 
-    async def _until_stopping(self, scope: anyio.CancelScope) -> None:
-        await self._stopping.wait()
+    async def _until_over(self, scope: anyio.CancelScope) -> None:
+        await self._over()
         scope.cancel()

@@ -4,9 +4,12 @@ Binary messages are bytes both ways; a text message of the client's is ``{"resiz
 rows]}``. The ticket stands in the query, since browsers send no headers with a WebSocket: it is
 used up by being looked at. Before the upgrade every error is a problem document, afterwards a
 close code: 1000 the shell ended, 1001 the appliance stops, 1003 a message that is none of these,
-1011 a defect, 4408 nothing was typed or written for too long.
+1011 a defect, 4401 the token that bought the ticket counts no more, 4408 nothing was typed or
+written for too long.
 """
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -20,11 +23,12 @@ from appliance.api.call import Call
 from appliance.api.models import Strict
 from appliance.api.render import answer
 from appliance.api.services import Services
+from appliance.api.standing import until_barred
 from appliance.domain.errors import NotAuthenticated, NotPermitted
 from appliance.runtime.port import Terminal
 
 IDLE_S = 30 * 60
-ENDED, GOING_AWAY, UNACCEPTABLE, DEFECT, IDLE = 1000, 1001, 1003, 1011, 4408
+ENDED, GOING_AWAY, UNACCEPTABLE, DEFECT, BARRED, IDLE = 1000, 1001, 1003, 1011, 4401, 4408
 
 Size = Annotated[int, Field(ge=1, le=1000)]
 
@@ -54,7 +58,8 @@ async def converse(websocket: WebSocket, services: Services) -> None:
     admission = services.terminals.redeem(given[0], str(websocket.path_params["id"]))
     async with services.terminals.session(admission) as terminal:
         await websocket.accept()
-        code = await _Session(websocket, terminal, services.stopping).run()
+        barred = partial(until_barred, services.accounts, admission.caller)
+        code = await _Session(websocket, terminal, services.stopping, barred).run()
     if code is not None:
         await websocket.close(code)
 
@@ -71,12 +76,19 @@ def check_origin(websocket: WebSocket) -> None:
 
 
 class _Session:
-    """Both directions, until either end, the idle limit or the appliance's stop."""
+    """Both directions, until either end, the idle limit, the appliance's stop or the token's."""
 
-    def __init__(self, websocket: WebSocket, terminal: Terminal, stopping: anyio.Event) -> None:
+    def __init__(
+        self,
+        websocket: WebSocket,
+        terminal: Terminal,
+        stopping: anyio.Event,
+        barred: Callable[[], Awaitable[None]],
+    ) -> None:
         self._websocket = websocket
         self._terminal = terminal
         self._stopping = stopping
+        self._barred = barred
         self._code: int | None = None
         self._scope = anyio.CancelScope()
         self._idle_at = 0.0
@@ -87,6 +99,7 @@ class _Session:
         async with anyio.create_task_group() as tasks:
             self._scope = tasks.cancel_scope
             tasks.start_soon(self._until_stopping)
+            tasks.start_soon(self._until_barred)
             tasks.start_soon(self._until_idle)
             tasks.start_soon(self._type)
             tasks.start_soon(self._show)
@@ -124,6 +137,10 @@ class _Session:
     async def _until_stopping(self) -> None:
         await self._stopping.wait()
         self._end(GOING_AWAY)
+
+    async def _until_barred(self) -> None:
+        await self._barred()
+        self._end(BARRED)
 
     async def _until_idle(self) -> None:
         while (left_s := self._idle_at - anyio.current_time()) > 0:  # noqa: ASYNC110 - it moves on

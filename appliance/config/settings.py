@@ -159,6 +159,13 @@ class Settings:
             parse.integer(0, 600), "Seconds from SIGTERM to SIGKILL when a deployment is stopped."
         ),
     )
+    drain_s: int = field(
+        default=30,
+        metadata=_about(
+            parse.integer(0, 86_400),
+            "Seconds that a container replaced by an update may still answer what it was asked.",
+        ),
+    )
     log_level: str = field(
         default="info", metadata=_about(parse.log_level, "debug, info, warning or error.")
     )

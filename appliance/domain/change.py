@@ -7,7 +7,7 @@ from typing import Any
 from appliance.domain.deployment import Spec
 from appliance.domain.errors import FieldError, InvalidRequest
 from appliance.domain.image import complete
-from appliance.domain.merge import refuse_missing, template_env, template_parameters
+from appliance.domain.merge import refuse_missing, sized, template_env, template_parameters
 from appliance.domain.template import Template
 
 
@@ -33,6 +33,8 @@ def changed(spec: Spec, change: Change, template: Template | None) -> Spec:
     fields = dict(change.fields)
     if "image" in fields:
         fields["image"] = _complete(fields["image"])
+    if "resources" in fields and template is not None:
+        fields["resources"] = sized(fields["resources"], template)
     after = replace(spec, **fields, secret_names=_secret_names(spec, change))
     twice = sorted(after.env.keys() & set(after.secret_names))
     if twice:

@@ -41,10 +41,14 @@ class FieldError:
 
 
 class ApplianceError(Exception):
-    """The root. ``str(error)`` is a sentence a person can act on; it never holds a secret."""
+    """The root. ``str(error)`` is a sentence a person can act on; it never holds a secret.
+
+    ``errors`` are the fields of the request that it is about, where it is about some.
+    """
 
     code = "internal"
     retryable = False
+    errors: tuple[FieldError, ...] = ()
 
 
 class InvalidRequest(ApplianceError):
@@ -106,9 +110,14 @@ class StaleVersion(Conflict):
 
 
 class LimitReached(Conflict):
-    """A limit that the owner of the machine has set is reached."""
+    """A limit that the owner of the machine has set is reached, by ``field`` if one did it."""
 
     code = "limit_reached"
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        if field is not None:
+            self.errors = (FieldError(field, message),)
 
 
 class RateLimited(ApplianceError):

@@ -37,7 +37,7 @@ def spec_from_template(order: Order, template: Template) -> Spec:
         secret_names=tuple(sorted(order.secrets)),
         ports=order.ports if order.ports is not None else template.ports,
         volumes=order.volumes if order.volumes is not None else template.volumes,
-        resources=_resources(order, template),
+        resources=sized(order.resources or template.resources, template),
         access=order.access or template.access,
         hostname=order.hostname,
         health=order.health or template.health,
@@ -84,9 +84,8 @@ def primary_port(ports: Iterable[Port]) -> Port | None:
     return next((p for p in ports if p.protocol is Protocol.HTTP), None)
 
 
-def _resources(order: Order, template: Template) -> Resources:
+def sized(chosen: Resources, template: Template) -> Resources:
     """Whoever asks for a GPU and names no size gets one that the template can work with."""
-    chosen = order.resources or template.resources
     if chosen.min_vram_mb is None and chosen.gpu_need is not None:
         return replace(chosen, min_vram_mb=template.gpu.min_vram_mb)
     return chosen

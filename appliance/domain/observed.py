@@ -121,13 +121,22 @@ class GpuView:
 
 
 @dataclass(frozen=True, slots=True)
+class Drain:
+    """What a replaced container has still to answer, and until when (boot clock) it may."""
+
+    open_requests: int
+    until_boot_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """All that ``plan()`` may know of the world.
 
     ``container`` bears the current generation's name; ``strays`` are names of other generations
     still there. ``image`` None means not on this machine. ``health`` None means there is no
     check to wait for. ``candidate`` is the same of the container that an update tries out; None
-    where there is no update.
+    where there is no update. ``drain`` is of the stray that an update has replaced, None if no
+    stray serves anybody.
     """
 
     container: Container | None = None
@@ -136,3 +145,4 @@ class Observed:
     health: Health | None = None
     gpus: GpuView = field(default_factory=GpuView)
     candidate: "Observed | None" = None
+    drain: Drain | None = None

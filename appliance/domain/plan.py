@@ -6,6 +6,7 @@ which ``plan()`` answers the right next step, for it remembers nothing.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from appliance.domain.deployment import (
     Deployment,
@@ -18,7 +19,7 @@ from appliance.domain.deployment import (
 )
 from appliance.domain.endings import describe
 from appliance.domain.instant import Instant, to_us
-from appliance.domain.observed import UP, Container, ContainerState, Observed
+from appliance.domain.observed import UP, Container, ContainerState, Drain, Observed
 from appliance.domain.steps import (
     SETTLED,
     Become,
@@ -41,6 +42,9 @@ SECOND_US = 1_000_000
 STEADY_US = 600 * SECOND_US
 """A run of ten minutes is a good one: the next crash starts the back-off anew."""
 
+DRAIN_LOOK_US = SECOND_US // 2
+"""How often a replaced container is looked at that still answers somebody."""
+
 DEFAULT_START_PERIOD_S = 60
 """For an image's own check; Docker's default of 0 would call everything running at once."""
 
@@ -52,10 +56,25 @@ def backoff_s(failures: int) -> float:
 
 def plan(d: Deployment, seen: Observed, now: Instant) -> Step:
     """The next step for ``d``, given what was just seen."""
-    if seen.strays:
-        stray = seen.strays[0]
-        return Remove(stray) if d.desired is Desired.DELETED else Retire(stray)
-    return WANTED[d.desired](d, seen, now)
+    if not seen.strays:
+        return WANTED[d.desired](d, seen, now)
+    if d.desired is Desired.RUNNING and seen.drain is not None and _drains(seen.drain, now):
+        return _beside_a_drain(d, seen, now)
+    stray = seen.strays[0]
+    return Remove(stray) if d.desired is Desired.DELETED else Retire(stray)
+
+
+def _drains(drain: Drain, now: Instant) -> bool:
+    return drain.open_requests > 0 and now.boot_us < drain.until_boot_us
+
+
+def _beside_a_drain(d: Deployment, seen: Observed, now: Instant) -> Step:
+    """The replaced container ends its answers; a further update waits: never three at once."""
+    step = _run(replace(d, update=None), seen, now)
+    if not isinstance(step, Wait):
+        return step
+    look_boot_us = now.boot_us + DRAIN_LOOK_US
+    return Wait(min(look_boot_us, step.until_boot_us or look_boot_us))
 
 
 def _delete(d: Deployment, seen: Observed, _now: Instant) -> Step:

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from dataclasses import dataclass
 
 from appliance.clock import Clock
 from appliance.domain.deployment import Access, Deployment
@@ -16,6 +17,14 @@ from appliance.store import events
 from appliance.store.access_tokens import AccessToken
 from appliance.store.database import Database, Transaction
 from appliance.store.events import NewEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """That somebody has shown a deployment's token, of which this is the digest."""
+
+    deployment_id: str
+    sha256: bytes
 
 
 class AccessTokens:
@@ -65,12 +74,17 @@ class AccessTokens:
         self._changed(d.id)
         return self._view(d, kept)
 
-    async def opens(self, text: str, deployment_id: str) -> bool:
-        """Whether ``text`` is the deployment's token; compared in constant time."""
+    async def key(self, text: str, deployment_id: str) -> Key | None:
+        """What ``text`` opens the deployment with, None: it does not; compared in constant time."""
         if not is_access_token(text, deployment_id):
-            return False
-        digest = await self._digest(deployment_id)
-        return digest is not None and hmac.compare_digest(digest, _sha256(text))
+            return None
+        key = Key(deployment_id, _sha256(text))
+        return key if await self.fits(key) else None
+
+    async def fits(self, key: Key) -> bool:
+        """Whether the token that ``key`` is of is still the deployment's."""
+        digest = await self._digest(key.deployment_id)
+        return digest is not None and hmac.compare_digest(digest, key.sha256)
 
     async def _write(self, tx: Transaction, deployment_id: str, now: Instant) -> AccessToken:
         text = new_access_token(deployment_id)

@@ -22,7 +22,8 @@ class Address:
     ports of this machine, the primary one first, and ``tcp`` the raw ones; both are empty while
     the deployment does not run. ``paused``: it runs, but somebody has frozen it with Podman, so
     that it takes connections and never answers. ``gone``: it was deleted, and this is the last
-    that is told of it.
+    that is told of it. ``generation`` names the container that answers; at the loopback ports
+    ``leaving`` the one before it ends what it has begun to answer, and is asked nothing new.
     """
 
     deployment_id: str
@@ -37,6 +38,8 @@ class Address:
     tcp: Mapping[int, int]
     paused: bool = False
     gone: bool = False
+    generation: int = 1
+    leaving: frozenset[int] = frozenset()
 
     @property
     def label(self) -> str:
@@ -77,6 +80,7 @@ def address_of(d: Deployment) -> Address:
         http=by_protocol[Protocol.HTTP],
         tcp=by_protocol[Protocol.TCP],
         gone=d.desired is Desired.DELETED,
+        generation=d.generation,
     )
 
 
@@ -120,8 +124,8 @@ class Addresses:
             return
         self._versions[d.id] = d.version
         before, after = self._by_id.get(d.id), address_of(d)
-        if before is not None and before.paused and after.status is Status.RUNNING:
-            after = replace(after, paused=True)
+        if before is not None:
+            after = _carried_on(before, after)
         self._become(before, after)
 
     def seen(self, deployment_id: str, *, paused: bool) -> None:
@@ -129,6 +133,12 @@ class Addresses:
         before = self._by_id.get(deployment_id)
         if before is not None and before.paused != paused:
             self._become(before, replace(before, paused=paused))
+
+    def alone(self, deployment_id: str) -> None:
+        """No other container of its is left than the one that answers."""
+        before = self._by_id.get(deployment_id)
+        if before is not None and before.leaving:
+            self._become(before, replace(before, leaving=frozenset()))
 
     def buried(self, deployment_id: str) -> None:
         """A deleted deployment's row is closed: nothing of it will be written again."""
@@ -156,6 +166,15 @@ class Addresses:
         for label in () if before is None else _labels(before):
             if self._by_label.get(label) is before:
                 del self._by_label[label]
+
+
+def _carried_on(before: Address, after: Address) -> Address:
+    """``after`` with what no row tells: it is frozen; its former container is still there."""
+    running = after.status is Status.RUNNING
+    leaving = before.leaving
+    if running and before.status is Status.RUNNING and before.generation != after.generation:
+        leaving |= {*before.http.values(), *before.tcp.values()}
+    return replace(after, paused=before.paused and running, leaving=leaving)
 
 
 def _labels(address: Address) -> tuple[str, ...]:

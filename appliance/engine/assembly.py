@@ -15,6 +15,7 @@ from appliance.engine.broadcast import Broadcast
 from appliance.engine.catalogue import Catalogue
 from appliance.engine.companions import Companions
 from appliance.engine.deployments import Deployments, House
+from appliance.engine.drains import Drains
 from appliance.engine.driver import Workshop
 from appliance.engine.feed import Feed
 from appliance.engine.gpu_leaks import GpuLeaks
@@ -55,6 +56,7 @@ class Engine:
     gpu_leaks: GpuLeaks
     samples: Samples
     addresses: Addresses
+    drains: Drains
     activity: Activity
     access_tokens: AccessTokens
     raw_ports: RawPorts
@@ -91,6 +93,7 @@ class Materials:
     gpus: GpuSource
     tasks: TaskGroup
     stop_grace_s: int = 10
+    drain_s: int = 30
     alive: Callable[[Process], bool] = process.alive
 
 
@@ -99,15 +102,17 @@ def assemble(m: Materials) -> Engine:
     broadcast, pulse, addresses = Broadcast(), Pulse(m.clock), Addresses()
     watch = GpuWatch(m.db, m.clock, m.gpus)
     gpus = Gpus(m.db, m.clock, m.runtime, watch, lambda i: reconciler.nudge(i))  # noqa: PLW0108 - made below, with these
-    ledger = Ledger(m.db, m.clock, broadcast, addresses, gpus.freed)
-    access_tokens = AccessTokens(m.db, m.clock, m.vault)
     raw_ports = RawPorts(m.db, m.clock, broadcast, m.house.tcp_ports)
+    ledger = Ledger(m.db, m.clock, broadcast, addresses, raw_ports, gpus.freed)
+    access_tokens = AccessTokens(m.db, m.clock, m.vault)
     addresses.listen(raw_ports.heard)
+    drains = Drains(m.clock, addresses, m.drain_s)
     pulls = Pulls(m.runtime, m.tasks)
     probes = Probes(m.runtime, m.clock, m.tasks, lambda i: reconciler.nudge(i))  # noqa: PLW0108 - made below, with these
     companions = Companions(m.db, ledger, m.runtime, m.clock, m.tasks, probes)
     shop = Workshop(
-        m.db, ledger, m.runtime, m.clock, pulls, companions, gpus, addresses, m.vault, pulse,
+        m.db, ledger, m.runtime, m.clock, pulls, companions, gpus, addresses, drains, m.vault,
+        pulse,
         prefix=m.house.prefix, stop_grace_s=m.stop_grace_s,
     )  # fmt: skip
     reconciler = Reconciler(shop, m.tasks)
@@ -132,6 +137,7 @@ def assemble(m: Materials) -> Engine:
         reconciler=reconciler,
         heartbeat=Heartbeat(m.db, m.clock, reconciler, watch, m.alive),
         addresses=addresses,
+        drains=drains,
         access_tokens=access_tokens,
         raw_ports=raw_ports,
         activity=activity,

@@ -40,6 +40,7 @@ from appliance.domain.steps import (
 from appliance.domain.update import candidate
 from appliance.engine.addresses import Addresses
 from appliance.engine.companions import Companions
+from appliance.engine.drains import Drains
 from appliance.engine.gpus import Gpus
 from appliance.engine.ledger import Ledger
 from appliance.engine.logs import last_words
@@ -70,6 +71,7 @@ class Workshop:
     companions: Companions
     gpus: Gpus
     addresses: Addresses
+    drains: Drains
     vault: Vault
     pulse: Pulse
     prefix: str
@@ -148,7 +150,10 @@ class Driver:
         trying = d.update is not None and d.desired is not Desired.DELETED
         trial = await self._look_at(candidate(d), trial=True) if trying else None
         kept = {d.generation} | ({d.update.generation} if trying and d.update else set())
-        return replace(seen, strays=await self._strays(d, kept), candidate=trial)
+        strays = await self._strays(d, kept)
+        if not strays:
+            self._shop.addresses.alone(d.id)
+        return replace(seen, strays=strays, candidate=trial, drain=self._shop.drains.of(d.id))
 
     async def _look_at(self, d: Deployment, *, trial: bool = False) -> Observed:
         """The container of that generation, its image where that decides something, its health."""

@@ -9,6 +9,7 @@ from appliance.domain.steps import Become, advance
 from appliance.domain.usage import end_of
 from appliance.engine.addresses import Addresses
 from appliance.engine.broadcast import Broadcast
+from appliance.engine.raw_ports import RawPorts
 from appliance.store import deployments, events, gpus, usage
 from appliance.store.database import Database, Transaction
 from appliance.store.events import NewEvent
@@ -26,12 +27,14 @@ class Ledger:
         clock: Clock,
         broadcast: Broadcast,
         addresses: Addresses,
+        raw_ports: RawPorts,
         freed: Callable[[str, Sequence[str]], Awaitable[None]],
     ) -> None:
         self._db = db
         self._clock = clock
         self._broadcast = broadcast
         self._addresses = addresses
+        self._raw_ports = raw_ports
         self._freed = freed
 
     async def become(self, before: Deployment, step: Become) -> Deployment:
@@ -46,8 +49,10 @@ class Ledger:
             written = await deployments.move(tx, before, after)
             await _charge(tx, before, step, now)
             freed = await gpus.release(tx, before.id) if step.status in AT_REST else []
+            unasked = await self._raw_ports.settle(tx, written) if step.turn else []
             if step.message:
                 await events.record(tx, before.id, before.owner_id, _event(step, written), now)
+        self._raw_ports.forget(unasked)
         self._addresses.written(written)
         if step.message:
             self._broadcast.notify()

@@ -39,7 +39,7 @@ class RawPorts:
     async def reserve(self, tx: Transaction, d: Deployment) -> None:
         """Gives a deployment a port of this machine for each raw one it is to have.
 
-        One that it has already it keeps; one that it gives up is freed when it is deleted.
+        One that it has already it keeps.
 
         Raises:
             LimitReached: there are not so many left.
@@ -52,11 +52,25 @@ class RawPorts:
         taken = {reserved.host_port for reserved in every}
         free = [number for number in self._ports if number not in taken]
         if len(free) < len(wanted):
-            raise LimitReached(self._exhausted(len(free)))
+            raise LimitReached(self._exhausted(len(wanted), len(free)), field="ports")
         for port, number in zip(wanted, free, strict=False):
             reserved = RawPort(number, d.id, port.port)
             await store.insert(tx, reserved)
             self._keep(reserved)  # should the transaction fail, it leads nowhere
+
+    async def settle(self, tx: Transaction, d: Deployment) -> list[RawPort]:
+        """Frees what neither serves nor is to follow; ``forget`` it after the commit."""
+        asked = {p.port for spec in (d.spec, d.wanted_spec) for p in raw(spec.ports)}
+        had = self._by_id.get(d.id, {})
+        freed = [RawPort(number, d.id, port) for port, number in had.items() if port not in asked]
+        for reserved in freed:
+            await store.delete_one(tx, reserved)
+        return freed
+
+    def forget(self, freed: Iterable[RawPort]) -> None:
+        """They lead nowhere any more."""
+        for reserved in freed:
+            self._by_id.get(reserved.deployment_id, {}).pop(reserved.port, None)
 
     async def free(self, tx: Transaction, deployment_id: str) -> None:
         """The deployment is deleted."""
@@ -94,11 +108,11 @@ class RawPorts:
     def _keep(self, reserved: RawPort) -> None:
         self._by_id.setdefault(reserved.deployment_id, {})[reserved.port] = reserved.host_port
 
-    def _exhausted(self, left: int) -> str:
+    def _exhausted(self, wanted: int, left: int) -> str:
         first, last = self._ports[0], self._ports[-1]
         return (
-            f"of the ports {first} to {last} for raw TCP {left} are left; delete a deployment "
-            "that has some, or widen APPLIANCE_TCP_PORTS"
+            f"{wanted} raw TCP ports are asked for, and of {first} to {last} {left} are left; "
+            "delete a deployment that has some, or widen APPLIANCE_TCP_PORTS"
         )
 
 

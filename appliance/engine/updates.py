@@ -128,10 +128,24 @@ class Updates:
 
 def _refuse_other_gpus(before: Deployment, spec: Spec) -> None:
     """What runs can't wait in line for other GPUs than it has."""
-    same = spec.resources.gpu_need == before.spec.resources.gpu_need
-    if before.desired is Desired.RUNNING and before.status not in AT_REST and not same:
-        text = "its GPUs can be changed only while the deployment is stopped"
-        raise InvalidRequest(FieldError("resources.gpus", text))
+    now, asked = before.spec.resources, spec.resources
+    if before.desired is not Desired.RUNNING or before.status in AT_REST:
+        return
+    if asked.gpu_need == now.gpu_need:
+        return
+    wrong = [
+        FieldError(
+            f"resources.{name}", f"can be changed only while the deployment is stopped; is {is_}"
+        )
+        for name, is_, wanted in (
+            ("gpus", now.gpus, asked.gpus),
+            ("minVramMb", now.min_vram_mb, asked.min_vram_mb),
+            ("vramMb", now.vram_mb, asked.vram_mb),
+            ("exclusive", now.exclusive, asked.exclusive),
+        )
+        if is_ != wanted
+    ]
+    raise InvalidRequest(*wrong)
 
 
 def _words(before: Deployment, after: Deployment) -> str:

@@ -11,6 +11,7 @@ from anyio.abc import TaskGroup
 from appliance.clock import Clock
 from appliance.engine.activity import Activity
 from appliance.engine.addresses import Addresses
+from appliance.engine.drains import Drains
 from appliance.ingress.directory import Directory
 from appliance.ingress.door import Caps, Door
 from appliance.ingress.hall import Hall
@@ -27,6 +28,7 @@ class Doorway:
     https_port: int
     api_socket: Path
     addresses: Addresses
+    drains: Drains
     activity: Activity
     clock: Clock
     gate: Gate
@@ -55,6 +57,7 @@ def assemble(d: Doorway) -> Door:
     )
     door = Door(hall, d.caps, d.plain, d.tls)
     d.addresses.listen(door.moved)
+    d.drains.count_by(door.under_way)
     return door
 
 
@@ -86,6 +89,7 @@ def front_door(site: Site) -> FrontDoor:
             https_port=site.front.https_port,
             api_socket=settings.api_socket,
             addresses=engine.addresses,
+            drains=engine.drains,
             activity=engine.activity,
             clock=site.clock,
             gate=outfit.gate,

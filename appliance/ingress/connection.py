@@ -14,22 +14,21 @@ from appliance.domain.ids import new_id
 from appliance.engine.addresses import Address
 from appliance.ingress.answer import SWITCHING, Answer
 from appliance.ingress.destination import Destination, is_over
-from appliance.ingress.framing import BadFraming, Framing, framing_of
+from appliance.ingress.exchange import GONE, Exchange, begin
+from appliance.ingress.framing import BadFraming
 from appliance.ingress.hall import Hall
-from appliance.ingress.head import Head, Heads, Refused, check_beginning
+from appliance.ingress.head import Head, Heads, Refused
 from appliance.ingress.line import Line
-from appliance.ingress.opening import Way, find_way
+from appliance.ingress.opening import Opening
 from appliance.ingress.phase import ENDING, OPENING, READING, RELAYING, TUNNEL
 from appliance.ingress.rewrite import Rewriter, Sender
-from appliance.ingress.seams import Reply, Trouble
+from appliance.ingress.seams import Grant, Reply, Trouble
 from appliance.ingress.tally import Tally
-from appliance.ingress.upstream import Upstream, connect
+from appliance.ingress.upstream import Upstream
 from appliance.ingress.wire import wire
 
 HEAD_S = 10.0
 IDLE_S = 60.0
-RETRY_S = 2
-GONE = 499  # nginx's number for a client that did not wait
 log = logging.getLogger(__name__)
 
 
@@ -39,7 +38,6 @@ class Connection(asyncio.Protocol):
     def __init__(self, hall: Hall, sender: Sender, own_ip: str, *, redirects: bool) -> None:
         self._hall = hall
         self._sender = sender
-        self._own_ip = own_ip
         self._line: Line
         self._phase = READING
         self._buffer = b""
@@ -49,11 +47,9 @@ class Connection(asyncio.Protocol):
         self._destination = Destination(hall, own_ip, redirects=redirects)
         self._tally = Tally(hall)
         self._heads, self._rewriter = Heads(), Rewriter(sender)
-        self._head: Head | None = None
-        self._body: Framing | None = None
-        self._answer: Answer | None = None
-        self._answered = False
+        self._now: Exchange | None = None  # while there is no request to be read
         self._upstream: Upstream | None = None
+        self._way = Opening(hall, sender, self._destination, self)
         self._opening = anyio.CancelScope()
 
     # What the transport tells.
@@ -68,7 +64,7 @@ class Connection(asyncio.Protocol):
         """It is gone, whoever ended it."""
         del exc
         self._opening.cancel()
-        begun = GONE if self._answer is None else self._answer.status
+        begun = GONE if self._now is None else self._now.status
         self._tally.gone(SWITCHING if self._phase is TUNNEL else begun)
         self._drop_upstream()
         self._hall.left(self, self._sender.address)
@@ -84,7 +80,8 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client has said all it will; a whole request is still answered (half-close)."""
-        whole = self._body is None and self._phase in (OPENING, RELAYING)
+        now = self._now if self._phase in (OPENING, RELAYING) else None
+        whole = now is not None and now.body is None
         if self._line.secure or not (whole or self._phase is TUNNEL):
             return False
         self._line.ended = True
@@ -134,13 +131,27 @@ class Connection(asyncio.Protocol):
         upstream = self._upstream
         if upstream is None or not self._destination.is_of(address):
             return
-        if is_over(address, upstream.target.port):
+        self._destination.look()
+        now = self._under_way
+        if now is not None and not self._destination.lets_in(now.grant):
+            self.abort()
+        elif is_over(address, upstream.target.port):
             upstream.leave()
             self.upstream_failed("broke_off", "it ended before its answer was complete")
-        elif address.paused and self._phase is RELAYING and self._answer is None:
+        elif address.paused and self._phase is RELAYING and now and now.answer is None:
             self._drop_upstream()
             self._tell(503, "paused", "it was paused before it had answered")
             self._go_on()
+
+    @property
+    def grant(self) -> Grant | None:
+        """What the request under way was let in on, None where nothing was asked for."""
+        return None if self._under_way is None else self._under_way.grant
+
+    def is_answered_by(self, ports: frozenset[int]) -> bool:
+        """Whether what is under way is answered at one of those loopback ports."""
+        upstream = self._upstream if self._under_way is not None else None
+        return upstream is not None and upstream.target.port in ports
 
     # What the upstream tells.
 
@@ -151,20 +162,21 @@ class Connection(asyncio.Protocol):
 
     def answering(self, answer: Answer) -> None:
         """The answer has begun."""
-        self._answer = answer
+        if self._now is not None:
+            self._now.answer = answer
 
     def answered(self, *, reusable: bool) -> None:
         """The answer is over; the request may not be, if the upstream would not hear the end."""
-        answer, head = self._answer, self._head
-        if answer is None or head is None:
+        now = self._now
+        if now is None:
             return
-        self._tally.end(answer.status)
-        self._answered = True
+        self._tally.end(now.status)
+        now.answered = True
         if not reusable:
             self._drop_upstream()
-        if answer.closes or not head.keeps_alive or self._is_last():
+        if now.is_last or self._is_last():
             self._end()
-        elif self._body is None:
+        elif now.body is None:
             self._next()
             if self._buffer:
                 self._go_on()
@@ -181,19 +193,19 @@ class Connection(asyncio.Protocol):
 
     def upstream_failed(self, code: str, message: str) -> None:
         """No answer, or no rest of one, will come."""
-        upstream = self._upstream
+        upstream, now = self._upstream, self._now
         self._drop_upstream()
         if self._phase is TUNNEL:
             self._tally.end(SWITCHING)
             self._line.close()
-        elif self._phase is not RELAYING or self._head is None:
+        elif self._phase is not RELAYING or now is None:
             return
-        elif self._answered:
+        elif now.answered:
             self._end()
-        elif self._answer is not None:
+        elif now.answer is not None:
             self._cut_short()
-        elif upstream is not None and upstream.may_have_missed(self._head):
-            self._open(self._head)
+        elif upstream is not None and upstream.may_have_missed(now.head):
+            self._open(now)
         else:
             self._tell(502, code, message)
             self._go_on()
@@ -215,8 +227,9 @@ class Connection(asyncio.Protocol):
             while self._buffer and self._phase is READING and not self._line.full:
                 if not self._read_head():
                     break
-            if self._phase is RELAYING and self._body is not None and self._buffer:
-                self._relay_body(self._body)
+            now = self._now
+            if self._phase is RELAYING and self._buffer and now and now.body is not None:
+                self._relay_body(now)
             if self._buffer or self._line.held:
                 reads_on = self._phase in (READING, ENDING) and not self._line.full
                 self._line.hold(bool(self._buffer) and not reads_on)
@@ -231,18 +244,12 @@ class Connection(asyncio.Protocol):
         Raises:
             Refused: it is none.
         """
-        if self._buffer.startswith(b"\r\n"):
-            self._buffer = self._buffer[2:]  # RFC 9112, 2.2
-        stop = self._buffer.find(b"\r\n\r\n")
-        if stop < 0:
-            if self._limit_s != HEAD_S:  # these are the first bytes after a rest
-                self._since, self._limit_s = self._hall.now_s, HEAD_S
-            check_beginning(self._buffer)
-            return False
-        head = self._heads.read(self._buffer[: stop + 4])
-        self._buffer = self._buffer[stop + 4 :]
-        self._begin(head)
-        return True
+        head, self._buffer = self._heads.take(self._buffer)
+        if head is not None:
+            self._begin(head)
+        elif self._limit_s != HEAD_S:  # these are the first bytes after a rest
+            self._since, self._limit_s = self._hall.now_s, HEAD_S
+        return head is not None
 
     def _begin(self, head: Head) -> None:
         """One request: where to, and how."""
@@ -250,9 +257,7 @@ class Connection(asyncio.Protocol):
         if head.host != destination.host:
             destination.settle(head.host, self._hall.asked_name(self._line.transport))
         destination.look()
-        self._head = head
-        self._body = None if head.length == 0 else framing_of(head.length)
-        self._answer, self._answered = None, False
+        now = self._now = begin(head)
         self._tally.begin(destination.place)
         upstream, aim = self._upstream, destination.aim
         ready = upstream is not None and upstream.alive and destination.straight
@@ -261,71 +266,57 @@ class Connection(asyncio.Protocol):
             return
         reply = destination.dead_end(head)
         if reply is None:
-            self._open(head)
+            self._open(now)
         else:
             self._reply(reply)
 
-    def _open(self, head: Head) -> None:
+    def _open(self, now: Exchange) -> None:
         self._phase = OPENING
         self._opening = anyio.CancelScope()
-        self._hall.tasks.start_soon(self._opened, head, self._opening)
+        self._hall.tasks.start_soon(self._opened, now, self._opening)
 
-    async def _opened(self, head: Head, scope: anyio.CancelScope) -> None:
+    async def _opened(self, now: Exchange, scope: anyio.CancelScope) -> None:
         """The bulkhead: a defect met with one request must not stop the door."""
         try:
             with scope:
-                place = self._destination.place
-                way = await find_way(self._hall, head, place, self._sender, self._own_ip)
-                if isinstance(way, Reply):
-                    self._reply(way)
-                else:
-                    await self._go(way)
+                self._go(now, await self._way.find(now, self._upstream))
                 self._go_on()
         except Exception:
             log.exception("request failed errorId=%s", new_id("err"))
             self.abort()
 
-    async def _go(self, way: Way) -> None:
+    def _go(self, now: Exchange, found: Upstream | Reply) -> None:
         """To the upstream that is there already, or a new one."""
-        upstream = self._upstream
-        if upstream is None or not upstream.alive or upstream.target != way.target:
+        if found is not self._upstream:
             self._drop_upstream()
-            upstream = self._upstream = await connect(self, way.target)
-        self._destination.look()
-        aim = self._destination.aim
-        if isinstance(aim, Trouble):  # since it was asked where to
-            self._reply(self._hall.pages.tell(aim, way.head))
-            return
-        if upstream is not None and upstream.target == aim:
-            upstream.target = aim  # the very same from now on: quick to tell
-        if upstream is None:
-            self._tell(502, "unreachable", "it runs, but does not take connections")
+        if isinstance(found, Reply):
+            self._reply(found)
         else:
-            self._ask(way.head, upstream)
+            self._upstream = found
+            self._ask(now.head, found)
 
     def _ask(self, head: Head, upstream: Upstream) -> None:
         self._phase = RELAYING
         if self._line.full:
             upstream.pause(True)
-        upstream.ask(self._rewriter.upstream_head(head), head.method, websocket=head.websocket)
+        raw = self._rewriter.upstream_head(head, inside=self._destination.is_inside)
+        upstream.ask(raw, head.method, websocket=head.websocket)
         if self._line.ended:
             upstream.send_eof()
 
-    def _relay_body(self, body: Framing) -> None:
+    def _relay_body(self, now: Exchange) -> None:
         data = self._buffer
-        stop = body.end(data, 0)
+        stop = now.take(data)
         if self._upstream is not None:
             self._upstream.send(data if stop == len(data) else data[:stop])
         self._buffer = data[stop:]
-        if body.done:
-            self._body = None
-            if self._answered:
-                self._next()
-                self._go_on()
+        if now.body is None and now.answered:
+            self._next()
+            self._go_on()
 
     def _next(self) -> None:
         self._phase = READING
-        self._head = None
+        self._now = None
         self._since, self._limit_s = self._hall.now_s, IDLE_S
         if self._leaving and not self._buffer:
             self._line.close()
@@ -335,7 +326,8 @@ class Connection(asyncio.Protocol):
         self._phase = ENDING
         self._since = self._hall.now_s
         self._drop_upstream()
-        if self._line.ended or (self._body is None and not self._buffer):
+        whole = self._now is None or self._now.body is None
+        if self._line.ended or (whole and not self._buffer):
             self._line.close()
         else:
             self._buffer = b""
@@ -355,7 +347,7 @@ class Connection(asyncio.Protocol):
 
     def _break_off(self, refused: Refused) -> None:
         """The client's body breaks the rules while it is passed on."""
-        if self._answer is not None:
+        if self._now is not None and self._now.answer is not None:
             self._cut_short()
         else:
             self._refuse(refused)
@@ -367,18 +359,27 @@ class Connection(asyncio.Protocol):
         self._end()
 
     def _tell(self, status: int, code: str, message: str) -> None:
-        trouble = self._destination.trouble(status, code, message, RETRY_S)
+        trouble = self._destination.trouble(status, code, message)
         self._reply(self._hall.pages.tell(trouble, self._head))
 
     def _reply(self, reply: Reply) -> None:
         """The door's own answer to the request under way."""
-        head = self._head
-        last = head is None or self._body is not None or not head.keeps_alive or self._is_last()
+        now = self._now
+        last = now is None or now.body is not None or now.is_last or self._is_last()
         self._write(reply, last=last)
         if last:
             self._end()
         else:
             self._next()
+
+    @property
+    def _head(self) -> Head | None:
+        return None if self._now is None else self._now.head
+
+    @property
+    def _under_way(self) -> Exchange | None:
+        """What an upstream has been asked, and has not answered."""
+        return self._now if self._phase in (RELAYING, TUNNEL) else None
 
     def _is_last(self) -> bool:
         return self._leaving or (self._line.ended and not self._buffer)

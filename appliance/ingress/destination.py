@@ -5,10 +5,11 @@ from appliance.engine.addresses import Address
 from appliance.ingress.directory import CONSOLE, Console, Deployed, Place, Unknown
 from appliance.ingress.hall import Hall
 from appliance.ingress.head import Head, Refused
-from appliance.ingress.seams import Reply, Trouble
+from appliance.ingress.seams import Grant, Reply, Trouble
 from appliance.ingress.upstream import Target
 
 NOWHERE = Target()
+RETRY_S = 2
 OVER = frozenset({Status.STOPPED, Status.FAILED, Status.PENDING, Status.PULLING})
 """A deployment of these statuses has no container that could still be answering."""
 
@@ -59,10 +60,21 @@ class Destination:
             return self._hall.pages.tell(self.aim, head)
         return None
 
-    def trouble(self, status: int, code: str, message: str, retry_after_s: int | None) -> Trouble:
-        """Something that went wrong there."""
+    @property
+    def is_inside(self) -> bool:
+        """Whether a container, and not the API, gets the requests."""
+        return not isinstance(self.place, Console)
+
+    def trouble(self, status: int, code: str, message: str) -> Trouble:
+        """Something that went wrong there, and may be right soon."""
         address = self.place.address if isinstance(self.place, Deployed) else None
-        return Trouble(status, code, message, address, self.host, retry_after_s)
+        return Trouble(status, code, message, address, self.host, RETRY_S)
+
+    def lets_in(self, grant: Grant | None) -> bool:
+        """Whether a request with that grant, None if it was not asked for any, may be there now."""
+        place = self.place
+        private = isinstance(place, Deployed) and place.address.access is Access.PRIVATE
+        return grant is not None or not private
 
     def is_of(self, address: Address) -> bool:
         """Whether it is that deployment."""
@@ -75,8 +87,9 @@ class Destination:
 def is_over(address: Address, port: int) -> bool:
     """Whether what listened on loopback ``port`` is certainly no more.
 
-    While it stops or restarts, what is under way is left to the container's own grace.
+    While it stops or restarts, what is under way is left to the container's own grace, and while
+    one that was replaced is still there, to the engine's (``Address.leaving``).
     """
     if address.gone or address.status in OVER:
         return True
-    return bool(address.http) and port not in address.http.values()
+    return bool(address.http) and port not in {*address.http.values(), *address.leaving}

@@ -12,11 +12,14 @@ import anyio
 from appliance.engine.addresses import Address
 from appliance.ingress.connection import HEAD_S, Connection
 from appliance.ingress.directory import plain_ip
+from appliance.ingress.doorstep import Doorstep
 from appliance.ingress.hall import Hall
 from appliance.ingress.rewrite import Sender
-from appliance.ingress.sealed import Sealed
+from appliance.ingress.sealed import receive
+from appliance.ingress.seams import Grant
 
 CHECK_S = 1.0
+REVIEW_S = 2.0
 BREATH_S = 0.1
 KEEPALIVE = {
     socket.TCP_KEEPIDLE: 60,
@@ -43,6 +46,7 @@ class Door:
         self, hall: Hall, caps: Caps, plain: Sequence[socket.socket], tls: Sequence[socket.socket]
     ) -> None:
         self._hall = hall
+        self._doorstep = Doorstep(hall)
         self._caps = caps
         self._plain = plain
         self._tls = tls
@@ -51,6 +55,10 @@ class Door:
         """A deployment's address changed: nobody waits for an answer from where it was."""
         for guest in tuple(self._hall.guests):
             guest.moved(address)
+
+    def under_way(self, ports: frozenset[int]) -> int:
+        """How many requests, streams and WebSockets among them, those loopback ports answer."""
+        return sum(guest.is_answered_by(ports) for guest in self._hall.guests)
 
     async def run(self, stopping: anyio.Event, grace_s: float) -> None:
         """Serves until ``stopping``; then requests under way get ``grace_s``."""
@@ -68,6 +76,7 @@ class Door:
             for sock in self._tls:
                 tasks.start_soon(self._accept, sock, True)
             tasks.start_soon(self._check)
+            tasks.start_soon(self._review)
             await stopping.wait()
             tasks.cancel_scope.cancel()
 
@@ -83,7 +92,7 @@ class Door:
                 continue
             ip = plain_ip(peer[0])
             if not self._has_room(ip):
-                sock.close()
+                self._doorstep.turn_away(sock, ip, secure=secure)
                 continue
             self._hall.by_ip[ip] += 1
             self._hall.tasks.start_soon(self._receive, sock, ip, secure)
@@ -101,25 +110,11 @@ class Door:
         )
         _keep_alive(sock)
         try:
-            await self._connect(guest, sock, secure)
+            await receive(guest, sock, self._hall.context(secure=secure), within_s=HEAD_S)
         except OSError as error:
             log.debug("handshake failed address=%s error=%s", ip, error)
             sock.close()
             self._hall.gave_up(ip)
-
-    async def _connect(self, guest: Connection, sock: socket.socket, secure: bool) -> None:
-        loop, certificates = asyncio.get_running_loop(), self._hall.certificates
-        if not secure or certificates is None:
-            await loop.connect_accepted_socket(lambda: guest, sock)
-            return
-        sealed = Sealed(guest, certificates.context)
-        await loop.connect_accepted_socket(lambda: sealed, sock)
-        try:
-            with anyio.fail_after(HEAD_S):
-                await sealed.shaken()
-        except BaseException:
-            sealed.abort()
-            raise
 
     async def _check(self) -> None:
         while True:
@@ -128,6 +123,19 @@ class Door:
             for guest in tuple(self._hall.guests):
                 guest.check(self._hall.now_s)
             await self._hall.clock.sleep(CHECK_S)
+
+    async def _review(self) -> None:
+        """Ends what was let in on what counts no more: a token that was revoked, say."""
+        while True:
+            await self._hall.clock.sleep(REVIEW_S)
+            for grant in {guest.grant for guest in self._hall.guests} - {None}:
+                if not await self._hall.gate.stands(grant):
+                    self._turn_out(grant)
+
+    def _turn_out(self, grant: Grant) -> None:
+        for guest in tuple(self._hall.guests):
+            if guest.grant == grant:
+                guest.abort()
 
     async def _see_off(self, grace_s: float) -> None:
         guests = self._hall.guests

@@ -8,11 +8,11 @@ from appliance.auth.tickets import Tickets
 from appliance.domain.errors import NotAuthenticated, StoreFailure
 from appliance.domain.ids import new_id
 from appliance.domain.permissions import Principal
-from appliance.engine.access_tokens import AccessTokens
-from appliance.engine.addresses import Address
-from appliance.ingress.credentials import asked_by_itself, bearers, cookies, without
+from appliance.engine.access_tokens import AccessTokens, Key
+from appliance.engine.addresses import Address, Addresses
+from appliance.ingress.credentials import asked_by_itself, bearers, cookies
 from appliance.ingress.head import Head
-from appliance.ingress.seams import Pages, Passed, Reply, Trouble, Verdict
+from appliance.ingress.seams import Grant, Pages, Passed, Reply, Trouble, Verdict
 from appliance.ingress.visits import COOKIE, Visit, Visits
 
 log = logging.getLogger(__name__)
@@ -23,17 +23,19 @@ USED_UP = "this link was used already, or is older than 30 seconds: open it from
 
 
 class AccessGate:
-    """Lets in who may, and takes what they showed out of the request."""
+    """Lets in who may; what they showed is taken out on the way to the container."""
 
     def __init__(
         self,
         accounts: Accounts,
+        addresses: Addresses,
         access_tokens: AccessTokens,
         tickets: Tickets,
         visits: Visits,
         pages: Pages,
     ) -> None:
         self._accounts = accounts
+        self._addresses = addresses
         self._access_tokens = access_tokens
         self._tickets = tickets
         self._visits = visits
@@ -44,37 +46,57 @@ class AccessGate:
         try:
             if head.target.partition(b"?")[0] == ENTRANCE:
                 return await self._enter(head, address, secure=secure)
-            if await self._may(head, address, secure=secure):
-                return Passed(without(head))
+            grant = await self._grant(head, address, secure=secure)
+            if grant is not None:
+                return Passed(grant)
         except StoreFailure as error:
             return self._away(head, address, error, client)
         return self._refused(head, address, "not_authenticated", f"{address.name} {PRIVATE}")
 
-    async def _may(self, head: Head, address: Address, *, secure: bool) -> bool:
-        for text in bearers(head):
-            if await self._bearer_opens(text, address):
-                return True
-        return await self._visiting(head, address, secure=secure)
-
-    async def _bearer_opens(self, text: str, address: Address) -> bool:
-        if await self._access_tokens.opens(text, address.deployment_id):
+    async def stands(self, grant: Grant) -> bool:
+        """Whether what it let in may go on; where that can't be told now, it may."""
+        try:
+            if isinstance(grant, Key):
+                return await self._access_tokens.fits(grant)
+            return isinstance(grant, Visit) and await self._may_stay(grant)
+        except StoreFailure as error:
+            log.warning("can't tell who may stay errorId=%s: %s", new_id("err"), error)
             return True
+
+    async def _grant(self, head: Head, address: Address, *, secure: bool) -> Key | Visit | None:
+        for text in bearers(head):
+            found = await self._of_bearer(text, address)
+            if found is not None:
+                return found
+        return await self._visit(head, address, secure=secure)
+
+    async def _of_bearer(self, text: str, address: Address) -> Key | Visit | None:
+        key = await self._access_tokens.key(text, address.deployment_id)
+        if key is not None:
+            return key
         try:
             caller = await self._accounts.authenticate(text)
         except NotAuthenticated:
-            return False
-        return _sees(caller, address)
+            return None
+        visit = Visit(address.deployment_id, caller.user_id, caller.token_id)
+        return visit if _sees(caller, address) else None
 
-    async def _visiting(self, head: Head, address: Address, *, secure: bool) -> bool:
+    async def _visit(self, head: Head, address: Address, *, secure: bool) -> Visit | None:
         """By cookie, if the request comes from the deployment's own pages and not a neighbour's."""
         values = cookies(head)
         if not values or not asked_by_itself(head, secure=secure):
-            return False
+            return None
         visit = self._visits.read(values[0])
         if visit is None or visit.deployment_id != address.deployment_id:
+            return None
+        return visit if await self._may_stay(visit) else None
+
+    async def _may_stay(self, visit: Visit) -> bool:
+        if self._visits.is_over(visit):
             return False
+        address = self._addresses.of(visit.deployment_id)
         caller = await self._accounts.standing(visit.user_id, visit.token_id)
-        return caller is not None and _sees(caller, address)
+        return address is not None and caller is not None and _sees(caller, address)
 
     async def _enter(self, head: Head, address: Address, *, secure: bool) -> Verdict:
         """Takes the ticket, gives the cookie, and goes on to the deployment's first page."""
@@ -85,7 +107,7 @@ class AccessGate:
         if ticket is not None:
             visit = Visit(address.deployment_id, ticket.user_id, ticket.token_id)
             return _first_page((b"Set-Cookie", _cookie(self._visits.begin(visit))))
-        if await self._visiting(head, address, secure=secure):
+        if await self._visit(head, address, secure=secure) is not None:
             return _first_page()
         return self._refused(head, address, "ticket_used", USED_UP)
 

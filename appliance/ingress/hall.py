@@ -1,6 +1,7 @@
 """What every connection of the door shares."""
 
 import asyncio
+import ssl
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from appliance.engine.addresses import Address
 from appliance.engine.views import web_url
 from appliance.ingress.directory import Console, Deployed, Directory, Place, Unknown
 from appliance.ingress.head import Head
-from appliance.ingress.seams import Certificates, Gate, Pages, Reply, Trouble, Waker
+from appliance.ingress.seams import Certificates, Gate, Grant, Pages, Reply, Trouble, Waker
 from appliance.ingress.upstream import Target
 
 NOT_RUNNING_RETRY_S = 2
@@ -25,6 +26,10 @@ ON_THE_WAY = frozenset({Status.PENDING, Status.PULLING, Status.STARTING})
 
 class Guest(Protocol):
     """A connection, as the door sees it."""
+
+    @property
+    def grant(self) -> Grant | None:
+        """What the request under way was let in on, None where nothing was asked for."""
 
     def leave(self) -> None:
         """Ends when the request under way is answered."""
@@ -37,6 +42,9 @@ class Guest(Protocol):
 
     def moved(self, address: Address) -> None:
         """A deployment's address changed."""
+
+    def is_answered_by(self, ports: frozenset[int]) -> bool:
+        """Whether a request is under way to one of those loopback ports."""
 
 
 @dataclass(slots=True)
@@ -79,6 +87,10 @@ class Hall:
         """Plain HTTP from elsewhere goes no further: the same over HTTPS (RFC 9110, 15.4.9)."""
         location = web_url(head.host, self.https_port).encode() + head.target
         return Reply(308, ((b"Location", location),))
+
+    def context(self, *, secure: bool) -> ssl.SSLContext | None:
+        """What a listener speaks TLS by; None where it speaks none."""
+        return self.certificates.context if secure and self.certificates is not None else None
 
     def asked_name(self, transport: asyncio.Transport) -> str | None:
         """The host name of the TLS handshake."""

@@ -116,6 +116,20 @@ class Heads:
         self._block = b""
         self._last = Head(b"", b"", b"", "")
 
+    def take(self, data: bytes) -> tuple[Head | None, bytes]:
+        """The head that ``data`` begins with, and what follows; None: not all of it is there.
+
+        Raises:
+            Refused: as ``parse_head``.
+        """
+        if data.startswith(b"\r\n"):
+            data = data[2:]  # RFC 9112, 2.2
+        stop = data.find(b"\r\n\r\n") + 4
+        if stop >= 4:  # noqa: PLR2004 - it was found
+            return self.read(data[:stop]), data[stop:]
+        check_beginning(data)
+        return None, data
+
     def read(self, raw: bytes) -> Head:
         """As ``parse_head``; repeated fields are the very same object.
 

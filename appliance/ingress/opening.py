@@ -1,39 +1,74 @@
-"""From a request's head to where it goes: past the gate, and until the deployment runs."""
-
-from dataclasses import dataclass
+"""From a request's head to where it goes: past the gate, until the deployment runs, and there."""
 
 from appliance.domain.deployment import Access
+from appliance.ingress.destination import Destination
 from appliance.ingress.directory import Deployed, Place
+from appliance.ingress.exchange import Exchange
 from appliance.ingress.hall import Hall
 from appliance.ingress.head import Head
 from appliance.ingress.rewrite import Sender
-from appliance.ingress.seams import Reply, Trouble
-from appliance.ingress.upstream import Target
+from appliance.ingress.seams import Passed, Reply, Trouble, Verdict
+from appliance.ingress.upstream import Asker, Upstream, connect
 
 
-@dataclass(slots=True)
-class Way:
-    """The request may go on, as ``head``, to ``target``."""
+class Opening:
+    """What it takes to get a client's requests to their upstream, whose answers ``asker`` gets."""
 
-    head: Head
-    target: Target
+    def __init__(self, hall: Hall, sender: Sender, destination: Destination, asker: Asker) -> None:
+        self._hall = hall
+        self._sender = sender
+        self._destination = destination
+        self._asker = asker
 
-
-async def find_way(
-    hall: Hall, head: Head, place: Place, sender: Sender, own_ip: str
-) -> Way | Reply:
-    """Where the request goes, or what is answered instead."""
-    if isinstance(place, Deployed):
-        address = place.address
-        if address.access is Access.PRIVATE:
-            verdict = await hall.gate.admit(head, address, sender.address, secure=sender.secure)
+    async def find(self, now: Exchange, upstream: Upstream | None) -> Upstream | Reply:
+        """Where to ask, ``upstream`` itself if that is right, or what is answered instead."""
+        destination = self._destination
+        while True:
+            verdict = await self._admit(now.head, destination.place)
             if isinstance(verdict, Reply):
                 return verdict
-            head = verdict.head
+            now.grant = verdict.grant
+            found = await self._reach(upstream)
+            if isinstance(found, Trouble):
+                return self._hall.pages.tell(found, now.head)
+            if destination.lets_in(now.grant):
+                return found
+            upstream = found  # it has just turned private: back to the gate
+
+    async def _admit(self, head: Head, place: Place) -> Verdict:
+        """Past the gate, and until what sleeps is awake."""
+        if not isinstance(place, Deployed):
+            return Passed()
+        address, verdict = place.address, Passed()
+        if address.access is Access.PRIVATE:
+            sender = self._sender
+            asked = await self._hall.gate.admit(head, address, sender.address, secure=sender.secure)
+            if not isinstance(asked, Passed):
+                return asked
+            verdict = asked
         if not address.http:
-            await hall.waker.wake(address)
-        place = hall.directory.find(head.host, own_ip)
-    aim = hall.aim(place, head.host)
-    if isinstance(aim, Trouble):
-        return hall.pages.tell(aim, head)
-    return Way(head, aim)
+            await self._hall.waker.wake(address)
+        return verdict
+
+    async def _reach(self, upstream: Upstream | None) -> Upstream | Trouble:
+        """A connection to where the destination leads now: the one that is there, or a new one.
+
+        While a new one is made it may come to lead elsewhere, to a container that has just taken
+        over say: nothing was asked yet, so it is asked there.
+        """
+        destination = self._destination
+        while True:
+            destination.look()
+            aim = destination.aim
+            if isinstance(aim, Trouble):
+                return aim
+            if upstream is not None and upstream.alive and upstream.target == aim:
+                upstream.target = aim  # the very same from now on: quick to tell
+                return upstream
+            if upstream is not None:
+                upstream.leave()
+            upstream = await connect(self._asker, aim)
+            destination.look()
+            if upstream is None and destination.aim == aim:
+                words = "it runs, but does not take connections"
+                return destination.trouble(502, "unreachable", words)

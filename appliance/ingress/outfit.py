@@ -91,8 +91,9 @@ def fit_out(site: Site) -> Outfit:
         engine.addresses, engine.raw_ports, engine.activity, site.clock,
         host=settings.listen_tcp, most=settings.max_connections,
     )  # fmt: skip
+    engine.drains.count_by(raw.under_way)
     tickets, visits = Tickets(site.clock), Visits(site.secret, site.clock)
-    gate = AccessGate(site.accounts, engine.access_tokens, tickets, visits, pages)
+    gate = AccessGate(site.accounts, engine.addresses, engine.access_tokens, tickets, visits, pages)
     engine.addresses.listen(lambda _: certificates.notice())
     return Outfit(gate, tickets, pages, certificates, authority, raw, lan_names)
 

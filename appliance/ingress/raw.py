@@ -3,7 +3,9 @@
 import errno
 import logging
 import socket
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 
 import anyio
@@ -24,6 +26,14 @@ AGAIN_S = 30.0
 
 Key = tuple[str, int, str]
 """A deployment's id, its container's port, and the address of this machine to listen on."""
+
+
+@dataclass(slots=True)
+class _Listening:
+    """A listener at work; ``closed`` once its port is free for another."""
+
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    closed: anyio.Event = field(default_factory=anyio.Event)
 
 
 class RawDoor:
@@ -50,43 +60,52 @@ class RawDoor:
         self._clock = clock
         self._host = host
         self._most = most
-        self._open = 0
-        self._listening: dict[Key, anyio.CancelScope] = {}
+        self._open: Counter[int] = Counter()  # by loopback port of the container
+        self._listening: dict[Key, _Listening] = {}
         self._news = anyio.Event()
         addresses.listen(self._moved)
+
+    def under_way(self, ports: frozenset[int]) -> int:
+        """How many connections lead to those loopback ports."""
+        return sum(self._open[port] for port in ports)
 
     async def run(self) -> None:
         """Listens and relays, until cancelled."""
         async with anyio.create_task_group() as tasks:
             while True:
                 self._news = anyio.Event()
-                self._keep_up(tasks)
+                await self._keep_up(tasks)
                 with anyio.move_on_after(AGAIN_S):
                     await self._news.wait()
 
     def _moved(self, address: Address) -> None:
-        if self._raw_ports.of(address.deployment_id) or address.gone:
+        held = {deployment_id for deployment_id, _, _ in self._listening}
+        if self._raw_ports.of(address.deployment_id) or address.deployment_id in held:
             self._news.set()
 
-    def _keep_up(self, tasks: TaskGroup) -> None:
+    async def _keep_up(self, tasks: TaskGroup) -> None:
         wanted = {
             (a.deployment_id, port, self._host if a.access is Access.PUBLIC else LOOPBACK)
             for a in self._addresses.all()
             for port in self._raw_ports.of(a.deployment_id)
         }
-        for key in self._listening.keys() - wanted:
-            self._listening.pop(key).cancel()
+        unwanted = [self._listening.pop(key) for key in self._listening.keys() - wanted]
+        for listening in unwanted:
+            listening.scope.cancel()
+        for listening in unwanted:  # their ports may be wanted anew
+            await listening.closed.wait()
         for key in wanted - self._listening.keys():
-            scope = self._listening[key] = anyio.CancelScope()
-            tasks.start_soon(self._listen, key, scope)
+            listening = self._listening[key] = _Listening()
+            tasks.start_soon(self._listen, key, listening)
 
-    async def _listen(self, key: Key, scope: anyio.CancelScope) -> None:
-        with scope:
+    async def _listen(self, key: Key, listening: _Listening) -> None:
+        with listening.scope:
             listener = await self._bind(key)
             if listener is not None:
                 async with listener:
                     await listener.serve(partial(self._receive, key))
-        if self._listening.get(key) is scope:
+        listening.closed.set()
+        if self._listening.get(key) is listening:
             del self._listening[key]  # it could not be bound; the next round tries again
 
     async def _bind(self, key: Key) -> Listener[SocketStream] | None:
@@ -120,24 +139,26 @@ class RawDoor:
         address = self._addresses.of(deployment_id)
         inside = None if address is None else address.tcp.get(port)
         async with client:
-            if inside is None or self._open >= self._most:
+            if inside is None or self._open.total() >= self._most:
                 return
             traffic = self._activity.of(deployment_id)
-            self._entered(traffic)
+            self._entered(traffic, inside)
             try:
                 await _relay(client, inside, traffic)
             finally:
-                self._left(traffic)
+                self._left(traffic, inside)
 
-    def _entered(self, traffic: Traffic) -> None:
-        self._open += 1
+    def _entered(self, traffic: Traffic, inside: int) -> None:
+        self._open[inside] += 1
         traffic.open_connections += 1
         traffic.open_requests += 1
         traffic.requests += 1
         traffic.last_activity_boot_us = self._clock.now().boot_us
 
-    def _left(self, traffic: Traffic) -> None:
-        self._open -= 1
+    def _left(self, traffic: Traffic, inside: int) -> None:
+        self._open[inside] -= 1
+        if not self._open[inside]:
+            del self._open[inside]
         traffic.open_connections -= 1
         traffic.open_requests -= 1
         traffic.last_activity_boot_us = self._clock.now().boot_us

@@ -8,6 +8,7 @@ fields it names (RFC 9110, 7.6.1). What a client says of proxies before us is no
 from dataclasses import dataclass
 from functools import lru_cache
 
+from appliance.ingress.credentials import without
 from appliance.ingress.head import Fields, Head
 
 ENDS_HERE = frozenset(
@@ -31,20 +32,23 @@ class Sender:
 class Rewriter:
     """Makes the heads of one connection those that its upstream gets."""
 
-    __slots__ = ("_fields", "_rest", "_sender")
+    __slots__ = ("_fields", "_inside", "_rest", "_sender")
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
         self._fields: Fields = ()
+        self._inside = False
         self._rest = b""
 
-    def upstream_head(self, head: Head) -> bytes:
-        """The bytes of the head for the upstream.
+    def upstream_head(self, head: Head, *, inside: bool) -> bytes:
+        """The bytes of the head for the upstream, ``inside`` a container or else the API.
 
+        No container, public or private, sees what opens more than itself.
         What ``Heads`` has not taken apart again, being the same, is not put together again.
         """
-        if head.fields is not self._fields:
-            self._fields, self._rest = head.fields, _rest(head, self._sender)
+        if head.fields is not self._fields or inside is not self._inside:
+            self._fields, self._inside = head.fields, inside
+            self._rest = _rest(without(head) if inside else head, self._sender)
         return b"%b %b HTTP/%b\r\n%b" % (head.method, head.target, head.version, self._rest)
 
 

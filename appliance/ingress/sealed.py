@@ -5,6 +5,7 @@ what was ever written to: 48 KiB a quiet WebSocket, here 24; and with more proce
 """
 
 import asyncio
+import socket
 import ssl
 from contextlib import suppress
 from enum import Enum, auto
@@ -29,6 +30,28 @@ class Phase(Enum):
 
 SHAKING, OPEN, OVER = Phase
 """By themselves: an enumeration's members take five times as long to look up."""
+
+
+async def receive(
+    inner: asyncio.Protocol, sock: socket.socket, context: ssl.SSLContext | None, *, within_s: float
+) -> None:
+    """Makes an accepted socket the connection of ``inner``: over TLS if there is a ``context``.
+
+    Raises:
+        OSError: it is none, or hands were not shaken ``within_s``.
+    """
+    loop = asyncio.get_running_loop()
+    if context is None:
+        await loop.connect_accepted_socket(lambda: inner, sock)
+        return
+    sealed = Sealed(inner, context)
+    await loop.connect_accepted_socket(lambda: sealed, sock)
+    try:
+        with anyio.fail_after(within_s):
+            await sealed.shaken()
+    except BaseException:
+        sealed.abort()
+        raise
 
 
 class Sealed(asyncio.Protocol, asyncio.Transport):
@@ -138,6 +161,10 @@ class Sealed(asyncio.Protocol, asyncio.Transport):
     def resume_reading(self) -> None:
         """More data, please."""
         self._socket.resume_reading()
+
+    def can_write_eof(self) -> bool:
+        """No: with TLS there is no half of a connection here."""
+        return False
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """In sealed bytes."""

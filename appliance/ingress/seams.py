@@ -5,6 +5,7 @@ pass and speak plain text; they serve tests and nothing else.
 """
 
 import ssl
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,11 +29,15 @@ class Reply:
     body: bytes = b""
 
 
+Grant = Hashable
+"""What a request was let in on, in the gate's own terms."""
+
+
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """The request may go on, as ``head``: the one that came, or a copy without the credentials."""
+    """The request may go on; with a ``grant``, for as long as that stands."""
 
-    head: Head
+    grant: Grant | None = None
 
 
 Verdict = Passed | Reply
@@ -47,6 +52,13 @@ class Gate(Protocol):
         ``client`` is the client's IP address, ``secure`` whether it came over TLS. Raises nothing.
         """
 
+    async def stands(self, grant: Grant) -> bool:
+        """Whether a grant of its own still counts; asked for as long as what it let in lasts.
+
+        False once the token was revoked, replaced or has expired, or the user may no more.
+        Raises nothing.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
@@ -56,8 +68,8 @@ class Trouble:
     ``not_running`` (503: ``address.status`` and ``.reason`` say what it does instead), ``paused``
     (503: it was frozen with Podman),
     ``no_such_port`` (404), ``unreachable`` (502: it runs, but does not take connections),
-    ``broke_off`` (502: it hung up before it had answered), ``bad_answer`` (502), and the refusals
-    of what can't be read (``head.py``).
+    ``broke_off`` (502: it hung up before it had answered), ``bad_answer`` (502),
+    ``too_many_connections`` (503), and the refusals of what can't be read (``head.py``).
     """
 
     status: int
@@ -104,8 +116,12 @@ class OpenGate:
 
     async def admit(self, head: Head, address: Address, client: str, *, secure: bool) -> Verdict:
         """Lets it through."""
-        del address, client, secure
-        return Passed(head)
+        del head, address, client, secure
+        return Passed(grant=True)
+
+    async def stands(self, grant: Grant) -> bool:
+        """For ever."""
+        return bool(grant)
 
 
 class PlainPages:

@@ -28,11 +28,15 @@ SOCKET = "-"
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """Who came to which deployment, and by which token (None: the machine's owner)."""
+    """Who came to which deployment, and by which token (None: the machine's owner).
+
+    ``until_us`` (wall time) is when the cookie ends; None where nothing but the token does it.
+    """
 
     deployment_id: str
     user_id: str
     token_id: str | None
+    until_us: int | None = None
 
 
 class Visits:
@@ -57,9 +61,13 @@ class Visits:
         if len(parts) != PARTS or not hmac.compare_digest(signature, self._sign(text)):
             return None
         deployment_id, user_id, token_id, expires_us, _ = parts
-        if int(expires_us) <= self._clock.now().wall_us:
-            return None
-        return Visit(deployment_id, user_id, None if token_id == SOCKET else token_id)
+        known = None if token_id == SOCKET else token_id
+        visit = Visit(deployment_id, user_id, known, int(expires_us))
+        return None if self.is_over(visit) else visit
+
+    def is_over(self, visit: Visit) -> bool:
+        """Whether its cookie is too old."""
+        return visit.until_us is not None and visit.until_us <= self._clock.now().wall_us
 
     def _sign(self, text: str) -> str:
         digest = hmac.digest(self._key, text.encode(), hashlib.sha256)

@@ -28,6 +28,10 @@ RETURNING *
 
 DELETE = "DELETE FROM raw_port WHERE deployment_id = :deployment_id"
 
+DELETE_ONE = """
+DELETE FROM raw_port WHERE host_port = :host_port AND deployment_id = :deployment_id
+"""
+
 
 async def insert(tx: Transaction, reserved: RawPort) -> None:
     """Writes a reservation of a port that nobody has."""
@@ -63,6 +67,12 @@ async def move(tx: Transaction, before: RawPort, host_port: int) -> RawPort | No
 async def delete(tx: Transaction, deployment_id: str) -> None:
     """Frees all ports of a deployment."""
     await tx.execute(DELETE, {"deployment_id": deployment_id})
+
+
+async def delete_one(tx: Transaction, reserved: RawPort) -> None:
+    """Frees one port."""
+    parameters = {"host_port": reserved.host_port, "deployment_id": reserved.deployment_id}
+    await tx.execute(DELETE_ONE, parameters)
 
 
 def _raw_port(row: Row) -> RawPort:

@@ -76,6 +76,14 @@ async def test_the_stop_of_the_appliance_ends_it(served: Served, bob: Caller, ma
         assert await wire.closed() == 1001
 
 
+async def test_the_end_of_its_token_ends_it(served: Served, bob: Caller, made: str) -> None:
+    async with opened(served, made, await a_ticket(bob, made)) as wire:
+        await wire.hear()
+        [token] = (await bob.get("/auth/tokens"))["tokens"]
+        await bob.http.delete(f"/auth/tokens/{token['id']}")
+        assert await wire.closed() == 4401
+
+
 async def test_nothing_typed_nor_written_for_too_long_ends_it(
     served: Served, bob: Caller, made: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

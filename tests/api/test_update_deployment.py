@@ -113,10 +113,22 @@ async def test_the_gpus_of_a_deployment_are_changed_only_while_it_rests(bob: Cal
     await bob.until(d["id"], "running")
     path, change = f"/deployments/{d['id']}", {"resources": {"gpus": 2}}
     refused = await bob.http.patch(path, json=change)
-    assert "only while the deployment is stopped" in field_errors(refused)["resources.gpus"]
+    text = "can be changed only while the deployment is stopped; is 0"
+    assert field_errors(refused) == {"resources.gpus": text}
     await bob.http.post(f"{path}/stop")
     await bob.until(d["id"], "stopped")
     assert (await bob.http.patch(path, json=change)).status_code == 202
     shown = (await bob.get(path))["deployment"]
     assert shown["resources"]["gpus"] == 2
     assert shown["hourlyRateCents"] == d["hourlyRateCents"] + 2 * GPU_RATE_CENTS
+
+
+async def test_other_limits_are_changed_without_naming_the_gpus_size_anew(bob: Caller) -> None:
+    """A template's least size of a GPU counts for who names none, at the create and here."""
+    d = await bob.create(customImage=None, templateId="vllm", resources={"gpus": 1})
+    path, limits = f"/deployments/{d['id']}", {"gpus": 1, "memoryMb": 4096}
+    answer = await bob.http.patch(path, json={"resources": limits})
+    assert answer.status_code == 202, answer.text
+    shown = answer.json()["deployment"]["resources"]
+    assert shown == {**d["resources"], "memoryMb": 4096}
+    assert shown["minVramMb"] is not None

@@ -13,6 +13,7 @@ from appliance.clock import SystemClock
 from appliance.config.parse import Address
 from appliance.engine.activity import Activity
 from appliance.engine.addresses import Addresses
+from appliance.engine.drains import Drains
 from appliance.ingress.assembly import Doorway, assemble
 from appliance.ingress.door import Caps
 from appliance.ingress.leaves import server_context
@@ -41,7 +42,8 @@ async def main(port: int, tls_port: int, backend: int, pem: str) -> None:
             Doorway(
                 domain="localhost", https_port=tls_port,
                 api_socket=Path(tempfile.gettempdir()) / "no-api", addresses=addresses,
-                activity=Activity(clock), clock=clock, gate=OpenGate(), pages=PlainPages(),
+                drains=Drains(clock, addresses, 0), activity=Activity(clock), clock=clock,
+                gate=OpenGate(), pages=PlainPages(),
                 waker=NoWaker(), certificates=OneCertificate(pem), caps=Caps(2000, 2000),
                 plain=[tcp(Address("127.0.0.1", port))], tls=[tcp(Address("127.0.0.1", tls_port))],
                 tasks=tasks,

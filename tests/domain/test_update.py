@@ -17,8 +17,8 @@ from appliance.domain.deployment import (
     Volume,
 )
 from appliance.domain.errors import ImageFailure, StartRefused
-from appliance.domain.observed import Container, ContainerState, Observed
-from appliance.domain.plan import plan
+from appliance.domain.observed import Container, ContainerState, Drain, Observed
+from appliance.domain.plan import DRAIN_LOOK_US, plan
 from appliance.domain.setbacks import after_failure
 from appliance.domain.steps import (
     Become,
@@ -87,6 +87,45 @@ def test_once_it_is_up_it_takes_over_and_the_old_one_is_retired() -> None:
     assert after.container_id == "c2"
     left = Observed(new(ContainerState.RUNNING), strays=("nn-dep-1-g1",))
     assert plan(after, left, NOW) == Retire("nn-dep-1-g1")
+
+
+ADOPTED = updated(
+    generation=2, update=None, container_id="c2", process=Process(8, SETTLED_TICKS)
+)  # fmt: skip
+LATER = NOW.boot_us + 30_000_000
+
+
+def draining(
+    trial: Container, open_requests: int = 3, until_boot_us: int = LATER
+) -> Observed:  # fmt: skip
+    return Observed(trial, strays=("nn-dep-1-g1",), drain=Drain(open_requests, until_boot_us))
+
+
+def test_one_that_still_answers_is_left_until_it_has_or_its_time_is_up() -> None:
+    up = new(ContainerState.RUNNING)
+    assert plan(ADOPTED, draining(up), NOW) == Wait(NOW.boot_us + DRAIN_LOOK_US)
+    retired = Retire("nn-dep-1-g1")
+    assert plan(ADOPTED, draining(up, open_requests=0), NOW) == retired
+    assert plan(ADOPTED, draining(up, until_boot_us=NOW.boot_us), NOW) == retired
+
+
+def test_the_new_one_is_seen_to_while_the_old_one_ends_its_answers() -> None:
+    crashed = new(ContainerState.EXITED, started_at=WALL)
+    step = become(plan(ADOPTED, draining(crashed), NOW))
+    assert (step.status, step.event) == (Status.STARTING, "crashed")
+
+
+def test_a_further_update_waits_for_the_old_one() -> None:
+    further = replace(ADOPTED, update=replace(an_update(), generation=3), last_generation=3)
+    world = replace(draining(new(ContainerState.RUNNING)), candidate=Observed())
+    assert plan(further, world, NOW) == Wait(NOW.boot_us + DRAIN_LOOK_US)
+    assert plan(further, replace(world, strays=(), drain=None), NOW) == Pull(candidate=True)
+
+
+@pytest.mark.parametrize("desired", [Desired.STOPPED, Desired.DELETED])
+def test_a_stop_and_a_delete_wait_for_no_answers(desired: Desired) -> None:
+    step = plan(replace(ADOPTED, desired=desired), draining(new(ContainerState.RUNNING)), NOW)
+    assert isinstance(step, Retire | Remove)
 
 
 def test_one_that_has_just_started_must_stay_up_for_two_seconds() -> None:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance.domain.deployment import Status
+from appliance.domain.change import Change
+from appliance.domain.deployment import Resources, Status
 from appliance.domain.gpu import GpuReading, Survey
+from appliance.domain.observed import ImageFacts
 from appliance.engine import gpu_watch
 from tests.engine.conftest import (
     ADA,
@@ -23,6 +25,7 @@ from tests.fake_runtime import FakeRuntime
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
+NEXT = "docker.io/library/app:2"
 
 
 @pytest.fixture
@@ -189,3 +192,53 @@ async def test_a_driver_that_hangs_is_told_asked_no_more_and_taken_up_again(
             return watch.state.survey.findings == ()
 
         await eventually(answers)
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+async def test_an_update_of_who_has_the_only_gpu_stops_the_old_one_first(
+    tmp_path: Path, runtime: FakeRuntime, exclusive: bool
+) -> None:
+    """And nobody who waits for the GPU gets it in between."""
+    await with_users(tmp_path / "db")
+    runtime.images[NEXT] = ImageFacts(id="sha256:next", exposed_ports=(8080,))
+    async with appliance(tmp_path / "db", runtime, FakeGpus((a_gpu(0),))) as world:
+        d = await world.deploy(an_order(gpus=1, exclusive=exclusive, vram_mb=20_000))
+        await world.until(d, Status.RUNNING)
+        waiting = await world.deploy(an_order(gpus=1))
+        change = Change(fields={"image": NEXT, "resources": gpu_and_memory(exclusive)})
+        await world.engine.updates.update(ADA, d, change)
+        await settled(world, d, generation=2)
+        assert runtime.created_from(name(d, 2)).devices == ("nvidia.com/gpu=GPU-0",)
+        assert runtime.created_from(name(d, 2)).memory_bytes == 512 * 2**20
+        verbs = [c.verb for c in runtime.faults.calls if c.verb in ("start", "stop")]
+        assert verbs[:3] == ["start", "stop", "start"]
+        assert (await world.view(waiting)).deployment.shown is Status.PENDING
+
+
+async def test_an_update_that_fails_gives_the_only_gpu_back_to_the_old_one(
+    tmp_path: Path, runtime: FakeRuntime
+) -> None:
+    await with_users(tmp_path / "db")
+    runtime.images[NEXT] = ImageFacts(id="sha256:next", exposed_ports=(8080,))
+    runtime.behaviours[NEXT].exits = 3
+    async with appliance(tmp_path / "db", runtime, FakeGpus((a_gpu(0),))) as world:
+        d = await world.deploy(an_order(gpus=1))
+        await world.until(d, Status.RUNNING)
+        await world.engine.updates.update(ADA, d, Change(fields={"image": NEXT}))
+        await settled(world, d, generation=1)
+        await world.until(d, Status.RUNNING)
+        assert await holders(world) == {"GPU-0": [d]}
+
+
+def gpu_and_memory(exclusive: bool) -> Resources:
+    return Resources(gpus=1, exclusive=exclusive, vram_mb=20_000, memory_mb=512)
+
+
+async def settled(world: World, d: str, generation: int) -> None:
+    """The update is over, and one container alone is left."""
+
+    async def alone() -> bool:
+        names = [n for n in world.runtime.names() if n.startswith(name(d)[:-1])]
+        return (await world.view(d)).deployment.update is None and names == [name(d, generation)]
+
+    await eventually(alone)

@@ -58,6 +58,32 @@ async def test_the_new_container_takes_over_and_the_old_one_goes_with_grace(worl
     assert verbs.index("stop") < verbs.index("remove")
 
 
+async def test_the_old_one_stays_until_the_door_says_that_it_has_answered(world: World) -> None:
+    i = await running(world)
+    ports: set[frozenset[int]] = set()
+    open_requests = 1
+
+    def count(leaving: frozenset[int]) -> int:
+        ports.add(leaving)
+        return open_requests
+
+    world.engine.drains.count_by(count)
+    old_ports = (await world.view(i)).deployment.published.values()
+    await order(world, i, image=NEXT)
+
+    async def asked() -> bool:
+        return bool(ports)
+
+    await eventually(asked)
+    assert sorted(world.runtime.names()) == [name(i, 1), name(i, 2)]
+    assert ports == {frozenset(old_ports)}
+    open_requests = 0
+    await settled(world, i, 2)
+    address = world.engine.addresses.of(i)
+    assert address is not None
+    assert not address.leaving
+
+
 async def test_the_old_one_serves_while_the_new_image_is_pulled(world: World) -> None:
     i = await running(world)
     offer = world.runtime.offer(NEXT, held=True)

@@ -25,6 +25,7 @@ from appliance.domain.deployment import (
 )
 from appliance.engine.activity import Activity
 from appliance.engine.addresses import Addresses
+from appliance.engine.drains import Drains
 from appliance.ingress.assembly import Doorway, assemble
 from appliance.ingress.door import Caps, Door
 from appliance.ingress.head import Head
@@ -43,6 +44,7 @@ from tests.podman_harness import free_ports
 from tests.waiting import PATIENCE_S
 
 GRACE_S = 0.2
+DRAIN_S = 30
 ROOT = Path(__file__).parents[2]
 DOMAIN = "box.test"
 WALL = datetime(2026, 1, 1, tzinfo=UTC)
@@ -115,6 +117,7 @@ class Lab:
     """An open door. ``api`` stands where the API does."""
 
     addresses: Addresses
+    drains: Drains
     activity: Activity
     tasks: TaskGroup
     port: int
@@ -147,13 +150,16 @@ class Lab:
         hostname: str | None = None,
         desired: Desired = Desired.RUNNING,
         ports: tuple[Port, ...] | None = None,
+        generation: int = 1,
+        owner_id: str = ROW.owner_id,
     ) -> None:
         """A row of the table was written."""
         self.version += 1
         spec = replace(ROW.spec, access=access, hostname=hostname, ports=ports)
         row = replace(
             ROW, id=id_, spec=spec, published=published, status=status, shown=status,
-            version=self.version, desired=desired,
+            version=self.version, desired=desired, generation=generation,
+            owner_id=owner_id,
         )  # fmt: skip
         self.addresses.written(row)
 
@@ -237,18 +243,19 @@ async def door(
     await _serve(api, hello, folder / "api.sock")
     pages = Told()
     addresses, activity = Addresses(), Activity(SystemClock())
+    drains = Drains(SystemClock(), addresses, DRAIN_S)
     async with anyio.create_task_group() as tasks:
         opened = assemble(
             Doorway(
                 domain=DOMAIN, https_port=tls.getsockname()[1], api_socket=folder / "api.sock",
-                addresses=addresses, activity=activity, clock=SystemClock(),
+                addresses=addresses, drains=drains, activity=activity, clock=SystemClock(),
                 gate=gate or OpenGate(), pages=pages, waker=waker or NoWaker(),
                 certificates=certificates, caps=caps, plain=[plain], tls=[tls], tasks=tasks,
             )
         )  # fmt: skip
         ports = plain.getsockname()[1], tls.getsockname()[1]
         tasks.start_soon(_run, opened, stopping, tasks.cancel_scope)
-        lab = Lab(addresses, activity, tasks, *ports, api, pages.troubles)
+        lab = Lab(addresses, drains, activity, tasks, *ports, api, pages.troubles)
         yield lab
         for client in lab.clients:
             client.close()

@@ -56,7 +56,12 @@ class Scene:
         self.tickets, self.visits = Tickets(self.clock), Visits(b"k" * 32, self.clock)
         pages = FriendlyPages("https://box.local:8443/", lambda _: None)
         self.gate = AccessGate(
-            self.served.accounts, engine.access_tokens, self.tickets, self.visits, pages
+            self.served.accounts,
+            engine.addresses,
+            engine.access_tokens,
+            self.tickets,
+            self.visits,
+            pages,
         )
 
     def address(self, deployment_id: str | None = None) -> Address:
@@ -333,28 +338,6 @@ async def test_a_cookie_counts_only_for_requests_of_the_deployments_own_pages(
     _, principal = await scene.bobs()
     value = await scene.entered(principal)
     assert await scene.passes(cookie(value), *fields) is passes
-
-
-# What goes on to the container.
-
-
-async def test_what_is_ours_is_taken_out_and_all_else_stays(scene: Scene) -> None:
-    _, principal = await scene.bobs()
-    value = await scene.entered(principal)
-    ours = f"a=1; {COOKIE}={value};b=2".encode()
-    verdict = await scene.ask(
-        request((b"COOKIE", ours), bearer(await scene.access_token()), (b"X-App", b"1"))
-    )
-    assert isinstance(verdict, Passed)
-    assert verdict.head.fields == ((b"Host", HOST), (b"COOKIE", b"a=1; b=2"), (b"X-App", b"1"))
-
-
-async def test_a_bearer_of_the_apps_own_reaches_it_beside_the_cookie(scene: Scene) -> None:
-    _, principal = await scene.bobs()
-    own = (b"Authorization", b"Bearer sk-app")
-    verdict = await scene.ask(request(cookie(await scene.entered(principal)), own))
-    assert isinstance(verdict, Passed)
-    assert verdict.head.fields == ((b"Host", HOST), own)
 
 
 async def test_a_person_reads_that_it_is_private_and_a_program_gets_a_problem(

@@ -2,6 +2,9 @@
 
 import pytest
 
+from appliance.domain.deployment import Access
+from appliance.domain.token_text import new_access_token, new_token
+from appliance.ingress.visits import COOKIE
 from tests.ingress.doorlab import DOMAIN, Backend, Lab, get
 
 pytestmark = pytest.mark.anyio
@@ -58,6 +61,47 @@ async def test_other_fields_arrive_as_they_were_sent_and_in_order(lab: Lab) -> N
     assert (
         b"Accept: a\r\naccept: b\r\nX-Latin: \xc3\xa4\r\nCookie: a=b; c=d\r\n" in backend.heads[0]
     )
+
+
+OURS = new_token().text
+OURS_TOO = new_access_token("dep_0123456789ab")
+
+
+@pytest.mark.parametrize("access", Access)
+@pytest.mark.parametrize(
+    ("sent", "arrives"),
+    [
+        (f"Authorization: Bearer {OURS}", None),
+        (f"AUTHORIZATION:  bEARER   {OURS_TOO} ", None),
+        ("Authorization: Bearer sk-of-the-app", b"Authorization: Bearer sk-of-the-app\r\n"),
+        (f"Authorization: Bearer {OURS[:-1]}", f"Authorization: Bearer {OURS[:-1]}\r\n".encode()),
+        ("Authorization: Basic YTpi", b"Authorization: Basic YTpi\r\n"),
+        (f"Cookie: {COOKIE}=v", None),
+        (f"COOKIE: a=1; {COOKIE}=v;b=2", b"COOKIE: a=1; b=2\r\n"),
+        (f"Cookie: a={COOKIE}", f"Cookie: a={COOKIE}\r\n".encode()),
+    ],
+    ids=["user", "access", "app", "mistyped", "basic", "cookie", "cookies", "value"],
+)
+async def test_what_opens_more_than_a_container_does_not_arrive_there(
+    lab: Lab, access: Access, sent: str, arrives: bytes | None
+) -> None:
+    backend = await lab.backend()
+    lab.write("dep_a", {80: backend.port}, access=access)
+    client = await lab.client()
+    for _ in range(2):  # the second comes on a connection that is open already
+        await client.send(get(HOST, "/", sent, "X-App: 1"))
+        assert (await client.answer())[0] == 200
+    for head in backend.heads:
+        assert b"X-App: 1\r\n" in head
+        assert (b"authorization" in head.lower() or b"cookie" in head.lower()) == bool(arrives)
+        assert arrives is None or arrives in head
+
+
+async def test_the_api_gets_the_token_that_is_for_it(lab: Lab) -> None:
+    client = await lab.client()
+    await client.send(get("localhost", "/", f"Authorization: Bearer {OURS}"))
+    assert (await client.answer())[0] == 200
+    assert lab.api.names()[b"authorization"] == f"Bearer {OURS}".encode()
 
 
 async def test_an_absolute_target_becomes_a_path(lab: Lab) -> None:

@@ -198,9 +198,71 @@ async def test_an_exhausted_range_is_a_409_and_a_delete_gives_its_port_back(scen
     assert refused["code"] == "limit_reached"
     assert "APPLIANCE_TCP_PORTS" in refused["detail"]
     assert "0 are left" in refused["detail"]
+    assert [e["field"] for e in refused["errors"]] == ["ports"]
     assert (await scene.bob.get("/deployments"))["pagination"]["total"] == PORTS
     await scene.bob.http.delete(f"/deployments/{made[1]}")
     await scene.bob.create(ports=TCP)
+
+
+async def test_a_port_that_an_update_asks_no_more_for_is_anothers_at_once(scene: Scene) -> None:
+    made = [(await scene.deploy())[0] for _ in scene.ports]
+    freed = int((await scene.url(made[1])).rpartition(":")[2])
+    await scene.bob.http.patch(f"/deployments/{made[1]}", json={"ports": [{"port": 8080}]})
+    await updated(scene, made[1])
+    deployment_id, port = await scene.deploy()
+    assert port == freed
+    async with (
+        container(scene.inside(deployment_id), echo_after_the_end),
+        await connected(port) as client,
+    ):
+        await client.send(b"mine")
+        await client.send_eof()
+        assert b"".join([chunk async for chunk in client]) == b"mine"
+    assert await scene.url(deployment_id) == f"tcp://localhost:{freed}"
+
+
+async def test_an_update_that_fails_gives_back_what_it_alone_had_asked_for(scene: Scene) -> None:
+    deployment_id, port = await scene.deploy()
+    more = {"image": "localhost/missing", "ports": [*TCP, {"port": 6379, "protocol": "tcp"}]}
+    answer = await scene.bob.http.patch(f"/deployments/{deployment_id}", json=more)
+    assert answer.status_code == 202
+    assert len(scene.served.engine.raw_ports.of(deployment_id)) == 2
+    await updated(scene, deployment_id)
+    assert dict(scene.served.engine.raw_ports.of(deployment_id)) == {5432: port}
+    for _ in range(PORTS - 1):
+        await scene.bob.create(ports=TCP)
+
+
+async def test_an_update_that_asks_for_more_than_is_left_is_a_409_and_changes_nothing(
+    scene: Scene,
+) -> None:
+    deployment_id, port = await scene.deploy()
+    many = [{"port": 6000 + n, "protocol": "tcp"} for n in range(PORTS + 1)]
+    answer = await scene.bob.http.patch(f"/deployments/{deployment_id}", json={"ports": many})
+    refused = problem(answer, 409)
+    assert (refused["code"], refused["errors"][0]["field"]) == ("limit_reached", "ports")
+    assert await scene.url(deployment_id) == f"tcp://localhost:{port}"
+
+
+async def test_going_private_moves_the_listener_and_keeps_the_number(scene: Scene) -> None:
+    deployment_id, port = await scene.deploy()
+    async with (
+        container(scene.inside(deployment_id), echo_after_the_end),
+        await connected(port) as outside,
+    ):
+        await scene.bob.http.patch(f"/deployments/{deployment_id}", json={"access": "private"})
+        with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+            await outside.receive()
+        await (await connected(port, "127.0.0.1")).aclose()
+    assert await scene.url(deployment_id) == f"tcp://127.0.0.1:{port}"
+
+
+async def updated(scene: Scene, deployment_id: str) -> None:
+    async def over() -> bool:
+        shown = await scene.bob.get(f"/deployments/{deployment_id}")
+        return shown["deployment"]["update"] is None
+
+    await eventually(over)
 
 
 async def test_a_private_deployments_raw_port_is_on_this_machine_alone(scene: Scene) -> None:
