@@ -354,6 +354,7 @@ def test_no_story_breaks_a_promise() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_no_long_story_breaks_a_promise() -> None:
     search(examples=400, steps=60)
 
