@@ -354,6 +354,7 @@ def test_no_story_breaks_a_promise() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_no_long_story_breaks_a_promise() -> None:
     search(examples=400, steps=60)
 
@@ -371,7 +372,7 @@ def test_what_lands_after_a_delete_leaves_nothing_though_its_removal_is_cut_shor
 ) -> None:
     faults = story.world.runtime.faults
     faults.delay("create", times=math.inf)
-    story.create(image=IMAGE, policy=RestartPolicy.ALWAYS)
+    story.create(image=IMAGE, policy=RestartPolicy.ALWAYS, sleeps=False)
     story.order(which=0, verb="delete")
     story.world.settle(LONGEST_BACKOFF_S)
     faults.clear()
