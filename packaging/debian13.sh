@@ -9,12 +9,8 @@ cd "$(dirname "$0")/.."
 
 VENV=.venv
 ROOT=$PWD/$VENV/debian13
-PYTHON_PACKAGES=usr/local/lib/python3.13/dist-packages
 PACKAGES="podman runc crun netavark aardvark-dns catatonit busybox-static nftables iptables
   iproute2 procps openssl docker-registry apache2-utils curl gcc libc6-dev python3"
-
-# What the root depends on: this file, and the Python packages of the virtual environment.
-stamp() { { cat packaging/debian13.sh; $VENV/bin/pip freeze --exclude-editable; } | sha256sum | cut -d" " -f1; }
 
 # The mirror that this machine's own packages come from.
 mirror() {
@@ -26,20 +22,31 @@ mirror() {
   head -n 1 <<<"$found"
 }
 
-build() {
-  local new=$ROOT.new mirror
+make_root() {
+  local stamp new=$ROOT.new mirror
+  stamp=$(sha256sum packaging/debian13.sh)
+  [ "$(cat "$ROOT/stamp" 2>/dev/null)" = "$stamp" ] && return
   mirror=$(mirror)
   echo "== making $ROOT"
   rm -rf --one-file-system "$ROOT" "$new"
   # In a mount namespace, so that what debootstrap mounts can't be left behind.
   unshare --mount --pid --fork --kill-child debootstrap --variant=minbase \
-    --include="$(tr -s ' \n' ',' <<<"${PACKAGES}" | sed 's/,$//')" trixie "$new" "$mirror" \
+    --include="$(tr -s ' \n' ',' <<<"$PACKAGES" | sed 's/,$//')" trixie "$new" "$mirror" \
     >"$ROOT.log" 2>&1 || { tail -n 20 "$ROOT.log" >&2; return 1; }
   rm -f "$new"/var/cache/apt/archives/*.deb
-  $VENV/bin/pip freeze --exclude-editable | $VENV/bin/pip install -qq --no-deps \
-    --target "$new/$PYTHON_PACKAGES" --python-version 3.13 --only-binary=:all: -r /dev/stdin
-  stamp >"$new/stamp"
+  echo "$stamp" >"$new/stamp"
   mv "$new" "$ROOT"
+}
+
+# The virtual environment's packages, in the same versions.
+make_python() {
+  local wanted folder=$ROOT/usr/local/lib/python3.13/dist-packages
+  wanted=$($VENV/bin/pip freeze --exclude-editable)
+  [ "$(cat "$folder/stamp" 2>/dev/null)" = "$wanted" ] && return
+  rm -rf "$folder"
+  $VENV/bin/pip install -qq --no-deps --target "$folder" --python-version 3.13 \
+    --only-binary=:all: -r /dev/stdin <<<"$wanted"
+  echo "$wanted" >"$folder/stamp"
 }
 
 # In namespaces of its own, and by pivot_root: in a mere chroot the root of the mount namespace is
@@ -69,5 +76,6 @@ enter() {
 [ $# -gt 0 ] || { echo "usage: packaging/debian13.sh COMMAND..." >&2; exit 2; }
 exec 9>"$ROOT.lock"
 flock 9
-[ "$(cat "$ROOT/stamp" 2>/dev/null)" = "$(stamp)" ] || build
+make_root
+make_python
 enter "$@"

@@ -10,10 +10,12 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from secrets import token_hex
 from tempfile import mkdtemp
 
 SOURCE = Path(__file__).parent / "nvml" / "nvml.c"
@@ -82,6 +84,20 @@ def library(*, old: bool = False) -> Path:
     command = ["gcc", "-Wall", "-Werror", "-shared", "-fPIC", f"-Wl,-soname,{NAME}", "-o"]
     subprocess.run([*command, str(made), str(SOURCE), *(["-DOLD"] if old else [])], check=True)
     return made
+
+
+@contextmanager
+def gpus_of(folder: Path, count: int) -> Iterator[FakeNvml]:
+    """A driver with so many GPUs, each named by a CDI spec while the block lasts."""
+    uuids = [f"GPU-{token_hex(8)}" for _ in range(count)]
+    file = Path("/var/run/cdi") / f"nntest-{uuids[0]}.json"
+    write_cdi(file, uuids)
+    made = FakeNvml(folder / "state", [FakeGpu(uuid) for uuid in uuids])
+    made.save()
+    try:
+        yield made
+    finally:
+        file.unlink()
 
 
 def write_cdi(file: Path, uuids: Sequence[str], *, kind: str = "nvidia.com/gpu") -> None:

@@ -20,6 +20,7 @@ REMOTE: tuple[Command, ...] = (
     deployments.start,
     deployments.stop,
     deployments.restart,
+    deployments.update,
     deployments.rm,
     machine.templates,
     machine.node,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from appliance.cli.exits import CommandFailed
 from appliance.cli.find import Deployment, deployment_id
 from appliance.cli.options import AsJson, Timeout, Wait
 from appliance.cli.output import (
@@ -15,9 +16,15 @@ from appliance.cli.output import (
     status_text,
     tell,
 )
-from appliance.cli.progress import pull_text, wait_for
+from appliance.cli.progress import pull_text, wait_for, wait_for_update
 from appliance.cli.remote import JsonObject, Remote
 from appliance.domain.deployment import Status
+
+WELL = frozenset({"newest", "updated"})
+OUTCOMES = WELL | {"update_failed"}
+"""The types of the event that ends an update."""
+
+UNKNOWN = {"type": "unknown", "message": "what became of its update is not known"}
 
 
 def ps(
@@ -80,6 +87,29 @@ def restart(
     _order(remote, deployment, "restart", ("running", timeout_s) if wait else None, as_json=as_json)
 
 
+def update(
+    remote: Remote, *, deployment: Deployment, timeout_s: Timeout = 1800, as_json: AsJson = False
+) -> None:
+    """Fetch a deployment's image anew, and change over to it if it is another.
+
+    What serves goes on serving until the new container does, and if that fails.
+    """
+    found_id = deployment_id(remote, deployment)
+    path = f"/deployments/{found_id}"
+    image = remote.get(path)["deployment"]["image"]
+    seen = max((event["id"] for event in _history(remote, found_id)), default=0)
+    remote.patch(path, {"image": image})
+    found = wait_for_update(remote, found_id, timeout_s)
+    told = _history(remote, found_id, after=seen)
+    outcome = next((e for e in reversed(told) if e["type"] in OUTCOMES), UNKNOWN)
+    if outcome["type"] not in WELL:
+        raise CommandFailed(f"{deployment}: {outcome['message']}")
+    if as_json:
+        print_json(found)
+    else:
+        tell(f"{deployment}: {outcome['message']}")
+
+
 def rm(
     remote: Remote,
     *,
@@ -112,6 +142,14 @@ def _order(
         print_json(deployment)
     else:
         tell(f"{id_or_name} is {deployment['status']}")
+
+
+def _history(remote: Remote, found_id: str, after: int = 0) -> list[JsonObject]:
+    found: list[JsonObject] = []
+    while batch := remote.get(f"/deployments/{found_id}/events", after=after, limit=1000)["events"]:
+        found += batch
+        after = batch[-1]["id"]
+    return found
 
 
 def _row(deployment: JsonObject) -> tuple[object, ...]:

@@ -27,15 +27,34 @@ def wait_for(remote: Remote, deployment_id: str, wanted: str, timeout_s: int) ->
     Raises:
         CommandFailed: it failed instead, or ``timeout_s`` seconds were not enough.
     """
+
+    def reached(deployment: JsonObject) -> bool:
+        if deployment["status"] in LOST[wanted]:
+            raise CommandFailed(f"{deployment['name']} is {_state(deployment)}")
+        return bool(deployment["status"] == wanted)
+
+    return _watch(remote, deployment_id, reached, timeout_s)
+
+
+def wait_for_update(remote: Remote, deployment_id: str, timeout_s: int) -> JsonObject:
+    """The deployment once its update is over, however it ended.
+
+    Raises:
+        CommandFailed: ``timeout_s`` seconds were not enough.
+    """
+    return _watch(remote, deployment_id, lambda d: d["update"] is None, timeout_s)
+
+
+def _watch(
+    remote: Remote, deployment_id: str, reached: Callable[[JsonObject], bool], timeout_s: int
+) -> JsonObject:
     deadline = time.monotonic() + timeout_s
     with _watcher() as show:
         while True:
             deployment: JsonObject = remote.get(f"/deployments/{deployment_id}")["deployment"]
             show(deployment)
-            if deployment["status"] == wanted:
+            if reached(deployment):
                 return deployment
-            if deployment["status"] in LOST[wanted]:
-                raise CommandFailed(f"{deployment['name']} is {_state(deployment)}")
             if time.monotonic() > deadline:
                 raise _too_late(deployment, timeout_s)
             time.sleep(LOOK_EVERY_S)

@@ -50,6 +50,10 @@ class Remote:
         """The JSON object answered to ``body``."""
         return self._call("POST", path, json=body)
 
+    def patch(self, path: str, body: JsonObject) -> JsonObject:
+        """The JSON object answered to ``body``."""
+        return self._call("PATCH", path, json=body)
+
     def delete(self, path: str) -> JsonObject:
         """The JSON object answered; empty if there is none."""
         return self._call("DELETE", path)

@@ -209,7 +209,7 @@ class Update:
     """A new spec that waits to take over; ``generation`` names the container it is tried in.
 
     ``handover``: the old container was stopped for the new one. It was ordered at
-    ``since_boot_us`` of the boot ``boot_id``.
+    ``since_boot_us`` of the boot ``boot_id``. ``refresh``: its image is fetched anew first.
     """
 
     spec: Spec
@@ -218,6 +218,7 @@ class Update:
     handover: bool
     boot_id: str
     since_boot_us: int
+    refresh: bool = False
 
     def since(self, now: Instant) -> int:
         """When its time began to count, on the boot clock of ``now``."""

@@ -13,14 +13,33 @@ NOT_FOUND = 127
 SIGNALLED = 128
 WORDS_LENGTH = 160
 MASK = "***"
+INIT_SAYS = re.compile(r"ERROR \(catatonit:[0-9]+\): failed to exec pid1: (.+)")
 ESCAPE_SEQUENCE = re.compile(r"[\x1b␛](\[[0-?]*[ -/]*[@-~])?")
 """A colour or a move of the cursor (ECMA-48, 5.4), also as our log reader shows it."""
 
 
 def describe(c: Container, memory_mb: int | None) -> Reason:
     """The reason for the end of the last run of ``c``, with its last words if they are known."""
+    unbegun = never_began(c)
+    if unbegun is not None:
+        return unbegun
     why = _why(c, memory_mb)
     return why if c.last_words is None else Reason(why.code, f"{why.message}: {c.last_words}")
+
+
+def never_began(c: Container) -> Reason | None:
+    """Why the command could not be started at all: no restart heals that.
+
+    Podman's init starts well and only then finds nothing to run, so to Podman it is an exit like
+    another; what tells it apart is what the init says (catatonit, the one that Podman brings).
+    """
+    said = INIT_SAYS.fullmatch(c.last_words or "") if c.exit_code else None
+    if said is None:
+        return None
+    if said[1] == "No such file or directory":
+        text = "The command, or the interpreter that it names, is not in the image"
+        return Reason("command_not_found", text)
+    return Reason("command_not_executable", f"The command can't be executed: {said[1]}")
 
 
 def fit_words(message: str, secrets: Iterable[str]) -> str | None:

@@ -20,6 +20,7 @@ ApplianceError
 │   ├── PortTaken           the published port was taken by somebody else
 │   ├── ContainerWedged     Podman can't start or stop this container ever again
 │   ├── StartRefused        the container can't start as specified (command, device, user …)
+│   │   └── NoCommand       there is no command to start
 │   ├── GpuMissing          it started, but a GPU it was promised is not inside
 │   └── ImageFailure        image_not_found, registry_unauthorized, registry_unreachable,
 │                           pull_stalled, pull_timeout, pull_failed
@@ -178,6 +179,15 @@ class StartRefused(RuntimeFailure):
 
     code = "start_refused"
     retryable = False
+
+
+class NoCommand(StartRefused):
+    """There is nothing to run: neither the image nor the deployment says a command."""
+
+    code = "no_command"
+
+    def __init__(self, told: str) -> None:
+        super().__init__(f"The image has no command of its own: say one in `command`. {told}")
 
 
 class GpuMissing(RuntimeFailure):

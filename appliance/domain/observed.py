@@ -136,7 +136,8 @@ class Observed:
     still there. ``image`` None means not on this machine. ``health`` None means there is no
     check to wait for. ``candidate`` is the same of the container that an update tries out; None
     where there is no update. ``drain`` is of the stray that an update has replaced, None if no
-    stray serves anybody.
+    stray serves anybody. ``fetched_boot_us`` is when the last download of the image began, as
+    far as this process knows.
     """
 
     container: Container | None = None
@@ -146,3 +147,4 @@ class Observed:
     gpus: GpuView = field(default_factory=GpuView)
     candidate: "Observed | None" = None
     drain: Drain | None = None
+    fetched_boot_us: int | None = None

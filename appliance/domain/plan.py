@@ -18,7 +18,7 @@ from appliance.domain.deployment import (
     RestartPolicy,
     Status,
 )
-from appliance.domain.endings import describe
+from appliance.domain.endings import describe, never_began
 from appliance.domain.instant import Instant, to_us
 from appliance.domain.observed import UP, Container, ContainerState, Drain, Observed
 from appliance.domain.steps import (
@@ -37,7 +37,14 @@ from appliance.domain.steps import (
     Wait,
 )
 from appliance.domain.transitions import DEADLINE_S
-from appliance.domain.update import take_over, take_over_at_stop, try_out, why_asleep
+from appliance.domain.update import (
+    LOCAL,
+    look_for_newer,
+    take_over,
+    take_over_at_stop,
+    try_out,
+    why_asleep,
+)
 
 SECOND_US = 1_000_000
 STEADY_US = 600 * SECOND_US
@@ -93,9 +100,14 @@ def _rest(d: Deployment, seen: Observed, now: Instant) -> Step:
         return _halt(d, c, now)
     if c is not None and c.state is ContainerState.LOST:
         return Remove(c.name)
+    resting = d.status is rest and d.intent == d.observed_intent
     if d.update is not None:
-        return take_over_at_stop(d, c, seen, rest)
-    if d.status is rest and d.intent == d.observed_intent:
+        newer = look_for_newer(d, d.update, c, seen, now)
+        if newer is None:
+            return take_over_at_stop(d, c, seen, rest)
+        if resting:
+            return newer
+    if resting:
         return SETTLED
     return Become(
         rest, rest.value, message, reason=why_asleep(d), accept=True, at_rest=True, ended=c
@@ -115,7 +127,7 @@ def _run(d: Deployment, seen: Observed, now: Instant) -> Step:  # noqa: PLR0911 
         ending = restart_due or c.state is ContainerState.STOPPING
         return _halt(d, c, now) if ending else _up(d, seen, c, now)
     if update is not None:
-        return take_over(d, c)
+        return look_for_newer(d, update, c, seen, now) or take_over(d, c)
     if restart_due or d.intent > d.observed_intent:
         return _take_up(c)
     if d.status in AT_REST:
@@ -241,7 +253,7 @@ def _ended(d: Deployment, c: Container) -> Step:
     if c.exit_code == 0 and policy is not RestartPolicy.ALWAYS:
         done = Reason("completed", "Ended by itself with exit code 0")
         return Become(Status.STOPPED, "completed", done.message, reason=done, ended=c)
-    if policy is RestartPolicy.NEVER:
+    if policy is RestartPolicy.NEVER or never_began(c) is not None:
         return Become(Status.FAILED, "failed", why.message, reason=why, ended=c)
     failures = 0 if _steady(c) else d.failures
     delay_s = backoff_s(failures)
@@ -309,7 +321,7 @@ def _wait_for_gpus(d: Deployment, reason: Reason) -> Step:
 
 
 def _fetch(d: Deployment) -> Step:
-    if d.spec.image.startswith("localhost/"):
+    if d.spec.image.startswith(LOCAL):
         reason = Reason("image_not_found", f"{d.spec.image} is not on this machine")
         return Become(Status.FAILED, "failed", reason.message, reason=reason)
     if d.status is not Status.PULLING:

@@ -16,6 +16,9 @@ from appliance.domain.steps import Become, Create, Pull, Remove, Start, Step, St
 from appliance.domain.transitions import DEADLINE_S
 
 SECOND_US = 1_000_000
+LOCAL = "localhost/"
+"""Images of this machine alone are called so; there is nowhere to fetch them from."""
+
 SETTLE_US = 2 * SECOND_US
 """Without a health check: a container that is still up after so long has started."""
 
@@ -44,7 +47,7 @@ def try_out(d: Deployment, u: Update, seen: Observed, now: Instant) -> Step:
     if failure is not None:
         return give_up(d, u, failure)
     if new is None:
-        return Pull(candidate=True) if trial.image is None else Create(trial.image, candidate=True)
+        return look_for_newer(d, u, old, seen, now) or _make(trial)
     if new.state is ContainerState.CREATED:
         return _start(d, u, seen, trial, now)
     ready_at = _ready_at(u, trial, new, now)
@@ -54,6 +57,26 @@ def try_out(d: Deployment, u: Update, seen: Observed, now: Instant) -> Step:
         Status.RUNNING, "updated", f"Updated: {u.spec.image} runs", accept=u.handover,
         at_rest=u.handover, container=new, health=trial.health, turn=Turn.ADOPT,
     )  # fmt: skip
+
+
+def look_for_newer(
+    d: Deployment, u: Update, c: Container | None, seen: Observed, now: Instant
+) -> Step | None:
+    """Where the image is to be fetched anew: the fetch, and the end if nothing is newer than ``c``.
+
+    None: go on. An image of this machine alone is only compared.
+    """
+    trial = seen.candidate or Observed()
+    if not u.refresh or trial.container is not None:
+        return None
+    fetched = trial.fetched_boot_us is not None and trial.fetched_boot_us >= u.since(now)
+    if not fetched and not u.spec.image.startswith(LOCAL):
+        return Pull(candidate=True)
+    same = (u.spec, u.secrets) == (d.spec, d.secrets)
+    if same and c is not None and trial.image is not None and c.image_id == trial.image.id:
+        words = f"Already newest: {u.spec.image}"
+        return Become(d.status, "newest", words, reason=d.reason, turn=Turn.GIVE_UP)
+    return None
 
 
 def take_over(d: Deployment, c: Container | None) -> Become:
@@ -66,6 +89,10 @@ def take_over(d: Deployment, c: Container | None) -> Become:
     return Become(
         Status.PENDING, "updated", "Updated", accept=True, at_rest=True, ended=c, turn=Turn.ADOPT
     )
+
+
+def _make(trial: Observed) -> Step:
+    return Pull(candidate=True) if trial.image is None else Create(trial.image, candidate=True)
 
 
 def take_over_at_stop(d: Deployment, old: Container | None, seen: Observed, rest: Status) -> Become:

@@ -74,15 +74,12 @@ def ports_of(d: Deployment) -> tuple[Port, ...]:
 
 def address_of(d: Deployment) -> Address:
     """The address of a row."""
-    published = d.published if _can_be_asked(d) else {}
-    by_protocol = {
-        protocol: {
-            p.port: published[p.port]
-            for p in ports_of(d)
-            if p.protocol is protocol and p.port in published
-        }
-        for protocol in Protocol
-    }
+    published = d.published if can_be_asked(d) else {}
+    http: dict[int, int] = {}
+    tcp: dict[int, int] = {}
+    for p in ports_of(d):
+        if p.port in published:
+            (http if p.protocol is Protocol.HTTP else tcp)[p.port] = published[p.port]
     return Address(
         deployment_id=d.id,
         owner_id=d.owner_id,
@@ -92,8 +89,8 @@ def address_of(d: Deployment) -> Address:
         access=d.spec.access,
         status=d.shown,
         reason=d.reason,
-        http=by_protocol[Protocol.HTTP],
-        tcp=by_protocol[Protocol.TCP],
+        http=http,
+        tcp=tcp,
         idle_timeout_minutes=d.spec.idle_timeout_minutes,
         evictable=d.spec.evictable,
         since_boot_us=d.since_boot_us,
@@ -103,7 +100,8 @@ def address_of(d: Deployment) -> Address:
     )
 
 
-def _can_be_asked(d: Deployment) -> bool:
+def can_be_asked(d: Deployment) -> bool:
+    """Whether it has addresses: it runs, or wakes up for whoever asks."""
     sleeps = d.spec.evictable or d.spec.idle_timeout_minutes is not None
     wakes_up = sleeps and d.shown in ON_THE_WAY
     return d.shown is Status.RUNNING or d.desired is Desired.SLEEPING or wakes_up

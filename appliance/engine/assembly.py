@@ -111,7 +111,7 @@ def assemble(m: Materials) -> Engine:
     access_tokens = AccessTokens(m.db, m.clock, m.vault)
     addresses.listen(raw_ports.heard)
     drains = Drains(m.clock, addresses, m.drain_s)
-    pulls = Pulls(m.runtime, m.tasks)
+    pulls = Pulls(m.runtime, m.clock, m.tasks)
     probes = Probes(m.runtime, m.clock, m.tasks, lambda i: reconciler.nudge(i))  # noqa: PLW0108 - made below, with these
     activity = _activity(m.clock, addresses)
     companions = Companions(m.db, ledger, m.runtime, m.clock, m.tasks, probes, activity)

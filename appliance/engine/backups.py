@@ -47,9 +47,11 @@ class Backups:
 
     async def make(self) -> AsyncIterator[bytes]:
         """A consistent copy, sent from a file that is gone as soon as it is open."""
-        copy = anyio.Path(self._database.with_name(new_id("backup")))
+        path = self._database.with_name(new_id("backup"))
+        copy = anyio.Path(path)
         try:
-            await backup.make(self._db, Path(copy))
+            await self._db.backup(path)
+            await run_in_daemon(partial(backup.check, path))
             file = await copy.open("rb")
         finally:
             await copy.unlink(missing_ok=True)

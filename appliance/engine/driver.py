@@ -167,9 +167,10 @@ class Driver:
         if c is not None and c.ours and c.exit_code and (trial or unhandled(d, c)):
             c = replace(c, last_words=await self._last_words(d, c))
         to_be_made = c is None or (trial and c.state is ContainerState.CREATED)
-        wanted = to_be_made and d.desired is Desired.RUNNING
+        wanted = to_be_made and (trial or d.desired is Desired.RUNNING)
         image = await runtime.image(d.spec.image) if wanted else None
-        return Observed(container=c, image=image, gpus=cards)
+        fetched = self._shop.pulls.fetched_boot_us(d.spec.image)
+        return Observed(container=c, image=image, gpus=cards, fetched_boot_us=fetched)
 
     async def _last_words(self, d: Deployment, c: Container) -> str | None:
         """None also where the secrets can't be opened: unmasked, nothing is told."""

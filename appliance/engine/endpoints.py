@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from appliance.domain.deployment import Access, Deployment
-from appliance.engine.addresses import Address, address_of
+from appliance.engine.addresses import Address, address_of, can_be_asked
 from appliance.engine.raw_ports import LOOPBACK
 from appliance.engine.views import Endpoint, web_url
 
@@ -28,6 +28,8 @@ def endpoints(d: Deployment, front: Front, raw_ports: Mapping[int, int]) -> tupl
 
     ``raw_ports`` are those of this machine by the container's.
     """
+    if not can_be_asked(d):
+        return ()
     address = address_of(d)
     web = [
         Endpoint("https", web_url(f"{label}.{front.domain}", front.https_port), internal)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import anyio
 from anyio.abc import TaskGroup
 
+from appliance.clock import Clock
 from appliance.domain.errors import RuntimeFailure
 from appliance.runtime.port import ContainerRuntime, PullProgress
 
@@ -23,16 +24,22 @@ class _Download:
 class Pulls:
     """Fetches images in a task group of the supervisor's."""
 
-    def __init__(self, runtime: ContainerRuntime, tasks: TaskGroup) -> None:
+    def __init__(self, runtime: ContainerRuntime, clock: Clock, tasks: TaskGroup) -> None:
         self._runtime = runtime
+        self._clock = clock
         self._tasks = tasks
         self._slots = anyio.Semaphore(PULLS_AT_ONCE)
         self._downloads: dict[str, _Download] = {}
+        self._fetched_boot_us: dict[str, int] = {}
 
     def progress(self, reference: str) -> PullProgress | None:
         """How far the download of ``reference`` is, None if there is none or nothing is known."""
         download = self._downloads.get(reference)
         return download.progress if download else None
+
+    def fetched_boot_us(self, reference: str) -> int | None:
+        """When the last download of ``reference`` that succeeded began (boot clock)."""
+        return self._fetched_boot_us.get(reference)
 
     async def fetch(self, reference: str) -> None:
         """Returns when the image is on this machine.
@@ -75,7 +82,9 @@ class Pulls:
         with download.scope:
             try:
                 async with self._slots:
+                    began_boot_us = self._clock.now().boot_us
                     await self._runtime.pull(reference, note)
+                    self._fetched_boot_us[reference] = began_boot_us
             except RuntimeFailure as failure:
                 download.failure = failure
         self._forget(reference, download)

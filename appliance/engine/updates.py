@@ -90,7 +90,8 @@ class Updates:
         spec = changed(wanted, change, self._template(wanted))
         _refuse_other_gpus(before, spec)
         update = before.update
-        if change.secrets or needs_new_container(wanted, spec):
+        refresh = "image" in change.fields and spec.image == wanted.image
+        if refresh or change.secrets or needs_new_container(wanted, spec):
             update = Update(
                 spec=spec,
                 secrets=self._secrets(before, change.secrets),
@@ -98,6 +99,7 @@ class Updates:
                 handover=update is not None and update.handover,
                 boot_id=now.boot_id,
                 since_boot_us=now.boot_us,
+                refresh=refresh or (update is not None and update.refresh),
             )
         elif update is not None and spec != wanted:
             update = replace(update, spec=spec)

@@ -1,5 +1,6 @@
 """What is right and wrong with this machine: facts are read thinly, and judged purely."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -19,8 +20,8 @@ SQLITE_MENDED = (3, 51, 3)
 GIB = 1024**3
 LEAST_FREE_BYTES = 5 * GIB
 LEAST_FREE_SHARE = 0.1
-CGROUP_V2 = Path("/sys/fs/cgroup/cgroup.controllers")
-CGROUP_V1_MEMORY = Path("/sys/fs/cgroup/memory")
+CGROUPS = Path("/sys/fs/cgroup")
+CGROUP_V1_MEMORY = CGROUPS / "memory"
 VERSION_S = 10
 
 
@@ -107,9 +108,9 @@ def _podman(f: Facts) -> Check:
         return Check("podman", "fail", "not found", "apt-get install podman")
     version = version_of(f.podman)
     if version < PODMAN_FLOOR:
-        return Check("podman", "fail", f.podman, "4.3 or newer is needed")
+        return Check("podman", "fail", f.podman, why="4.3 or newer is needed")
     if version < PODMAN_ADVISED:
-        return Check("podman", "warn", f.podman, "works; newer ones mend known vulnerabilities")
+        return Check("podman", "warn", f.podman, why="It works; newer ones mend vulnerabilities.")
     return Check("podman", "ok", f.podman)
 
 
@@ -143,8 +144,8 @@ def _firewall(f: Facts) -> Check:
 def _memory(f: Facts) -> Check:
     if f.memory_limits:
         return Check("memory limits", "ok", "a cgroup controller is there")
-    return Check("memory limits", "fail", "no memory cgroup: limits would not hold",
-                 "boot with cgroup_enable=memory")  # fmt: skip
+    remedy = "boot with cgroup_enable=memory; without root, with cgroup v2 under systemd"
+    return Check("memory limits", "fail", "no memory cgroup: limits would not hold", remedy)
 
 
 def _disk(f: Facts) -> Check:
@@ -189,8 +190,24 @@ def _programs_here() -> Iterator[str]:
             yield name
 
 
+def can_limit_memory(*, root: bool, v1: bool, controllers: str) -> bool:
+    """Whether limits of containers hold; ``controllers`` are those of cgroup v2 that we may use.
+
+    Without root Podman takes no limits on cgroup v1, and says nothing to the API (4.3.1, 5.4.2).
+    """
+    return (root and v1) or (not v1 and "memory" in controllers.split())
+
+
 def _memory_limits() -> bool:
+    root = os.geteuid() == 0
     try:
-        return CGROUP_V1_MEMORY.is_dir() or "memory" in CGROUP_V2.read_text().split()
+        controllers = (CGROUPS / ("" if root else _own_cgroup()) / "cgroup.controllers").read_text()
     except OSError:
-        return False
+        controllers = ""
+    return can_limit_memory(root=root, v1=CGROUP_V1_MEMORY.is_dir(), controllers=controllers)
+
+
+def _own_cgroup() -> str:
+    """Our place in cgroup v2 (cgroups(7), /proc/pid/cgroup): what a user has is delegated there."""
+    lines = Path("/proc/self/cgroup").read_text().splitlines()
+    return next((line[len("0::/") :] for line in lines if line.startswith("0::/")), "")

@@ -18,7 +18,7 @@ from appliance.domain.deployment import Process
 
 PROC = Path("/proc")
 CONTAINER_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
-START_TICKS_FIELD = 22  # counted from 1, as proc(5) does
+PARENT_FIELD, START_TICKS_FIELD = 4, 22  # counted from 1, as proc(5) does
 LOOKS = 20
 BETWEEN_LOOKS_S = 0.05
 FIELDS_BEFORE_STATE = 2  # pid and (comm); comm may hold spaces and brackets
@@ -26,28 +26,26 @@ FIELDS_BEFORE_STATE = 2  # pid and (comm); comm may hold spaces and brackets
 
 def read(pid: int) -> Process | None:
     """The process of that number now, None if there is none or it is a zombie."""
-    try:
-        status = (PROC / str(pid) / "stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    fields = status.rpartition(")")[2].split()
-    if fields[0] in "ZX":
+    fields = _status(pid)
+    if not fields or fields[0] in "ZX":
         return None
     return Process(pid, int(fields[START_TICKS_FIELD - FIELDS_BEFORE_STATE - 1]))
 
 
 def of_container(pid: int, container_id: str) -> Process | None:
-    """The process ``pid`` if it lives in the cgroup of that container.
+    """The process ``pid`` if it lives in the cgroup of that container, or its monitor started it.
 
     The number alone could be another's by now; Podman puts the container's id into the cgroup's
-    name under every cgroup driver.
+    name under every cgroup driver. Without root on cgroup v1 there is no such cgroup.
     """
     process = read(pid) if pid > 0 else None
+    if process is None:
+        return None
     try:
-        cgroups = (PROC / str(pid) / "cgroup").read_text() if process else ""
+        cgroups = (PROC / str(pid) / "cgroup").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return process if container_id in cgroups else None
+    return process if container_id in cgroups or watches(_parent(pid), container_id) else None
 
 
 def container_of(pid: int) -> str | None:
@@ -78,6 +76,20 @@ def missing_devices(first: Process, paths: Iterable[str]) -> tuple[str, ...]:
     inside = PROC / str(first.pid) / "root"
     missing = tuple(path for path in paths if not _is_device(inside / path.lstrip("/")))
     return missing if missing and alive(first) else ()
+
+
+def _status(pid: int) -> list[str]:
+    """What proc(5) tells in ``stat``, from the state on; empty if there is no such process."""
+    try:
+        status = (PROC / str(pid) / "stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return status.rpartition(")")[2].split()
+
+
+def _parent(pid: int) -> int:
+    fields = _status(pid)
+    return int(fields[PARENT_FIELD - FIELDS_BEFORE_STATE - 1]) if fields else 0
 
 
 def _is_device(path: Path) -> bool:

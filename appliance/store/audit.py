@@ -55,7 +55,14 @@ INSERT INTO audit (seq, at_us, {", ".join(FIELDS)}, sha256)
 VALUES (:seq, :at_us, {", ".join(f":{name}" for name in FIELDS)}, :sha256)
 """
 
-SELECT_LAST = "SELECT seq, sha256 FROM audit WHERE seq = (SELECT max(seq) FROM audit)"
+# SQLite keeps the highest number ever given apart (AUTOINCREMENT): what is cut off at the end
+# leaves it, and no number is given twice.
+HIGHEST = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'audit'"
+
+SELECT_LAST = f"""
+SELECT ({HIGHEST}) AS seq,
+       (SELECT sha256 FROM audit WHERE seq = (SELECT max(seq) FROM audit)) AS sha256
+"""
 
 # No number is missing, so that the last one is the count, and a page is found by its numbers.
 COUNT = "SELECT coalesce(max(seq), 0) FROM audit"
@@ -69,11 +76,10 @@ SELECT_AFTER = "SELECT * FROM audit WHERE seq > :after ORDER BY seq LIMIT :limit
 
 async def append(tx: Transaction, entry: NewEntry, now: Instant) -> None:
     """Writes an entry, chained to the last one."""
-    rows = await tx.execute(SELECT_LAST)
-    seq, before = (rows[0]["seq"], rows[0]["sha256"]) if rows else (0, GENESIS)
+    [last] = await tx.execute(SELECT_LAST)
     values = {name: getattr(entry, name) for name in FIELDS}
-    row = {"seq": seq + 1, "at_us": now.wall_us, **values}
-    await tx.execute(INSERT, {**row, "sha256": _digest(before, row)})
+    row = {"seq": last["seq"] + 1, "at_us": now.wall_us, **values}
+    await tx.execute(INSERT, {**row, "sha256": _digest(last["sha256"] or GENESIS, row)})
 
 
 async def page(db: Database, *, number: int, limit: int) -> tuple[list[Entry], int]:
@@ -84,9 +90,9 @@ async def page(db: Database, *, number: int, limit: int) -> tuple[list[Entry], i
 
 
 async def verify(db: Database) -> Verdict:
-    """Whether every entry is as it was written and none is missing between the first and the last.
+    """Whether every entry is as it was written and none is missing.
 
-    What was cut off at the end does not show: nothing inside the file can tell.
+    Who rewrites the whole file, its count included, leaves no trace: nothing inside it can tell.
     """
     before, last = GENESIS, 0
     while rows := await db.read(SELECT_AFTER, {"after": last, "limit": BATCH}):
@@ -95,7 +101,8 @@ async def verify(db: Database) -> Verdict:
             if row["seq"] != last + 1 or _digest(before, fields) != row["sha256"]:
                 return Verdict(await _count(db), last + 1)
             before, last = row["sha256"], row["seq"]
-    return Verdict(last, None)
+    [highest] = await db.read(HIGHEST)
+    return Verdict(last, None if highest[0] == last else last + 1)
 
 
 async def _count(db: Database) -> int:

@@ -17,7 +17,6 @@ from itertools import count
 from pathlib import Path
 
 from appliance.domain.errors import StoreUnusable
-from appliance.store.database import Database
 from appliance.store.migrate import APPLICATION_ID, migrations
 
 SELECT_OBJECTS = "SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"
@@ -35,12 +34,6 @@ class Contents:
     deployments: int
     users: int
     instance: str | None
-
-
-async def make(db: Database, target: Path) -> None:
-    """Writes a consistent copy of everything committed by now to a new file ``target``."""
-    await db.backup(target)
-    check(target)
 
 
 def check(path: Path) -> Contents:

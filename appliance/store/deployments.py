@@ -143,7 +143,8 @@ RETURNING *
 TURN = """
 UPDATE deployment SET spec = :spec, secrets = :secrets, next_spec = :next_spec,
     next_secrets = :next_secrets, next_generation = :next_generation,
-    next_boot_id = :next_boot_id, next_since_boot_us = :next_since_boot_us, handover = :handover
+    next_boot_id = :next_boot_id, next_since_boot_us = :next_since_boot_us, handover = :handover,
+    refresh = :refresh
 WHERE id = :id
 RETURNING *
 """
@@ -330,6 +331,7 @@ def spec_columns(d: Deployment) -> dict[str, Any]:
         "next_boot_id": None if u is None else u.boot_id,
         "next_since_boot_us": None if u is None else u.since_boot_us,
         "handover": u is not None and u.handover,
+        "refresh": u is not None and u.refresh,
     }
 
 
@@ -343,6 +345,7 @@ def _update(row: Mapping[str, Any]) -> Update | None:
         handover=bool(row["handover"]),
         boot_id=row["next_boot_id"],
         since_boot_us=row["next_since_boot_us"],
+        refresh=bool(row["refresh"]),
     )
 
 

@@ -19,6 +19,7 @@ UPDATE deployment SET name = :name, hostname = :hostname, spec = :spec, secrets 
     rate_cents = :rate_cents, next_spec = :next_spec, next_secrets = :next_secrets,
     next_generation = :next_generation,
     next_boot_id = :next_boot_id, next_since_boot_us = :next_since_boot_us, handover = :handover,
+    refresh = :refresh,
     last_generation = :last_generation, version = version + 1, updated_us = :now_us,
     intent = intent + (:next_spec IS NOT NULL AND desired = 'running' AND status = 'failed')
 WHERE id = :id

@@ -95,6 +95,21 @@ async def test_an_entry_taken_out_of_the_middle_shows(
     assert (await ada.get("/audit/verify"))["firstBroken"] == 1
 
 
+async def test_entries_cut_off_at_the_end_show_for_ever(
+    served: Served, ada: Caller, bob: Caller
+) -> None:
+    for _ in range(3):
+        await bob.create()
+    async with served.db.transaction() as tx:
+        await tx.execute("DROP TRIGGER audit_is_never_shortened")
+        await tx.execute("DELETE FROM audit WHERE seq > 1")
+    found = await ada.get("/audit/verify")
+    assert found == {"entries": 1, "intact": False, "firstBroken": 2}
+    for _ in range(3):
+        await bob.create()
+    assert (await ada.get("/audit/verify"))["firstBroken"] == 2
+
+
 async def test_a_stranger_can_not_fill_the_disk_with_denials(served: Served, ada: Caller) -> None:
     for _ in range(60):
         await served.nobody().get("/deployments")

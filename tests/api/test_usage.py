@@ -33,6 +33,12 @@ async def test_a_user_sees_own_usage_and_an_admin_everybodys(served: Served, bob
     assert ids == {mine, theirs}
 
 
+async def test_both_kinds_of_answer_are_in_the_openapi_document(bob: Caller) -> None:
+    document = await bob.get("/openapi.json")
+    described = document["paths"]["/usage"]["get"]["responses"]["200"]["content"]
+    assert described.keys() == {"application/json", "text/csv"}
+
+
 async def test_csv_is_asked_for_by_format_or_accept(bob: Caller) -> None:
     await ran(bob, "=HYPERLINK(1)")
     by_format = await bob.http.get("/usage?format=csv")

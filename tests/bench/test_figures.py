@@ -149,6 +149,7 @@ def seed_rows(box: Box) -> None:
 
 
 def test_reads_and_start_up_with_10_000_rows(api: Api, bare: str) -> None:
+    api.until(plain(api), "running")
     live = api.http.get("/deployments?status=running").json()["pagination"]["total"]
     api.box.terminate()
     seed_rows(api.box)

@@ -10,11 +10,15 @@ import time
 import uvloop
 
 PERIOD_S = 0.02
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n"
+    b"X-Accel-Buffering: no\r\n\r\n"  # nginx passes events on at once only if it is told so
+)
 
 
 async def stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.readuntil(b"\r\n\r\n")
+    if not await reader.readline():
+        return  # somebody who only looked whether we listen
     writer.write(HEAD)
     while not writer.is_closing():
         event = b"data: %d\n\n" % time.monotonic_ns()

@@ -10,6 +10,40 @@ OTHER = deployment(id="dep_other", name="other", status="stopped", endpoints=[],
 ONE = "/deployments/dep_xyz789"
 
 
+UPDATING = deployment(update={"servingImage": deployment()["image"], "interrupted": False})
+
+
+def an_event(number: int, kind: str, message: str) -> dict[str, object]:
+    return {"id": number, "type": kind, "message": message}
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "code"),
+    [
+        ("newest", "Already newest: docker.io/ollama/ollama:latest", 0),
+        ("updated", "Updated: docker.io/ollama/ollama:latest runs", 0),
+        ("update_failed", "The update failed and the deployment stays as it was: no route", 1),
+        ("stop", "Stop requested", 1),
+    ],
+)
+def test_update_asks_for_the_same_image_and_says_what_came_of_it(
+    canned: Canned, run: Run, kind: str, message: str, code: int
+) -> None:
+    canned.answer(f"PATCH {ONE}", {"deployment": UPDATING})
+    shown = [{"deployment": d} for d in (UPDATING, UPDATING, deployment(update=None))]
+    canned.answer(f"GET {ONE}", *shown)
+    before, after = an_event(7, "running", "Running"), an_event(9, kind, message)
+    events = [{"events": found} for found in ([before], [], [after], [])]
+    canned.answer(f"GET {ONE}/events", *events)
+    ended = run("update", "dep_xyz789")
+    assert json.loads(canned.only(f"PATCH {ONE}").body) == {"image": deployment()["image"]}
+    asked = [a.query["after"] for a in canned.asked if a.path == f"{ONE}/events"]
+    assert asked == ["0", "7", "7", "9"]
+    assert ended.code == code
+    assert kind not in ("newest", "updated") or ended.out == f"dep_xyz789: {message}\n"
+    assert kind != "update_failed" or message in ended.err
+
+
 @pytest.fixture(autouse=True)
 def _two_of_them(canned: Canned) -> None:
     canned.answer("GET /deployments", page("deployments", deployment(), OTHER))

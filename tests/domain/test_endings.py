@@ -2,7 +2,9 @@
 
 import pytest
 
-from appliance.domain.endings import MASK, WORDS_LENGTH, fit_words
+from appliance.domain.endings import MASK, WORDS_LENGTH, fit_words, never_began
+from appliance.domain.observed import ContainerState
+from tests.domain.test_plan import a_container
 
 
 @pytest.mark.parametrize(
@@ -38,6 +40,26 @@ def test_a_long_line_is_cut_and_shows_it() -> None:
 )
 def test_a_secret_is_masked(said: str, secrets: tuple[str, ...]) -> None:
     assert fit_words(said, secrets) == f"key {MASK}!"
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        (
+            "ERROR (catatonit:2): failed to exec pid1: No such file or directory",
+            "command_not_found",
+        ),
+        ("ERROR (catatonit:6): failed to exec pid1: Exec format error", "command_not_executable"),
+        ("my ERROR (catatonit:6): failed to exec pid1: Permission denied", None),
+        (None, None),
+    ],
+)
+def test_what_podmans_init_says_of_a_command_that_it_could_not_start(
+    said: str | None, code: str | None
+) -> None:
+    c = a_container(ContainerState.EXITED, last_words=said, exit_code=1)
+    why = never_began(c)
+    assert (None if why is None else why.code) == code
 
 
 def test_a_secret_at_the_cut_is_not_told_in_part() -> None:

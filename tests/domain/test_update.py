@@ -11,6 +11,7 @@ from appliance.domain.deployment import (
     Desired,
     Health,
     Process,
+    Reason,
     Spec,
     Status,
     Update,
@@ -36,6 +37,7 @@ from appliance.domain.steps import (
 from tests.domain.test_plan import IMAGE, MANY, NOW, WALL, a_container, a_row
 
 NEW_IMAGE = "docker.io/library/app:2"
+NEWER = replace(IMAGE, id="sha256:newer")
 SETTLED_TICKS = NOW.boot_us // 10_000 - 1000
 
 
@@ -126,6 +128,60 @@ def test_a_further_update_waits_for_the_old_one() -> None:
 def test_a_stop_and_a_delete_wait_for_no_answers(desired: Desired) -> None:
     step = plan(replace(ADOPTED, desired=desired), draining(new(ContainerState.RUNNING)), NOW)
     assert isinstance(step, Retire | Remove)
+
+
+def refreshing(**changes: object) -> Deployment:
+    d = updated(**changes)
+    return replace(d, update=replace(an_update(), spec=d.spec, refresh=True))
+
+
+@pytest.mark.parametrize("fetched_boot_us", [None, NOW.boot_us - 1])
+def test_an_image_that_is_to_be_fetched_anew_is_fetched_though_it_is_there(
+    fetched_boot_us: int | None,
+) -> None:
+    world = seen(OLD, None, image=IMAGE, fetched_boot_us=fetched_boot_us)
+    assert plan(refreshing(), world, NOW) == Pull(candidate=True)
+
+
+def test_a_newer_image_takes_over_and_the_same_one_touches_nothing() -> None:
+    world = seen(OLD, None, image=NEWER, fetched_boot_us=NOW.boot_us)
+    assert plan(refreshing(), world, NOW) == Create(NEWER, candidate=True)
+    same = seen(OLD, None, image=IMAGE, fetched_boot_us=NOW.boot_us)
+    d = refreshing(reason=Reason("update_failed", "before"))
+    step = become(plan(d, same, NOW))
+    assert (step.event, step.message) == ("newest", f"Already newest: {d.spec.image}")
+    assert advance(d, step, NOW) == replace(d, update=None)
+
+
+def test_the_same_image_with_another_spec_takes_over() -> None:
+    d = refreshing()
+    assert d.update is not None
+    d = replace(d, update=replace(d.update, spec=replace(d.spec, env={"A": "1"})))
+    world = seen(OLD, None, image=IMAGE, fetched_boot_us=NOW.boot_us)
+    assert plan(d, world, NOW) == Create(IMAGE, candidate=True)
+
+
+def test_an_image_of_this_machine_alone_is_compared_and_not_fetched() -> None:
+    d = refreshing(spec=Spec(image="localhost/mine:latest"))
+    assert become(plan(d, seen(OLD, None, image=IMAGE), NOW)).event == "newest"
+
+
+@pytest.mark.parametrize("status", [Status.STOPPED, Status.FAILED])
+def test_what_rests_looks_for_a_newer_image_too(status: Status) -> None:
+    d = refreshing(status=status, intent=2, observed_intent=2)
+    if status is Status.STOPPED:
+        d = replace(d, desired=Desired.STOPPED)
+    assert plan(d, seen(RESTING, None, image=IMAGE), NOW) == Pull(candidate=True)
+    same = seen(RESTING, None, image=IMAGE, fetched_boot_us=NOW.boot_us)
+    assert become(plan(d, same, NOW)).event == "newest"
+    newer = seen(RESTING, None, image=NEWER, fetched_boot_us=NOW.boot_us)
+    assert become(plan(d, newer, NOW)).turn is Turn.ADOPT
+
+
+def test_a_stop_does_not_wait_for_a_download() -> None:
+    d = refreshing(status=Status.STOPPING, desired=Desired.STOPPED, intent=2, observed_intent=2)
+    step = become(plan(d, seen(RESTING, None, image=IMAGE), NOW))
+    assert (step.status, step.turn) == (Status.STOPPED, None)
 
 
 def test_one_that_has_just_started_must_stay_up_for_two_seconds() -> None:

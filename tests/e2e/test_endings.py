@@ -3,6 +3,7 @@
 import pytest
 
 from tests.box import Api, wait_for
+from tests.podman_harness import busybox_archive
 
 pytestmark = pytest.mark.podman
 BUSYBOX = "localhost/test/busybox:latest"
@@ -35,16 +36,49 @@ def test_an_end_is_told_with_its_code_and_in_words(
     api.http.delete(f"/deployments/{i}")
 
 
-def test_a_command_that_is_not_there_is_told_with_what_was_said_of_it(api: Api) -> None:
-    # Podman's init starts well and only then finds nothing to run: to Podman that is an exit.
-    i = run(api, "no-such-command", restartPolicy="never")
+@pytest.mark.parametrize("policy", ["never", "on-failure", "always"])
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [
+        ("no-such-command", "command_not_found",
+         "The command, or the interpreter that it names, is not in the image"),
+        ("/etc", "command_not_executable", "The command can't be executed: Permission denied"),
+    ],
+)  # fmt: skip
+def test_a_command_that_can_not_be_started_is_a_failure_at_once_whatever_the_policy(
+    api: Api, command: str, code: str, words: str, policy: str
+) -> None:
+    i = run(api, command, restartPolicy=policy)
     ended = api.until(i, "failed")
-    assert ended["exitCode"] == 1
-    told = ended["statusReason"]["message"]
-    assert told.startswith("Exited with code 1: "), told
-    assert told.endswith("No such file or directory"), told
-    said = [line["message"] for line in api.http.get(f"/deployments/{i}/logs").json()["logs"]]
-    assert any("No such file or directory" in message for message in said), said
+    assert ended["statusReason"] == {"code": code, "message": words}
+    assert (ended["exitCode"], ended["restartCount"]) == (1, 0)
+    api.http.delete(f"/deployments/{i}")
+
+
+def test_an_image_whose_entrypoint_is_not_in_it_fails_so_and_starts_once_it_is_named_right(
+    api: Api,
+) -> None:
+    changes = '--change=ENTRYPOINT ["/no/such/entrypoint"]'
+    wrong = "localhost/test/wrong:latest"
+    api.box.podman("import", changes, "-", wrong, stdin=busybox_archive())
+    i = str(api.create(templateId=None, customImage=wrong)["id"])
+    assert api.until(i, "failed")["statusReason"]["code"] == "command_not_found"
+    change = {"image": BUSYBOX, "command": ["sleep", "1000"]}
+    assert api.http.patch(f"/deployments/{i}", json=change).status_code == 202
+    api.until(i, "running")
+    api.http.delete(f"/deployments/{i}")
+
+
+def test_an_image_without_a_command_is_a_failure_at_once_that_says_what_to_do(api: Api) -> None:
+    i = str(api.create(templateId=None, customImage=BUSYBOX)["id"])
+    reason = api.until(i, "failed")["statusReason"]
+    assert reason["code"] == "no_command"
+    assert "say one in `command`" in reason["message"]
+    events = api.http.get(f"/deployments/{i}/events").json()["events"]
+    assert "retrying" not in [e["type"] for e in events]
+    change = {"command": ["sleep", "1000"]}
+    assert api.http.patch(f"/deployments/{i}", json=change).status_code == 202
+    api.until(i, "running")
     api.http.delete(f"/deployments/{i}")
 
 

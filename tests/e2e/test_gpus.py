@@ -7,14 +7,13 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.box import Api, Box, running_box, wait_for
-from tests.fake_nvml import FakeGpu, FakeNvml, write_cdi
+from tests.fake_nvml import FakeNvml, gpus_of
 
 pytestmark = pytest.mark.podman
 GPUS = 4
@@ -23,13 +22,8 @@ BUSYBOX = "localhost/test/busybox:latest"
 
 @pytest.fixture(scope="module")
 def nvml(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeNvml]:
-    uuids = [f"GPU-{token_hex(8)}" for _ in range(GPUS)]
-    file = Path("/var/run/cdi") / f"nntest-{uuids[0]}.json"
-    write_cdi(file, uuids)
-    fake = FakeNvml(tmp_path_factory.mktemp("nvml") / "state", [FakeGpu(uuid) for uuid in uuids])
-    fake.save()
-    yield fake
-    file.unlink()
+    with gpus_of(tmp_path_factory.mktemp("nvml"), GPUS) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -146,6 +146,7 @@ def test_no_story_gives_a_gpu_twice() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_no_long_story_gives_a_gpu_twice() -> None:
     search(examples=400, steps=60, machine=GpuBox)
 

@@ -155,6 +155,10 @@ class Lifecycle(RuleBasedStateMachine):
         told.images.add(image)
         self.world.settle()
 
+    @rule(open_requests=st.integers(0, 2))
+    def the_door_is_busy(self, open_requests: int) -> None:
+        self.world.open_requests = open_requests
+
     @rule(which=which, stays_s=st.sampled_from([0, 1, SLEEPS_AFTER_S - 1]))
     @precondition(lambda self: self.told)
     def somebody_asks_for_it(self, which: int, stays_s: float) -> None:
@@ -350,6 +354,7 @@ def test_no_story_breaks_a_promise() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_no_long_story_breaks_a_promise() -> None:
     search(examples=400, steps=60)
 
@@ -367,7 +372,7 @@ def test_what_lands_after_a_delete_leaves_nothing_though_its_removal_is_cut_shor
 ) -> None:
     faults = story.world.runtime.faults
     faults.delay("create", times=math.inf)
-    story.create(image=IMAGE, policy=RestartPolicy.ALWAYS)
+    story.create(image=IMAGE, policy=RestartPolicy.ALWAYS, sleeps=False)
     story.order(which=0, verb="delete")
     story.world.settle(LONGEST_BACKOFF_S)
     faults.clear()

@@ -9,7 +9,7 @@ from appliance.domain.change import Change
 from appliance.domain.deployment import Resources, Status, Volume
 from appliance.domain.errors import ImageFailure, InvalidRequest, NotFound
 from appliance.domain.observed import ImageFacts
-from tests.engine.conftest import ADA, OKI, World, an_order, appliance, with_users
+from tests.engine.conftest import ADA, IMAGE, OKI, World, an_order, appliance, with_users
 from tests.engine.test_lifecycle import name
 from tests.fake_runtime import FakeRuntime
 from tests.waiting import eventually
@@ -215,6 +215,51 @@ async def test_name_access_and_policy_count_at_once_and_touch_no_container(world
     before = await world.event_types(i)
     await world.engine.updates.update(ADA, i, change)
     assert await world.event_types(i) == before
+
+
+async def test_the_same_image_asked_for_again_is_fetched_anew_and_taken_if_it_is_newer(
+    world: World,
+) -> None:
+    i = await running(world)
+    world.runtime.offer(IMAGE, world.runtime.images[IMAGE])
+    await order(world, i, image=IMAGE)
+    await settled(world, i, 1)
+    assert (await world.event_types(i))[-2:] == ["update", "newest"]
+    assert world.runtime.faults.count("pull") == 1
+    world.runtime.offer(IMAGE, ImageFacts(id="sha256:newer", exposed_ports=(8080,)))
+    await order(world, i, image=IMAGE)
+    await settled(world, i, 3)
+    shown = world.runtime.container(name(i, 3))
+    assert shown is not None
+    assert shown.image_id == "sha256:newer"
+
+
+async def test_an_image_that_can_not_be_fetched_anew_leaves_the_old_one(world: World) -> None:
+    i = await running(world)
+    process = (await world.view(i)).deployment.process
+    world.runtime.refuse(IMAGE, ImageFailure("registry_unreachable", "no route to it (test)"))
+    await order(world, i, image=IMAGE)
+    await settled(world, i, 1)
+    d = (await world.view(i)).deployment
+    assert d.process == process
+    assert d.reason is not None
+    assert (d.reason.code, "no route to it" in d.reason.message) == ("update_failed", True)
+
+
+async def test_a_stopped_one_is_compared_too_and_starts_with_what_is_newer(world: World) -> None:
+    i = await running(world)
+    await world.engine.deployments.stop(ADA, i)
+    await world.until(i, Status.STOPPED)
+    world.runtime.offer(IMAGE, ImageFacts(id="sha256:newer", exposed_ports=(8080,)))
+    await order(world, i, image=IMAGE)
+
+    async def taken() -> bool:
+        return (await world.event_types(i))[-1] == "updated"
+
+    await eventually(taken)
+    await world.engine.deployments.start(ADA, i)
+    await world.until(i, Status.RUNNING)
+    await settled(world, i, 2)
 
 
 async def test_secrets_are_set_and_taken_away_one_by_one(world: World) -> None:

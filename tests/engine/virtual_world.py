@@ -98,6 +98,7 @@ class VirtualWorld:
 
     def __init__(self, gpus: FakeGpus | None = None) -> None:
         self._gpus = gpus
+        self.open_requests = 0
         self.loop = VirtualLoop()
         self.clock = VirtualClock(self.loop)
         self.runtime = WitnessedRuntime(self.clock)
@@ -163,6 +164,7 @@ class VirtualWorld:
 
     async def _live(self, up: asyncio.Event) -> None:
         async with appliance(self._path, self.runtime, self._gpus, self.clock) as self.world:
+            self.world.engine.drains.count_by(lambda _ports: self.open_requests)
             up.set()
             await anyio.sleep_forever()
 

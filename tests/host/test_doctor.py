@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.host.doctor import Check, Facts, examine, judge, version_of
+from appliance.host.doctor import Check, Facts, can_limit_memory, examine, judge, version_of
 
 GIB = 1024**3
 FINE = Facts(
@@ -46,6 +46,23 @@ def test_a_machine_that_has_everything_is_fine() -> None:
 )
 def test_what_is_wrong_is_told(facts: Facts, name: str, expected: str) -> None:
     assert status(facts, name) == expected
+
+
+@pytest.mark.parametrize(
+    ("root", "v1", "controllers", "holds"),
+    [
+        (True, True, "", True),
+        (True, False, "cpu memory pids", True),
+        (True, False, "cpu pids", False),
+        (False, True, "", False),
+        (False, False, "memory pids", True),
+        (False, False, "pids", False),
+    ],
+)
+def test_limits_hold_where_podman_may_use_a_memory_cgroup(
+    root: bool, v1: bool, controllers: str, holds: bool
+) -> None:
+    assert can_limit_memory(root=root, v1=v1, controllers=controllers) is holds
 
 
 def test_versions_are_read_from_words() -> None:

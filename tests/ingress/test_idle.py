@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.bench.test_door import HOST, listens, make_certificate
+from tests.bench.stand import HOST, listens, make_certificate
 from tests.ingress.doorlab import ROOT, Lab, Talk, get
 from tests.podman_harness import free_ports
 from tests.waiting import eventually

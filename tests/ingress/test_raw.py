@@ -46,9 +46,16 @@ class Scene:
     ports: range
 
     async def deploy(self, access: str = "public") -> tuple[str, int]:
-        """A running deployment with a raw port, and that port of this machine."""
+        """A running deployment with a raw port, and that port of this machine.
+
+        The row tells of it a moment before the door does.
+        """
         made = await self.bob.create(ports=TCP, access=access)
         shown = await self.bob.until(made["id"], "running")
+        addresses = self.served.engine.addresses
+        await eventually(
+            lambda: any(a.tcp for a in addresses.all() if a.deployment_id == made["id"])
+        )
         [endpoint] = shown["endpoints"]
         assert endpoint["type"] == "tcp"
         return made["id"], int(endpoint["url"].rpartition(":")[2])

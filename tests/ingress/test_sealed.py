@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import anyio
 import pytest
 
 from appliance.ingress.certificates import Certificates
+from appliance.ingress.sealed import receive
 from tests.ingress.doorlab import DOMAIN, HELLO, Client, Lab, Talk, door, get
 from tests.ingress.tls import Place
 from tests.waiting import eventually
@@ -205,3 +207,59 @@ async def test_who_speaks_no_tls_is_sent_away_and_not_counted(
     await client.send(get(HOST))
     assert await client.answer() == (200, b"hello")
     assert lab.activity.of("dep_a").open_connections == 1
+
+
+async def test_who_stays_silent_is_not_waited_for(certificates: Certificates) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        ours.setblocking(False)
+        with pytest.raises(TimeoutError):
+            await receive(asyncio.Protocol(), ours, certificates.context, within_s=0.05)
+        theirs.setblocking(False)
+        assert await asyncio.get_running_loop().sock_recv(theirs, 1) == b""
+
+
+async def test_a_slow_client_slows_its_server_down(lab: Lab, trust: ssl.SSLContext) -> None:
+    sent = 0
+
+    async def pour(talk: Talk) -> None:
+        nonlocal sent
+        await talk.head()
+        await talk.say(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (64 * MIB))
+        while sent < 64 * MIB:
+            await talk.say(bytes(MIB))
+            sent += MIB
+
+    await lab.deploy("a", pour)
+    client = await guest(lab, trust)
+    await client.send(get(HOST))
+    await client.head()
+    before = -1
+    while sent != before:  # until nothing moves any more
+        before = sent
+        await anyio.sleep(0.2)
+    assert sent < 32 * MIB
+    assert len(await client.read(64 * MIB)) == 64 * MIB
+
+
+async def test_a_slow_server_slows_its_client_down(lab: Lab, trust: ssl.SSLContext) -> None:
+    go = anyio.Event()
+
+    async def wait(talk: Talk) -> None:
+        await talk.head()
+        await go.wait()
+        await talk.reader.readexactly(64 * MIB)
+        await talk.say(HELLO)
+
+    await lab.deploy("a", wait)
+    client = await guest(lab, trust)
+    length = f"Content-Length: {64 * MIB}"
+    await client.send(get(HOST, "/", length).replace(b"GET", b"POST"))
+    client.writer.write(bytes(64 * MIB))
+    before = -1
+    while (taken := lab.activity.of("dep_a").bytes_in) != before:  # until nothing moves any more
+        before = taken
+        await anyio.sleep(0.2)
+    assert taken < 32 * MIB
+    go.set()
+    assert (await client.answer())[0] == 200

@@ -20,6 +20,7 @@ from appliance.domain.instant import Instant
 from appliance.ingress.authority import Authority
 from appliance.ingress.certificates import Certificates, Sources, open_certificates
 from appliance.ingress.owned import OwnerFiles
+from tests.podman_harness import free_ports
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: keep-alive\r\n\r\nyes"
 CONSOLE = frozenset({"box.local", "localhost", "127.0.0.1"})
@@ -86,7 +87,7 @@ class Server:
 @asynccontextmanager
 async def serving(certificates: Certificates) -> AsyncIterator[Server]:
     """Takes the context anew for every handshake, as the front door does."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server(("127.0.0.1", free_ports(1)[0]))
     listener.setblocking(False)
     server = Server(listener.getsockname()[1])
     async with anyio.create_task_group() as tasks:

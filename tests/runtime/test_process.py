@@ -2,9 +2,14 @@
 
 import os
 import subprocess
+import sys
 from dataclasses import replace
 
+import psutil
+import pytest
+
 from appliance.runtime import process
+from tests.waiting import eventually
 
 
 def test_this_process_is_alive_and_a_namesake_is_not() -> None:
@@ -47,3 +52,15 @@ def test_a_process_outside_the_container_is_not_its_own() -> None:
     assert process.of_container(os.getpid(), "f" * 64) is None
     assert process.of_container(0, "f" * 64) is None
     assert process.of_container(2**22 + 1, "f" * 64) is None
+
+
+@pytest.mark.anyio
+async def test_without_a_cgroup_of_its_own_it_is_the_child_of_the_containers_monitor() -> None:
+    monitor = "import subprocess; subprocess.run(['sleep', '60'])"
+    with subprocess.Popen([sys.executable, "-c", monitor, "-c", "f" * 64]) as parent:
+        watched = psutil.Process(parent.pid)
+        await eventually(lambda: bool(watched.children()))
+        [child] = watched.children()
+        assert process.of_container(child.pid, "f" * 64) == process.read(child.pid) is not None
+        assert process.of_container(child.pid, "e" * 64) is None
+        child.kill()

@@ -8,8 +8,9 @@ import pytest
 
 from appliance.domain.errors import StoreUnusable
 from appliance.store import backup, meta
+from appliance.store.backup import Contents
 from appliance.store.database import open_database
-from appliance.store.migrate import APPLICATION_ID
+from appliance.store.migrate import APPLICATION_ID, migrations
 
 pytestmark = pytest.mark.anyio
 
@@ -103,3 +104,14 @@ def test_an_empty_database_with_our_mark_is_refused(tmp_path: Path) -> None:
         db.executescript(f"PRAGMA application_id = {APPLICATION_ID}")
     with pytest.raises(StoreUnusable):
         backup.check(tmp_path / "a.db")
+
+
+@pytest.mark.parametrize("version", range(1, len(migrations()) + 1))
+def test_a_backup_of_every_older_version_can_be_restored(tmp_path: Path, version: int) -> None:
+    with closing(sqlite3.connect(tmp_path / "old.db")) as db:
+        for step in migrations()[:version]:
+            db.executescript(step)
+        db.executescript(
+            f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {version}"
+        )
+    assert backup.check(tmp_path / "old.db") == Contents(0, 0, None)

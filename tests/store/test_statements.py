@@ -14,9 +14,9 @@ from appliance.store.migrate import migrations
 
 VERB = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
 THROUGH = re.compile(r"SCAN (?!.*INDEX|json_each|CONSTANT|\d+ CONSTANT)(\w+)")
-SMALL = {"tally", "node", "gpu_hold", "gpu_line"}
-"""One row an owner and status, one row, one a GPU in use, one a deployment in line for GPUs: to
-read them through is to find the row."""
+SMALL = {"tally", "node", "gpu_hold", "gpu_line", "sqlite_sequence"}
+"""One row an owner and status, one row, one a GPU in use, one a deployment in line for GPUs, one a
+table that counts: to read them through is to find the row."""
 
 SELDOM = {
     "users.SELECT_ALL", "users.COUNT_ADMINS", "users.COUNT_OTHER_ADMINS",  # users are few

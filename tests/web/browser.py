@@ -17,6 +17,7 @@ from playwright.sync_api import (
 )
 
 from tests.box import PASSWORD, Box
+from tests.waiting import PATIENCE_S
 
 ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
@@ -26,7 +27,7 @@ DESKTOP: ViewportSize = {"width": 1440, "height": 900}
 TABLET: ViewportSize = {"width": 1024, "height": 768}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 OWNER = "ada@example.org"
-PATIENCE_MS = 10_000
+PATIENCE_MS = PATIENCE_S * 1000
 TRIES = 3
 UNSETTLED = "net::ERR_NETWORK_CHANGED"
 """Chromium breaks off what is under way when an interface of the machine comes or goes, as it does
@@ -44,6 +45,7 @@ def chromium() -> Iterator[Browser]:
     """A browser that speaks to loopback alone."""
     path = shutil.which("chromium")
     assert path, "chromium is not installed: packaging/test.sh brings it"
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
         yield browser
@@ -67,26 +69,20 @@ class Visit:
 
     def open(self, url: str) -> Page:
         """Opens an address, as ``go``."""
-        self.page.goto(url)
-        for _ in range(TRIES):
-            if self._is_whole():
-                break
-            self.page.reload()
-        return self.page
-
-    def _is_whole(self) -> bool:
-        if self.page.locator("#app > *").count() == 0:
-            return False
-        expect(self.page.locator(".loading")).to_have_count(0)
-        return self.page.get_by_text("could not be loaded").count() == 0
+        return opened(self.page, url)
 
     def log_in(self, email: str = OWNER, password: str = PASSWORD) -> Page:
         page = self.go("/ui/login")
         page.get_by_label("E-mail").fill(email)
         page.get_by_label("Password").fill(password)
-        page.get_by_role("button", name="Log in").click()
-        page.get_by_role("heading", name="Deployments", exact=True).wait_for()
-        return page
+        arrived = page.get_by_role("heading", name="Deployments", exact=True)
+        broken_off = page.locator(".field-error:visible, .notice.bad").first
+        for _ in range(TRIES):
+            page.get_by_role("button", name="Log in").click()
+            arrived.or_(broken_off).first.wait_for()
+            if page.get_by_label("Password").count() == 0:
+                break
+        return page if arrived.is_visible() else self.go()
 
     def check(self) -> None:
         """Nothing was complained of: no error, no refused request, no breach of the policy."""
@@ -95,6 +91,23 @@ class Visit:
         others = [c for c in self.complaints if not any(t in c for t in told)]
         complaints = "\n".join([*others, *violations])
         assert not complaints, complaints
+
+
+def opened(page: Page, url: str) -> Page:
+    """The page at an address; loaded again if the browser broke that off (see ``UNSETTLED``)."""
+    page.goto(url)
+    for _ in range(TRIES):
+        if _is_whole(page):
+            break
+        page.reload()
+    return page
+
+
+def _is_whole(page: Page) -> bool:
+    if page.locator("#app > *").count() == 0:
+        return False
+    expect(page.locator(".loading")).to_have_count(0)
+    return page.get_by_text("could not be loaded").count() == 0
 
 
 @contextmanager

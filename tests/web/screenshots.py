@@ -8,16 +8,19 @@ starts an appliance of its own, fills it, and writes ``NAME-WIDTH-SCHEME.png`` i
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from playwright.sync_api import Page, expect
 
-from tests.box import PASSWORD, Api, Box, running_box
+from tests.box import PASSWORD, Api, Box, running_box, wait_for
+from tests.fake_nvml import FakeNvml, gpus_of
 from tests.web.browser import DESKTOP, OWNER, PHONE, TABLET, chromium, visit
 
 Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 DRAWN_MS = 400
+SAMPLES = 3
 NOISE = (
     'i=0; while true; do i=$((i+1)); echo "request $i handled in $((i % 7)) ms";'
     ' [ $((i % 9)) = 0 ] && echo "warning: slow answer for request $i" >&2;'
@@ -40,7 +43,7 @@ def fill(api: Api) -> Mapping[str, str]:
                      "name": "crash-loop", "ports": []},
         "stopped": {**busybox, "command": ["sleep", "1000"], "name": "nightly-report"},
         "long": {"name": "a-name-as-long-as-names-may-be-for-it-has-to-fit-into-the-list"},
-        "gpu": {**busybox, "name": "wants-a-gpu", "resources": {"gpus": 1}},
+        "gpu": {**busybox, "name": "wants-gpus", "resources": {"gpus": 8}},
     }  # fmt: skip
     ids = {key: api.create(**order)["id"] for key, order in orders.items()}
     for key in ("welcome", "noisy", "stopped", "long"):
@@ -60,7 +63,7 @@ def places(ids: Mapping[str, str]) -> dict[str, str]:
         "create-template": "/ui/new/postgres",
         "create-image": "/ui/new/image",
         "logs": f"{noisy}/logs",
-        "metrics": f"{noisy}/metrics",
+        "metrics": f"{welcome}/metrics",
         "events": f"{noisy}/events",
         "configuration": f"{welcome}/configuration",
         "change": f"{welcome}/change",
@@ -108,14 +111,39 @@ def shoot(box: Box, ids: Mapping[str, str], folder: Path, wanted: Callable[[str]
                     made.complaints.clear()  # some of these pages are there to show an error
 
 
+def hold_a_gpu(api: Api, nvml: FakeNvml) -> None:
+    """One deployment has the first GPU, and is at work on it."""
+    made = api.create(
+        templateId=None, customImage="localhost/test/busybox", command=["sleep", "1000"],
+        name="trainer", resources={"gpus": 1},
+    )  # fmt: skip
+    api.until(made["id"], "running")
+    nvml.change(0, used_mb=18_400, utilization=97, milliwatts=341_000, degrees=71)
+
+
+def has_been_asked(api: Api, deployment_id: str) -> bool:
+    """Asks it once more; whether there are samples enough for a chart."""
+    api.box.visit(api.get(deployment_id)["endpoints"][0]["url"])
+    history = api.http.get(f"/deployments/{deployment_id}/stats/history").json()
+    return len(history["samples"]) >= SAMPLES
+
+
 def main(folder: str, *names: str) -> None:
     """Fills an appliance and takes the pictures."""
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    with running_box() as box:
+    with (
+        TemporaryDirectory() as driver,
+        gpus_of(Path(driver), 2) as nvml,
+        running_box(**nvml.environ) as box,
+    ):
         box.cli("user", "add", OWNER, "--admin", "--password-stdin", stdin=PASSWORD)
         with box.client(box.token()) as http:
-            ids = fill(Api(box, http))
+            api = Api(box, http)
+            ids = fill(api)
+            hold_a_gpu(api, nvml)
+            if not names or "metrics" in names:
+                wait_for(lambda: has_been_asked(api, ids["welcome"]))
         shoot(box, ids, target, lambda name: not names or name in names)
 
 

@@ -60,6 +60,42 @@ def test_axe_finds_nothing_serious_on_any_page(
     assert not serious, json.dumps(serious, indent=1)
 
 
+DIALOGS = (
+    ("/ui/account", "New token"),
+    ("/ui/settings/users", "New user"),
+    ("/ui/settings/registries", "Add registry"),
+    ("/ui/new/image", "Paste .env"),
+    ("{welcome}", "Delete"),
+)
+"""Where a button opens one."""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_in_a_dialog_and_it_gives_the_focus_back(
+    browser: Browser, owned: Box, pages: dict[str, str], scheme: Literal["light", "dark"]
+) -> None:
+    welcome = pages["configuration"]
+    with visit(browser, owned, color_scheme=scheme) as made:
+        made.context.add_init_script(path=AXE)
+        made.log_in()
+        for path, opener in DIALOGS:
+            page = made.go(path.format(welcome=welcome))
+            settle(page)
+            button = page.get_by_role("button", name=opener).first
+            button.focus()
+            page.keyboard.press("Enter")
+            dialog = page.get_by_role("dialog")
+            expect(dialog).to_be_visible()
+            assert findings(page) == [], opener
+            for _ in range(12):
+                page.keyboard.press("Tab")
+                inside = "!document.activeElement.closest('main')"
+                assert page.evaluate(inside), f"Tab leads out of {opener}"
+            page.keyboard.press("Escape")
+            expect(dialog).to_be_hidden()
+            expect(button).to_be_focused()
+
+
 def test_no_page_is_wider_than_a_phone(browser: Browser, owned: Box, pages: dict[str, str]) -> None:
     with visit(browser, owned, viewport=PHONE, has_touch=True, is_mobile=True) as made:
         made.refusals = {404}
@@ -83,13 +119,36 @@ def test_a_deployment_is_made_and_deleted_by_keyboard_alone(ada: Visit) -> None:
     page.keyboard.type("by-keyboard")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="by-keyboard")).to_be_visible()
-    expect(page.get_by_text("Running", exact=True)).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("Running", exact=True)).to_be_visible()
     reach(page, "Delete")
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog")).to_be_visible()
     reach(page, "Delete deployment")
     page.keyboard.press("Enter")
     expect(page.get_by_text("by-keyboard is deleted")).to_be_visible()
+
+
+def test_a_deployment_is_changed_and_read_by_keyboard_alone(ada: Visit) -> None:
+    with ada.box.client(ada.box.token()) as http:
+        api = Api(ada.box, http)
+        made = api.create(name="changed-by-keyboard", env={"GREETING": "before"})
+        api.until(made["id"], "running")
+        page = ada.go()
+        reach(page, "changed-by-keyboard")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("Listening on port 8080.")).to_be_visible()
+        reach(page, "Change")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="Change changed-by-keyboard")).to_be_visible()
+        reach(page, "Value")
+        page.keyboard.press("Control+A")
+        page.keyboard.type("after")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="changed-by-keyboard", exact=True)).to_be_visible()
+        reach(page, "Configuration")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("after", exact=True)).to_be_visible()
+        assert api.get(made["id"])["env"] == {"GREETING": "after"}
 
 
 def reach(page: Page, name: str) -> None:
@@ -121,3 +180,14 @@ def test_motion_is_short_and_there_is_none_where_none_is_wanted(
 
 DURATIONS = """[...document.querySelectorAll('*')]
   .map((e) => parseFloat(getComputedStyle(e).transitionDuration))"""
+
+
+def test_without_scripts_the_page_says_what_else_there_is(browser: Browser, owned: Box) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{owned.url}/ui/")
+    told = page.locator(".noscript")
+    expect(told).to_be_visible()
+    expect(told).to_contain_text("This page needs JavaScript")
+    expect(told.locator("a")).to_have_attribute("href", "/openapi.json")
+    context.close()

@@ -4,10 +4,9 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.box import PASSWORD, Box
-from tests.web.browser import OWNER, visit
+from tests.web.browser import OWNER, opened, visit
 
 pytestmark = pytest.mark.podman
-NOTICED_MS = 15_000
 
 
 def test_a_lost_connection_shows_retries_and_catches_up(browser: Browser, owned: Box) -> None:
@@ -15,14 +14,14 @@ def test_a_lost_connection_shows_retries_and_catches_up(browser: Browser, owned:
         page = made.log_in()
         owned.terminate()
         lost = page.get_by_text("The connection to the appliance is lost.")
-        expect(lost).to_be_visible(timeout=NOTICED_MS)
+        expect(lost).to_be_visible()
         page.get_by_role("button", name="Try now").click()
         owned.start()
         with owned.client(owned.token()) as http:
             node = http.get("/nodes").json()["nodes"][0]["id"]
             body = {"nodeId": node, "templateId": "welcome", "name": "made-meanwhile"}
             http.post("/deployments", json=body)
-        expect(page.get_by_role("link", name="made-meanwhile")).to_be_visible(timeout=20_000)
+        expect(page.get_by_role("link", name="made-meanwhile")).to_be_visible()
         expect(lost).to_be_hidden()
         made.complaints = [c for c in made.complaints if "ERR_" not in c]
 
@@ -47,8 +46,7 @@ def test_the_end_of_a_session_leads_to_log_in_and_back(browser: Browser, owned: 
 def test_logging_out_in_one_tab_logs_out_the_other(browser: Browser, owned: Box) -> None:
     with visit(browser, owned) as made:
         made.log_in()
-        other = made.context.new_page()
-        other.goto(f"{owned.url}/ui/account")
+        other = opened(made.context.new_page(), f"{owned.url}/ui/account")
         made.page.get_by_role("button", name="Log out").click()
         expect(other.get_by_role("heading", name="Log in")).to_be_visible()
 

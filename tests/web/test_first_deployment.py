@@ -7,7 +7,6 @@ from tests.box import PASSWORD, Box
 from tests.web.browser import OWNER, Visit, visit
 
 pytestmark = pytest.mark.podman
-STARTED_MS = 20_000
 
 
 def test_a_template_becomes_a_running_deployment_with_its_logs(ada: Visit) -> None:
@@ -21,7 +20,7 @@ def test_a_template_becomes_a_running_deployment_with_its_logs(ada: Visit) -> No
     page.get_by_role("button", name="Deploy").click()
 
     expect(page.get_by_role("heading", name="my first")).to_be_visible()
-    expect(page.get_by_text("Running", exact=True)).to_be_visible(timeout=STARTED_MS)
+    expect(page.get_by_text("Running", exact=True)).to_be_visible()
     expect(page.get_by_text("Listening on port 8080.")).to_be_visible()
     address = page.get_by_role("definition").get_by_role("link").first.get_attribute("href")
     assert address is not None
@@ -33,9 +32,9 @@ def test_a_template_becomes_a_running_deployment_with_its_logs(ada: Visit) -> No
     row = page.get_by_role("row", name="my first")
     expect(row.get_by_text("Running")).to_be_visible()
     row.get_by_role("button", name="Stop my first").click()
-    expect(row.get_by_text("Stopped")).to_be_visible(timeout=STARTED_MS)
+    expect(row.get_by_text("Stopped")).to_be_visible()
     row.get_by_role("button", name="Start my first").click()
-    expect(row.get_by_text("Running")).to_be_visible(timeout=STARTED_MS)
+    expect(row.get_by_text("Running")).to_be_visible()
     row.get_by_role("button", name="Delete my first").click()
     expect(page.get_by_role("dialog")).to_contain_text("my first")
     page.get_by_role("button", name="Delete deployment").click()

@@ -27,7 +27,7 @@ def test_the_link_names_the_owner_and_leads_to_the_first_deployment(
         expect(page).to_have_url(f"{box.url}/ui/new")
         page.get_by_role("link", name="Welcome A small page").click()
         page.get_by_role("button", name="Deploy").click()
-        expect(page.get_by_text("Running", exact=True)).to_be_visible(timeout=20_000)
+        expect(page.get_by_text("Running", exact=True)).to_be_visible()
         made.open(link)
         expect(page.get_by_role("heading", name="It is set up already")).to_be_visible()
 

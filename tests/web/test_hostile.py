@@ -1,11 +1,12 @@
 """Text that wants to be more than text, in every field that a user or a container can write."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.box import PASSWORD, Api, Box
+from tests.box import PASSWORD, Api, Box, running_box
 from tests.web.browser import OWNER, Visit, visit
 from tests.web.screenshots import settle
 
@@ -101,3 +102,47 @@ def test_tokens_and_people_stay_text(ada: Visit, api: Api) -> None:
 def quoted(text: str) -> str:
     """For a shell."""
     return "'" + text.replace("'", "'\\''") + "'"
+
+
+def test_what_owners_and_strangers_write_stays_text(browser: Browser) -> None:
+    with running_box(APPLIANCE_NODE_NAME=CORPUS[1], APPLIANCE_REGION=CORPUS[0]) as box:
+        own_templates(box)
+        box.cli("user", "add", OWNER, "--admin", "--password-stdin", stdin=PASSWORD)
+        with box.client(box.token()) as http:
+            for number, text in enumerate(CORPUS):
+                login = {"email": f"{text}{number}@example.org", "password": "guessed"}
+                assert http.post("/auth/login", json=login).status_code in (401, 429)
+                body = {"username": text.replace(":", ""), "password": PASSWORD}
+                answer = http.put(f"/registries/r{number}.example", json=body)
+                assert answer.status_code == 200, answer.text
+        with visit(browser, box) as made:
+            made.log_in()
+            for path, texts in (
+                ("/ui/machine", CORPUS[:2]),
+                ("/ui/new", CORPUS),
+                ("/ui/new/hostile0", CORPUS[:1]),
+                ("/ui/settings/registries", [text.replace(":", "") for text in CORPUS]),
+                ("/ui/settings/audit", CORPUS[:1]),
+                ("/ui/settings/upkeep", CORPUS[:2]),
+            ):
+                page = made.go(path)
+                settle(page)
+                for text in texts:
+                    expect(page.get_by_text(text).first).to_be_visible()
+                harmless(page)
+
+
+def own_templates(box: Box) -> None:
+    """One a text, in the owner's folder; they are read at the start."""
+    folder = box.data / "templates"
+    folder.mkdir()
+    for number, text in enumerate(CORPUS):
+        quoted_text = json.dumps(text)
+        lines = (
+            f"id = 'hostile{number}'", f"name = {quoted_text}", f"description = {quoted_text}",
+            "category = 'tools'", "image = 'localhost/none:latest'", "access = 'private'",
+            "[[env]]", "name = 'VALUE'", f"description = {quoted_text}", f"default = {quoted_text}",
+        )  # fmt: skip
+        (folder / f"hostile{number}.toml").write_text("\n".join(lines))
+    box.terminate()
+    box.start()

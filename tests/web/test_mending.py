@@ -8,7 +8,6 @@ from playwright.sync_api import expect
 from tests.web.browser import Visit
 
 pytestmark = pytest.mark.podman
-SETTLED_MS = 20_000
 
 
 def test_a_misspelt_image_is_shown_and_mended(ada: Visit) -> None:
@@ -16,13 +15,13 @@ def test_a_misspelt_image_is_shown_and_mended(ada: Visit) -> None:
     page.get_by_label("Image").fill("localhost/appliance/welcom")
     page.get_by_label("Name").first.fill("misspelt")
     page.get_by_role("button", name="Deploy").click()
-    expect(page.get_by_text("Failed", exact=True)).to_be_visible(timeout=SETTLED_MS)
+    expect(page.get_by_text("Failed", exact=True)).to_be_visible()
     expect(page.get_by_text("localhost/appliance/welcom:latest is not on")).to_be_visible()
     expect(page.get_by_text("Check the image's name and tag.")).to_be_visible()
     page.get_by_role("link", name="Change").click()
     page.get_by_label("Image").fill("localhost/appliance/welcome")
     page.get_by_role("button", name="Apply the change").click()
-    expect(page.get_by_text("Running", exact=True)).to_be_visible(timeout=SETTLED_MS)
+    expect(page.get_by_text("Running", exact=True)).to_be_visible()
     expect(page.get_by_text("Check the image's name and tag.")).to_be_hidden()
 
 

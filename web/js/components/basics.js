@@ -109,6 +109,21 @@ export function head(title, { text, actions = [], crumb } = {}) {
   );
 }
 
+/**
+ * What a part of a page is for, beside what can be done in it.
+ * @param {string | null} title
+ * @param {string} text
+ * @param {...Child} actions
+ */
+export function sectionHead(title, text, ...actions) {
+  return h(
+    "div",
+    { class: "section-head" },
+    h("div", {}, title && h("h2", {}, title), h("p", { class: "soft" }, text)),
+    h("div", { class: "head-actions" }, actions),
+  );
+}
+
 /** @param {string} label @param {string} href */
 export function crumb(label, href) {
   return h("a", { class: "crumb", href }, icon("back"), label);

@@ -1,10 +1,11 @@
 // @ts-check
 /** One's own account: the password, and the tokens that programs use. */
 
-import { button, copyable, failure, head, iconButton, loading } from "../components/basics.js";
+import { button, copyable, head, iconButton, sectionHead } from "../components/basics.js";
 import { ask, open } from "../components/dialog.js";
 import { field, onSubmit, tell } from "../components/field.js";
 import { formDialog } from "../components/form-dialog.js";
+import { Loaded } from "../components/loaded.js";
 import { table } from "../components/table.js";
 import { fill, h } from "../dom.js";
 import { ago, moment } from "../format.js";
@@ -37,78 +38,55 @@ export const view = {
 
 class Tokens {
   #app;
-  #list = h("div", {}, loading());
-  #hasEnded = false;
+  #list;
   element;
 
   /** @param {App} app */
   constructor(app) {
     this.#app = app;
+    this.#list = new Loaded(
+      async () => (await app.api.get("/auth/tokens")).tokens,
+      (tokens) => this.#table(tokens),
+    );
     this.element = h(
       "section",
       {},
-      h(
-        "div",
-        { class: "section-head" },
-        h(
-          "div",
-          {},
-          h("h2", {}, "API tokens"),
-          h("p", { class: "soft" }, "For programs that use the API in your name."),
-        ),
+      sectionHead(
+        "API tokens",
+        "For programs that use the API in your name.",
         button("New token", { icon: "plus", onclick: () => this.#create() }),
       ),
-      this.#list,
+      this.#list.element,
     );
-    void this.#load();
   }
 
   end() {
-    this.#hasEnded = true;
-  }
-
-  async #load() {
-    try {
-      const { tokens } = await this.#app.api.get("/auth/tokens");
-      if (!this.#hasEnded) this.#show(tokens);
-    } catch (error) {
-      if (!this.#hasEnded)
-        fill(
-          this.#list,
-          failure(/** @type {Error} */ (error), () => void this.#load()),
-        );
-    }
+    this.#list.end();
   }
 
   /** @param {ApiToken[]} tokens */
-  #show(tokens) {
-    if (tokens.length === 0) {
-      fill(this.#list, h("p", { class: "soft" }, "You have none. The page itself needs none."));
-      return;
-    }
+  #table(tokens) {
+    if (tokens.length === 0) return h("p", { class: "soft" }, "You have none. The page itself needs none.");
     const now = Date.now();
-    fill(
-      this.#list,
-      table(
-        "tokens",
-        ["Name", "May", "Last used", "Ends"],
-        tokens.map((t) =>
+    return table(
+      "tokens",
+      ["Name", "May", "Last used", "Ends"],
+      tokens.map((t) =>
+        h(
+          "tr",
+          {},
+          h("td", { class: "wrap" }, t.name, h("span", { class: "second mono" }, t.id)),
+          h("td", { "data-label": "May" }, t.scope === "write" ? "Read and write" : "Read"),
+          h("td", { "data-label": "Last used" }, t.lastUsedAt ? ago(t.lastUsedAt, now) : "Never"),
+          h("td", { "data-label": "Ends" }, moment(t.expiresAt).slice(0, 10)),
           h(
-            "tr",
-            {},
-            h("td", { class: "wrap" }, t.name, h("span", { class: "second mono" }, t.id)),
-            h("td", { "data-label": "May" }, t.scope === "write" ? "Read and write" : "Read"),
-            h("td", { "data-label": "Last used" }, t.lastUsedAt ? ago(t.lastUsedAt, now) : "Never"),
-            h("td", { "data-label": "Ends" }, moment(t.expiresAt).slice(0, 10)),
-            h(
-              "td",
-              { class: "actions" },
-              iconButton("trash", `Revoke ${t.name}`, () => this.#revoke(t), "quiet warn"),
-            ),
+            "td",
+            { class: "actions" },
+            iconButton("trash", `Revoke ${t.name}`, () => this.#revoke(t), "quiet warn"),
           ),
         ),
-        true,
       ),
+      true,
     );
   }
 
@@ -117,7 +95,7 @@ class Tokens {
     const body = ["Programs that use it are refused from that moment on. This can't be undone."];
     if (!(await ask({ title: `Revoke ${t.name}?`, body, confirm: "Revoke token" }))) return;
     await this.#app.api.delete(`/auth/tokens/${t.id}`).catch((error) => this.#app.toasts.fail(error));
-    await this.#load();
+    await this.#list.again();
   }
 
   #create() {
@@ -159,7 +137,7 @@ class Tokens {
           expiresAt,
         });
         showOnce(made.token);
-        await this.#load();
+        await this.#list.again();
       },
       { name, scope, expiresAt: days },
     );

@@ -1,7 +1,7 @@
 // @ts-check
 /** A copy of everything the appliance knows: taken away, and brought back. */
 
-import { button, notice } from "../components/basics.js";
+import { button, notice, sectionHead } from "../components/basics.js";
 import { ask } from "../components/dialog.js";
 import { save } from "../components/save.js";
 import { fill, h } from "../dom.js";
@@ -26,20 +26,12 @@ export function backup(app) {
   return h(
     "section",
     {},
-    h(
-      "div",
-      { class: "section-head" },
-      h(
-        "div",
-        {},
-        h("h2", {}, "Backup"),
-        h(
-          "p",
-          { class: "soft" },
-          "Accounts, deployments and their history in one file. Volumes and the key to the secrets are not in it.",
-        ),
-      ),
-      h("div", { class: "head-actions" }, down, up, file),
+    sectionHead(
+      "Backup",
+      "Accounts, deployments and their history in one file. Volumes and the key to the secrets are not in it.",
+      down,
+      up,
+      file,
     ),
     told,
   );

@@ -1,9 +1,10 @@
 // @ts-check
 /** A change of a deployment: only what differs is sent, and what runs goes on until the new runs. */
 
-import { button, crumb, failure, head, linkButton, loading } from "../components/basics.js";
+import { button, crumb, head, linkButton } from "../components/basics.js";
 import { envRows } from "../components/env-rows.js";
 import { field, onSubmit } from "../components/field.js";
+import { Loaded } from "../components/loaded.js";
 import { changeBody } from "../change-body.js";
 import { fill, h } from "../dom.js";
 import { commandText, limitsOf } from "../order-body.js";
@@ -14,7 +15,7 @@ import {
   healthFields,
   hostnameField,
   limitFields,
-  limitSections,
+  limitSection,
   portRows,
   restartField,
   section,
@@ -33,38 +34,22 @@ import {
 export const view = {
   title: "Change",
   mount(root, { app, params }) {
-    let hasEnded = false;
-    const load = async () => {
-      fill(root, loading());
-      try {
-        const [{ deployment }, node] = await Promise.all([
-          app.api.get(`/deployments/${encodeURIComponent(params.id)}`),
-          app.node(),
-        ]);
-        if (!hasEnded) show(root, app, deployment, node);
-      } catch (error) {
-        if (!hasEnded)
-          fill(
-            root,
-            head("Change", { crumb: crumb("Deployments", "/ui/") }),
-            failure(/** @type {Error} */ (error), load),
-          );
-      }
-    };
-    void load();
-    return () => {
-      hasEnded = true;
-    };
+    const page = new Loaded(
+      () => Promise.all([app.api.get(`/deployments/${encodeURIComponent(params.id)}`), app.node()]),
+      ([{ deployment }, node]) => shown(app, deployment, node),
+      () => head("Change", { crumb: crumb("Deployments", "/ui/") }),
+    );
+    fill(root, page.element);
+    return () => page.end();
   },
 };
 
 /**
- * @param {HTMLElement} root
  * @param {import("../types.js").App} app
  * @param {Deployment} d
  * @param {import("../types.js").MachineNode} node
  */
-function show(root, app, d, node) {
+function shown(app, d, node) {
   const back = `/ui/deployments/${d.id}`;
   const fields = new ChangeForm(d, node);
   const problems = h("div", { role: "alert" });
@@ -91,7 +76,7 @@ function show(root, app, d, node) {
     },
     (error) => tellAll(problems, "It was not changed", error, (name) => fields.find(name)),
   );
-  fill(root, head(`Change ${d.name}`, { crumb: crumb(d.name, back) }), form);
+  return [head(`Change ${d.name}`, { crumb: crumb(d.name, back) }), form];
 }
 
 /** What a change does, said before it is made. @param {Deployment} d */
@@ -163,7 +148,7 @@ class ChangeForm {
         d.ports === null ? "None were named: it answers on those the image says it listens on." : null,
         this.#ports.element,
       ),
-      limitSections(this.#limits, node),
+      limitSection(this.#limits, node),
       section(
         "More",
         null,

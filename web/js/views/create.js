@@ -1,11 +1,12 @@
 // @ts-check
 /** The form of a new deployment, made from the template's own fields, or for any image. */
 
-import { button, crumb, failure, head, loading, terms } from "../components/basics.js";
+import { button, crumb, head, terms } from "../components/basics.js";
 import { onSubmit } from "../components/field.js";
-import { fill, h } from "../dom.js";
+import { Loaded } from "../components/loaded.js";
+import { fill, h, setText } from "../dom.js";
 import { mebibytes, rate, shortImage } from "../format.js";
-import { orderBody } from "../order-body.js";
+import { orderBody, resources } from "../order-body.js";
 import { tellAll } from "./order-fields.js";
 import { OrderForm } from "./order-form.js";
 
@@ -13,25 +14,13 @@ import { OrderForm } from "./order-form.js";
 export const view = {
   title: "New deployment",
   mount(root, place) {
-    let hasEnded = false;
-    const load = async () => {
-      fill(root, loading());
-      try {
-        const [template, node] = await Promise.all([findTemplate(place), place.app.node()]);
-        if (!hasEnded) show(root, place.app, template, node);
-      } catch (error) {
-        if (!hasEnded)
-          fill(
-            root,
-            head("New deployment", { crumb: crumb("Templates", "/ui/new") }),
-            failure(/** @type {Error} */ (error), load),
-          );
-      }
-    };
-    void load();
-    return () => {
-      hasEnded = true;
-    };
+    const page = new Loaded(
+      () => Promise.all([findTemplate(place), place.app.node()]),
+      ([template, node]) => shown(place.app, template, node),
+      () => head("New deployment", { crumb: crumb("Templates", "/ui/new") }),
+    );
+    fill(root, page.element);
+    return () => page.end();
   },
 };
 
@@ -42,20 +31,28 @@ async function findTemplate({ app, params }) {
 }
 
 /**
- * @param {HTMLElement} root
  * @param {import("../types.js").App} app
  * @param {import("../types.js").Template | null} template
  * @param {import("../types.js").MachineNode} node
  */
-function show(root, app, template, node) {
+function shown(app, template, node) {
   const fields = new OrderForm(template, node);
   const problems = h("div", { role: "alert" });
+  const cost = h("output");
+  const estimate = () => setText(cost, rate(hourly(fields.values.limits, node)));
+  estimate();
   const form = h(
     "form",
     { class: "with-aside" },
     h("div", { class: "column" }, problems, fields.element),
-    h("aside", { class: "aside" }, summary(node), button("Deploy", { kind: "primary wide", type: "submit" })),
+    h(
+      "aside",
+      { class: "aside" },
+      summary(node, cost),
+      button("Deploy", { kind: "primary wide", type: "submit" }),
+    ),
   );
+  form.addEventListener("input", estimate);
   const attempt = new Attempt();
   onSubmit(
     form,
@@ -69,15 +66,14 @@ function show(root, app, template, node) {
     },
     (error) => tellAll(problems, "It was not deployed", error, (name) => fields.find(name)),
   );
-  fill(
-    root,
+  queueMicrotask(() => fields.focus());
+  return [
     head(template ? template.name : "Any image", {
       crumb: crumb("Templates", "/ui/new"),
       text: about(template),
     }),
     form,
-  );
-  fields.focus();
+  ];
 }
 
 /** @param {import("../types.js").Template | null} template */
@@ -90,8 +86,18 @@ function about(template) {
   ];
 }
 
-/** What it will cost, and what the machine has left. @param {import("../types.js").MachineNode} node */
-function summary({ specs, available: left, ...node }) {
+/** What it will cost while it runs, in cents. @param {Record<string, string>} limits @param {import("../types.js").MachineNode} node */
+function hourly(limits, { hourlyRateCents, gpuHourlyRateCents = 0 }) {
+  const { gpus = 0 } = /** @type {{ gpus?: number | string[] }} */ (resources(limits));
+  return hourlyRateCents + gpuHourlyRateCents * (typeof gpus === "number" ? gpus : gpus.length);
+}
+
+/**
+ * What it will cost, and what the machine has left.
+ * @param {import("../types.js").MachineNode} node
+ * @param {HTMLElement} cost
+ */
+function summary({ specs, available: left, ...node }, cost) {
   return [
     h("h2", { class: "aside-title" }, "Left on this machine"),
     terms("facts", [
@@ -100,15 +106,9 @@ function summary({ specs, available: left, ...node }) {
       ["Disk", `${left.diskGb ?? "—"} of ${specs.diskGb ?? "—"} GiB`],
       ["GPUs", node.gpus.length === 0 ? "It has none" : `${left.gpus} of ${node.gpus.length}`],
       ["Deployments", `${node.maxDeployments - node.activeDeployments} of ${node.maxDeployments}`],
-      ["Rate while it runs", [rate(node.hourlyRateCents), gpuRate(node)]],
+      ["Estimated cost", cost],
     ]),
   ];
-}
-
-/** @param {Pick<import("../types.js").MachineNode, "gpus" | "gpuHourlyRateCents">} node */
-function gpuRate({ gpus, gpuHourlyRateCents }) {
-  if (gpus.length === 0 || !gpuHourlyRateCents) return null;
-  return h("span", { class: "second" }, `and ${rate(gpuHourlyRateCents)} a GPU`);
 }
 
 /** The same order sent twice makes one deployment; another order gets another key. */

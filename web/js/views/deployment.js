@@ -253,12 +253,14 @@ class Page {
 
   /** @param {Deployment} d */
   #factsOf(d) {
-    return terms("facts", [
+    const facts = terms("facts", [
       [d.endpoints.length > 1 ? "Addresses" : "Address", addresses(this.#app, d)],
       ["Cost so far", [this.#cost, h("span", { class: "second" }, rate(d.hourlyRateCents))]],
       [d.status === "running" ? "Running for" : "Last run", this.#uptime],
       ["Image", h("span", { class: "mono" }, shortImage(d.image))],
     ]);
+    facts.classList.add("addressed");
+    return facts;
   }
 
   #tick() {

@@ -1,7 +1,8 @@
 // @ts-check
 /** What can be deployed: the catalogue, or any image. Search and category are in the address. */
 
-import { crumb, empty, failure, head, loading } from "../components/basics.js";
+import { crumb, empty, head } from "../components/basics.js";
+import { Loaded } from "../components/loaded.js";
 import { fill, h } from "../dom.js";
 import { shortImage } from "../format.js";
 import { icon } from "../icons.js";
@@ -24,8 +25,8 @@ class Gallery {
   /** @type {Template[]} */
   #templates = [];
   #chips = h("div", { class: "chips", role: "group", "aria-label": "Category" });
-  #list = h("div", {}, loading());
-  #hasEnded = false;
+  #found = h("div");
+  #list;
 
   /**
    * @param {HTMLElement} root
@@ -33,6 +34,14 @@ class Gallery {
    */
   constructor(root, { app, query }) {
     this.#app = app;
+    this.#list = new Loaded(
+      async () => (await app.api.get("/templates")).templates,
+      (templates) => {
+        this.#templates = templates;
+        this.#refresh();
+        return this.#found;
+      },
+    );
     this.#q = query.get("q") ?? "";
     this.#category = query.get("category") ?? "";
     const find = h("input", {
@@ -50,26 +59,12 @@ class Gallery {
         text: h("p", { class: "soft" }, "Choose a template, or bring an image of your own."),
       }),
       h("div", { class: "tools" }, h("div", { class: "search" }, icon("search"), find), this.#chips),
-      this.#list,
+      this.#list.element,
     );
-    void this.#load();
   }
 
   end() {
-    this.#hasEnded = true;
-  }
-
-  async #load() {
-    try {
-      this.#templates = (await this.#app.api.get("/templates")).templates;
-      if (!this.#hasEnded) this.#show();
-    } catch (error) {
-      if (!this.#hasEnded)
-        fill(
-          this.#list,
-          failure(/** @type {Error} */ (error), () => void this.#load()),
-        );
-    }
+    this.#list.end();
   }
 
   /** @param {string} q @param {string} category */
@@ -77,10 +72,10 @@ class Gallery {
     this.#q = q;
     this.#category = category;
     this.#app.router.setQuery({ q, category });
-    this.#show();
+    this.#refresh();
   }
 
-  #show() {
+  #refresh() {
     const categories = [...new Set(this.#templates.map((t) => t.category))].sort();
     fill(
       this.#chips,
@@ -102,7 +97,7 @@ class Gallery {
     );
     const own = this.#category === "" && this.#q === "" ? [ownImage()] : [];
     fill(
-      this.#list,
+      this.#found,
       found.length + own.length === 0
         ? empty(
             "No template matches",

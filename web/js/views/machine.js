@@ -1,10 +1,11 @@
 // @ts-check
 /** This machine: what it is, what it has, who holds it, and what is wrong with it. */
 
-import { copyable, failure, head, loading, notice, terms } from "../components/basics.js";
+import { copyable, head, notice, terms } from "../components/basics.js";
+import { Loaded } from "../components/loaded.js";
 import { cell, table } from "../components/table.js";
 import { fill, h } from "../dom.js";
-import { mebibytes, rate } from "../format.js";
+import { mebibytes, plural, rate } from "../format.js";
 import { icon } from "../icons.js";
 import { LEAK_ADVICE } from "../words.js";
 
@@ -24,30 +25,24 @@ const VERDICTS = {
 export const view = {
   title: "Machine",
   mount(root, { app }) {
-    let hasEnded = false;
-    const load = async () => {
-      try {
+    const page = new Loaded(
+      async () => {
         const node = await app.node();
-        const checks = app.session.isAdmin ? (await app.api.get("/doctor")).checks : null;
-        if (!hasEnded) show(root, node, checks);
-      } catch (error) {
-        if (!hasEnded) fill(root, head("Machine"), failure(/** @type {Error} */ (error), load));
-      }
-    };
-    fill(root, head("Machine"), loading());
-    void load();
-    return () => {
-      hasEnded = true;
-    };
+        return { node, checks: app.session.isAdmin ? (await app.api.get("/doctor")).checks : null };
+      },
+      ({ node, checks }) => shown(node, checks),
+      () => head("Machine"),
+    );
+    fill(root, page.element);
+    return () => page.end();
   },
 };
 
-/** @param {HTMLElement} root @param {MachineNode} node @param {Check[] | null} checks */
-function show(root, node, checks) {
+/** @param {MachineNode} node @param {Check[] | null} checks */
+function shown(node, checks) {
   const { specs } = node;
   const place = [specs.os, node.region, node.country].filter(Boolean).join(" · ");
-  fill(
-    root,
+  return [
     head(node.name, { text: h("p", { class: "soft" }, place) }),
     terms("facts", facts(node)),
     section("GPUs", gpus(node.gpus)),
@@ -61,7 +56,7 @@ function show(root, node, checks) {
         ["Network", specs.networkSpeedMbps ? `${specs.networkSpeedMbps} Mbit/s` : "—"],
       ]),
     ),
-  );
+  ];
 }
 
 /** @param {string} title @param {import("../dom.js").Child} body */
@@ -72,10 +67,9 @@ function section(title, body) {
 /** @param {MachineNode} node @returns {[string, import("../dom.js").Child][]} */
 function facts(node) {
   const { specs, available: left } = node;
-  const cores = `${specs.cpuCores ?? "—"} cores, ${specs.cpuThreads ?? "—"} threads`;
+  const cores = `${specs.cpuCores ?? "—"} cores, ${specs.cpuThreads ?? "—"} threads, ${left.cpus ?? "—"} idle`;
   return [
     ["Processor", [specs.cpuModel ?? "—", h("span", { class: "second" }, cores)]],
-    ["Idle now", isKnown(left.cpus) ? `${left.cpus} of ${specs.cpuThreads ?? "—"} threads` : "—"],
     ["Memory", [mebibytes(specs.ramMb), h("span", { class: "second" }, `${mebibytes(left.memoryMb)} left`)]],
     [
       "Disk",
@@ -178,14 +172,29 @@ function holders(gpu) {
   );
 }
 
-/** What is wrong first. @param {Check[]} checks */
+/** What is wrong; what is well is folded away. @param {Check[]} checks */
 function findings(checks) {
-  const order = ["fail", "warn", "unknown", "ok"];
-  const sorted = [...checks].sort((a, b) => order.indexOf(a.status) - order.indexOf(b.status));
+  const order = ["fail", "warn", "unknown"];
+  const well = checks.filter((check) => check.status === "ok");
+  const rest = checks.filter((check) => check.status !== "ok");
+  rest.sort((a, b) => order.indexOf(a.status) - order.indexOf(b.status));
+  return [
+    rest.length === 0 ? h("p", { class: "soft" }, "Nothing is wrong.") : list(rest),
+    h(
+      "details",
+      { class: "fold" },
+      h("summary", {}, `${plural(well.length, "check")} found all well`),
+      list(well),
+    ),
+  ];
+}
+
+/** @param {Check[]} checks */
+function list(checks) {
   return h(
     "ul",
     { class: "findings" },
-    sorted.map(({ name, status, detail, remedy, why }) => {
+    checks.map(({ name, status, detail, remedy, why }) => {
       const { tone, word, sign } = VERDICTS[status];
       return h(
         "li",

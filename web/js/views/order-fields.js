@@ -184,9 +184,9 @@ export function limitFields(limits, { specs, available: left, gpus }) {
     gpus: field("GPUs", text({ value: limits.gpus, placeholder: "none" }), {
       hint: `How many, or which (0, 1). ${left.gpus} of ${gpus.length} free now`,
     }),
-    vramMb: field("GPU memory, MiB", number("vramMb", "any"), { hint: "Free on each of them" }),
-    minVramMb: field("Size of GPU, MiB", number("minVramMb", "any"), { hint: "Each has at least so much" }),
-    sharing: field("Use of GPU", choice(SHARING, limits.sharing), { hint: "Shared up to its GPU memory" }),
+    vramMb: field("GPU memory, MiB", number("vramMb", "any"), { hint: "Free on each" }),
+    minVramMb: field("GPU size, MiB", number("minVramMb", "any"), { hint: "At least, of each" }),
+    sharing: field("Use of GPUs", choice(SHARING, limits.sharing), { hint: "Shared by memory" }),
   };
 }
 
@@ -200,7 +200,7 @@ function whole(mib) {
  * @param {Record<string, Field>} limits
  * @param {import("../types.js").MachineNode} node
  */
-export function limitSections(limits, node) {
+export function limitSection(limits, node) {
   const grid = (/** @type {string[]} */ keys) =>
     h(
       "div",
@@ -208,10 +208,12 @@ export function limitSections(limits, node) {
       keys.map((key) => limits[key].element),
     );
   const hasGpus = node.gpus.length > 0 || limits.gpus.input.value !== "";
-  return [
-    section("Limits", null, grid(["cpus", "memoryMb", "shmMb"])),
-    hasGpus && section("GPUs", null, grid(["gpus", "sharing", "vramMb", "minVramMb"])),
-  ];
+  return section(
+    "Limits",
+    null,
+    grid(["cpus", "memoryMb", "shmMb"]),
+    hasGpus && grid(["gpus", "sharing", "vramMb", "minVramMb"]),
+  );
 }
 
 export function portRows() {
@@ -232,7 +234,7 @@ export function portRows() {
  */
 export function healthFields(usual, known) {
   const path = field(
-    "Health check path",
+    "Health check",
     text({ placeholder: usual?.path ?? "/healthz", value: known?.path ?? "" }),
     { note: "optional" },
   );

@@ -17,7 +17,7 @@ import {
   healthFields,
   hostnameField,
   limitFields,
-  limitSections,
+  limitSection,
   portRows,
   restartField,
   section,
@@ -161,7 +161,7 @@ export class OrderForm {
         this.#variables.element,
       ),
       section("Access", null, this.#access.element),
-      limitSections(this.#limits, this.#node),
+      limitSection(this.#limits, this.#node),
       fold(
         "Ports and volumes",
         !t,

@@ -1,86 +1,69 @@
 // @ts-check
 /** Logins at private registries: used from the next pull on, their passwords never shown again. */
 
-import { button, failure, iconButton, loading } from "../components/basics.js";
+import { button, iconButton, sectionHead } from "../components/basics.js";
 import { ask } from "../components/dialog.js";
 import { field } from "../components/field.js";
 import { formDialog } from "../components/form-dialog.js";
+import { Loaded } from "../components/loaded.js";
 import { table } from "../components/table.js";
-import { fill, h } from "../dom.js";
+import { h } from "../dom.js";
 
 /** @typedef {{ host: string, username: string }} Registry */
 
 export class Registries {
   #app;
-  #list = h("div", {}, loading());
-  #hasEnded = false;
+  #list;
   element;
 
   /** @param {import("../types.js").App} app */
   constructor(app) {
     this.#app = app;
+    this.#list = new Loaded(
+      async () => (await app.api.get("/registries")).registries,
+      (registries) => this.#table(registries),
+    );
     this.element = h(
       "section",
       {},
-      h(
-        "div",
-        { class: "section-head" },
-        h("p", { class: "soft" }, "Logins for images that not everybody may pull. Public images need none."),
+      sectionHead(
+        null,
+        "Logins for images that not everybody may pull. Public images need none.",
         button("Add registry", { icon: "plus", onclick: () => this.#put(null) }),
       ),
-      this.#list,
+      this.#list.element,
     );
-    void this.#load();
   }
 
   end() {
-    this.#hasEnded = true;
-  }
-
-  async #load() {
-    try {
-      const { registries } = await this.#app.api.get("/registries");
-      if (!this.#hasEnded) this.#show(registries);
-    } catch (error) {
-      if (!this.#hasEnded)
-        fill(
-          this.#list,
-          failure(/** @type {Error} */ (error), () => void this.#load()),
-        );
-    }
+    this.#list.end();
   }
 
   /** @param {Registry[]} registries */
-  #show(registries) {
-    if (registries.length === 0) {
-      fill(this.#list, h("p", { class: "soft" }, "There are none."));
-      return;
-    }
-    fill(
-      this.#list,
-      table(
-        "registries",
-        ["Registry", "User name"],
-        registries.map((r) =>
+  #table(registries) {
+    if (registries.length === 0) return h("p", { class: "soft" }, "There are none.");
+    return table(
+      "registries",
+      ["Registry", "User name"],
+      registries.map((r) =>
+        h(
+          "tr",
+          {},
+          h("td", { class: "mono wrap" }, r.host),
+          h("td", { class: "wrap" }, r.username),
           h(
-            "tr",
-            {},
-            h("td", { class: "mono wrap" }, r.host),
-            h("td", { class: "wrap" }, r.username),
+            "td",
+            { class: "actions" },
             h(
-              "td",
-              { class: "actions" },
-              h(
-                "span",
-                { class: "row-actions" },
-                iconButton("edit", `Change the login at ${r.host}`, () => this.#put(r)),
-                iconButton("trash", `Forget ${r.host}`, () => this.#remove(r), "quiet warn"),
-              ),
+              "span",
+              { class: "row-actions" },
+              iconButton("edit", `Change the login at ${r.host}`, () => this.#put(r)),
+              iconButton("trash", `Forget ${r.host}`, () => this.#remove(r), "quiet warn"),
             ),
           ),
         ),
-        true,
       ),
+      true,
     );
   }
 
@@ -116,7 +99,7 @@ export class Registries {
           username: username.input.value.trim(),
           password: password.input.value,
         });
-        await this.#load();
+        await this.#list.again();
       },
       { host, username, password },
     );
@@ -132,6 +115,6 @@ export class Registries {
     await this.#app.api
       .delete(`/registries/${encodeURIComponent(r.host)}`)
       .catch((error) => this.#app.toasts.fail(error));
-    await this.#load();
+    await this.#list.again();
   }
 }

@@ -1,23 +1,21 @@
 // @ts-check
 /** The settings in force, and a copy of everything the appliance knows. */
 
-import { failure, loading } from "../components/basics.js";
+import { Loaded } from "../components/loaded.js";
 import { cell, table } from "../components/table.js";
-import { fill, h } from "../dom.js";
+import { h } from "../dom.js";
 import { icon } from "../icons.js";
 import { backup } from "./backup.js";
 
 /** @typedef {{ name: string, value: string | null, source: string, help: string }} Setting */
 
 export class Upkeep {
-  #app;
-  #list = h("div", {}, loading());
-  #hasEnded = false;
+  #list;
   element;
 
   /** @param {import("../types.js").App} app */
   constructor(app) {
-    this.#app = app;
+    this.#list = new Loaded(async () => (await app.api.get("/settings")).settings, inForce);
     this.element = h(
       "div",
       {},
@@ -32,33 +30,19 @@ export class Upkeep {
           { class: "soft section-text" },
           "Set by variables, flags, or appliance.toml in the data directory; read when the appliance starts.",
         ),
-        this.#list,
+        this.#list.element,
       ),
     );
-    void this.#load();
   }
 
   end() {
-    this.#hasEnded = true;
+    this.#list.end();
   }
+}
 
-  async #load() {
-    try {
-      const { settings } = await this.#app.api.get("/settings");
-      if (!this.#hasEnded) this.#show(settings);
-    } catch (error) {
-      if (!this.#hasEnded)
-        fill(
-          this.#list,
-          failure(/** @type {Error} */ (error), () => void this.#load()),
-        );
-    }
-  }
-
-  /** @param {Setting[]} settings */
-  #show(settings) {
-    fill(this.#list, table("settings", ["Setting", "Value"], settings.map(row)));
-  }
+/** @param {Setting[]} settings */
+function inForce(settings) {
+  return table("settings", ["Setting", "Value"], settings.map(row));
 }
 
 /** How browsers come to trust the addresses of this machine. */

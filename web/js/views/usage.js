@@ -1,8 +1,9 @@
 // @ts-check
 /** What ran in the last 30 days, for how long and at what cost. */
 
-import { button, empty, failure, head, loading } from "../components/basics.js";
+import { button, empty, head } from "../components/basics.js";
 import { select } from "../components/field.js";
+import { Loaded } from "../components/loaded.js";
 import { save } from "../components/save.js";
 import { cell, table } from "../components/table.js";
 import { fill, h } from "../dom.js";
@@ -21,21 +22,12 @@ const GROUPS = [
 export const view = {
   title: "Usage",
   mount(root, { app, query }) {
-    let hasEnded = false;
     let groupBy = query.get("by") ?? "deployment";
-    const place = h("div", {}, loading());
-    const load = async () => {
-      try {
-        const { usage } = await app.api.get("/usage", { query: { groupBy } });
-        if (!hasEnded) fill(place, lines(usage));
-      } catch (error) {
-        if (!hasEnded) fill(place, failure(/** @type {Error} */ (error), load));
-      }
-    };
+    const list = new Loaded(async () => (await app.api.get("/usage", { query: { groupBy } })).usage, lines);
     const regroup = (/** @type {string} */ by) => {
       groupBy = by;
       app.router.setQuery({ by });
-      void load();
+      void list.again();
     };
     const download = () =>
       app.api
@@ -53,12 +45,9 @@ export const view = {
         { class: "tools" },
         h("div", { class: "status-filter" }, select("Grouped", GROUPS, groupBy, regroup)),
       ),
-      place,
+      list.element,
     );
-    void load();
-    return () => {
-      hasEnded = true;
-    };
+    return () => list.end();
   },
 };
 

@@ -1,70 +1,52 @@
 // @ts-check
 /** Who has an account on this machine, and what they may do. */
 
-import { button, failure, iconButton, loading } from "../components/basics.js";
+import { button, iconButton, sectionHead } from "../components/basics.js";
 import { ask } from "../components/dialog.js";
 import { field, select } from "../components/field.js";
 import { formDialog } from "../components/form-dialog.js";
+import { Loaded } from "../components/loaded.js";
 import { table } from "../components/table.js";
-import { fill, h } from "../dom.js";
+import { h } from "../dom.js";
 import { moment } from "../format.js";
 
 /** @typedef {import("../types.js").User} User */
 
 export class Users {
   #app;
-  #list = h("div", {}, loading());
-  #hasEnded = false;
+  #list;
   element;
 
   /** @param {import("../types.js").App} app */
   constructor(app) {
     this.#app = app;
+    this.#list = new Loaded(
+      async () => (await app.api.get("/users")).users,
+      (users) => this.#table(users),
+    );
     this.element = h(
       "section",
       {},
-      h(
-        "div",
-        { class: "section-head" },
-        h(
-          "p",
-          { class: "soft" },
-          "Users see their own deployments; admins see everything and change these settings.",
-        ),
+      sectionHead(
+        null,
+        "Users see their own deployments; admins see everything and change these settings.",
         button("New user", { icon: "plus", onclick: () => this.#create() }),
       ),
-      this.#list,
+      this.#list.element,
     );
-    void this.#load();
   }
 
   end() {
-    this.#hasEnded = true;
-  }
-
-  async #load() {
-    try {
-      const { users } = await this.#app.api.get("/users");
-      if (!this.#hasEnded) this.#show(users);
-    } catch (error) {
-      if (!this.#hasEnded)
-        fill(
-          this.#list,
-          failure(/** @type {Error} */ (error), () => void this.#load()),
-        );
-    }
+    this.#list.end();
   }
 
   /** @param {User[]} users */
-  #show(users) {
-    fill(
-      this.#list,
-      table(
-        "users",
-        ["E-mail", "Role", "Since"],
-        users.map((user) => this.#row(user)),
-        true,
-      ),
+  #table(users) {
+    return table(
+      "users",
+      ["E-mail", "Role", "Since"],
+      users.map((user) => this.#row(user)),
+      true,
     );
   }
 
@@ -111,7 +93,7 @@ export class Users {
   /** @param {User} user @param {unknown} body */
   async #change(user, body) {
     await this.#app.api.patch(`/users/${user.id}`, body).catch((error) => this.#app.toasts.fail(error));
-    await this.#load();
+    await this.#list.again();
   }
 
   /** @param {User} user */
@@ -130,7 +112,7 @@ export class Users {
     ];
     if (!(await ask({ title: `Delete ${user.email}?`, body, confirm: "Delete user" }))) return;
     await this.#app.api.delete(`/users/${user.id}`).catch((error) => this.#app.toasts.fail(error));
-    await this.#load();
+    await this.#list.again();
   }
 
   /** @param {User} user */
@@ -169,7 +151,7 @@ export class Users {
           password: password.input.value,
           role: role.input.value,
         });
-        await this.#load();
+        await this.#list.again();
       },
       { email, password, role },
     );
