@@ -207,7 +207,7 @@ def test_a_user_can_delete_it(night: Night) -> None:
 def test_a_change_leaves_it_asleep_and_counts_when_it_wakes(night: Night) -> None:
     i = night.deploy()
     night.settle(MINUTE_S + 5)
-    change = Change(fields={"image": IMAGE, "env": {"A": "1"}})
+    change = Change(fields={"env": {"A": "1"}})
     night.run(night.world.engine.updates.update(ADA, i, change))
     night.settle(5)
     assert night.shown(i) is Status.SLEEPING

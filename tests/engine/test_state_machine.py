@@ -120,7 +120,7 @@ class Lifecycle(RuleBasedStateMachine):
         policy=st.sampled_from(RestartPolicy),
         sleeps=st.booleans(),
     )
-    def create(self, image: str, policy: RestartPolicy, sleeps: bool) -> None:
+    def create(self, image: str, policy: RestartPolicy, sleeps: bool = False) -> None:
         order = Order(
             node_id="node_1", custom_image=image, restart_policy=policy,
             idle_timeout=IdleTimeout(SLEEPS_AFTER_S / 60 if sleeps else None),
