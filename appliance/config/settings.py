@@ -163,7 +163,7 @@ class Settings:
         default=60,
         metadata=_about(
             parse.integer(1, 3600),
-            "So many seconds a request waits at most for a sleeping deployment to wake up.",
+            "Seconds that a request waits at most for a sleeping deployment to wake up.",
         ),
     )
     drain_s: int = field(
