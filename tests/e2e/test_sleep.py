@@ -15,6 +15,7 @@ import pytest
 from tests.box import Api, Box, running_box, wait_for
 from tests.e2e.test_front_door import echoed
 from tests.e2e.test_terminal import open_terminal
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.podman
 
@@ -167,11 +168,20 @@ def test_who_does_not_wake_up_in_time_is_told_of(api: Api) -> None:
     asleep(api, i)
     began = time.monotonic()
     answer = ask(api, i)
-    assert HOLD_S <= time.monotonic() - began < 5 * HOLD_S
+    assert time.monotonic() - began >= HOLD_S
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
     assert answer.headers["content-type"] == "application/problem+json"
     assert (answer.json()["code"], answer.json()["detail"]) == ("waking", "mute is waking up")
     api.http.delete(f"/deployments/{i}")
+
+
+def what_comes_back(connection: socket.socket) -> bytes:
+    """What has come back until nothing more is to come."""
+    connection.settimeout(PATIENCE_S)
+    back = b""
+    while not back.endswith(b"there") and (piece := connection.recv(4096)):
+        back += piece
+    return back
 
 
 def test_whatever_is_open_keeps_it_awake(api: Api) -> None:
@@ -203,7 +213,9 @@ def test_whatever_is_open_keeps_it_awake(api: Api) -> None:
         next(lines)
         for connection in (web, plain):
             connection.sendall(b"still there")
-            assert connection.recv(100) == b"still there"
+            assert what_comes_back(connection).endswith(
+                b"still there"
+            )  # after its head, a WebSocket's
     for i in (streamed, socketed, raw, watched):
         asleep(api, i)
         api.http.delete(f"/deployments/{i}")
