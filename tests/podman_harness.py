@@ -10,6 +10,7 @@ import random
 import secrets
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import tarfile
@@ -251,6 +252,25 @@ def _nat(*arguments: str) -> str:
 def random_pool() -> IPv4Network:
     """A part of 10/8 that hopefully no other session on this machine has taken."""
     return IPv4Network(f"10.{random.randrange(224, 255)}.{16 * random.randrange(16)}.0/20")  # noqa: S311 - not for secrecy
+
+
+def freeze(pid: int) -> None:
+    """Stops a process (SIGSTOP); returns when none of its threads does anything any more."""
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + PATIENCE_S
+    while not all(_stopped(task) for task in Path(f"/proc/{pid}/task").iterdir()):
+        assert time.monotonic() < deadline, f"{pid} does not stop"
+        time.sleep(0.001)
+
+
+def thaw(pid: int) -> None:
+    """Lets it go on."""
+    os.kill(pid, signal.SIGCONT)
+
+
+def _stopped(task: Path) -> bool:
+    """By its state, the word behind its name in parentheses (proc(5))."""
+    return (task / "stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 def free_ports(count: int) -> list[int]:

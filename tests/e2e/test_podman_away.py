@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.box import Api, Box, wait_for
+from tests.podman_harness import freeze, thaw
 from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.podman
@@ -61,19 +62,19 @@ def kill(box: Box) -> None:
     os.kill(service_pid(box), signal.SIGKILL)
 
 
-def freeze(box: Box) -> None:
-    os.kill(service_pid(box), signal.SIGSTOP)
+def hang(box: Box) -> None:
+    freeze(service_pid(box))
 
 
-def thaw(box: Box) -> None:
-    os.kill(service_pid(box), signal.SIGCONT)
+def go_on(box: Box) -> None:
+    thaw(service_pid(box))
 
 
 def nothing(box: Box) -> None:
     """A killed service is started again by the appliance."""
 
 
-@pytest.mark.parametrize(("go", "come"), [(kill, nothing), (freeze, thaw)], ids=["killed", "hung"])
+@pytest.mark.parametrize(("go", "come"), [(kill, nothing), (hang, go_on)], ids=["killed", "hung"])
 def test_reads_answer_writes_wait_and_all_converges_after_its_return(
     api: Api, go: Blow, come: Blow
 ) -> None:
@@ -100,12 +101,12 @@ def test_reads_answer_writes_wait_and_all_converges_after_its_return(
 
 
 def test_a_hung_podman_is_told_by_healthz(api: Api) -> None:
-    freeze(api.box)
+    hang(api.box)
     try:
         wait_for(lambda: _runtime(api) == "unreachable")
         assert api.http.get("/deployments").status_code == 200
     finally:
-        thaw(api.box)
+        go_on(api.box)
     wait_for(lambda: _runtime(api) == "ok")
 
 
