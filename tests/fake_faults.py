@@ -28,7 +28,12 @@ Verb = Literal[
     "stats",
     "all_stats",
 ]
+LOCKED: frozenset[Verb] = frozenset({"start", "stop", "remove"})
+"""Podman does these to a container one after the other, in the order of their calls: each holds
+its lock (libpod/container_api.go). One that is late can't land behind a later one."""
+
 Kind = Literal["fail", "hang", "lose_answer", "delay", "crash_before", "crash_after"]
+EFFECTIVE: frozenset[Kind] = frozenset({"lose_answer", "crash_after"})
 T = TypeVar("T")
 
 
@@ -59,7 +64,7 @@ class Faults:
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self._planned: dict[str, list[Fault]] = defaultdict(list)
-        self._late: list[Callable[[], object]] = []
+        self._late: list[tuple[Call, Callable[[], object]]] = []
         self._down = False
         self.crashed = False
         """A planned crash has struck: whoever runs the engine is to end it now."""
@@ -80,7 +85,7 @@ class Faults:
         self._plan("lose_answer", verb, nth, times)
 
     def delay(self, verb: Verb, *, nth: int = 1, times: float = 1) -> None:
-        """The call raises ``RuntimeTimeout``; its effect lands at ``land``."""
+        """The call raises ``RuntimeTimeout``; its effect lands at ``land``, if not before."""
         self._plan("delay", verb, nth, times)
 
     def crash(self, verb: Verb, *, after: bool, nth: int = 1) -> None:
@@ -89,12 +94,7 @@ class Faults:
 
     def land(self) -> None:
         """The delayed effects happen now, in the order of their calls, each as it still can."""
-        late, self._late = self._late, []
-        for effect in late:
-            try:
-                effect()
-            except RuntimeFailure:
-                continue  # the caller of a late effect is gone: nobody hears why it failed
+        self._land(self._late)
 
     def clear(self) -> None:
         """No fault is planned any more; delayed effects stay to be landed."""
@@ -115,37 +115,56 @@ class Faults:
     async def around(self, verb: Verb, subject: str, effect: Callable[[], T]) -> T:
         """Counts the call and lets its effect happen, or what the plan says instead."""
         await anyio.lowlevel.checkpoint()
-        fault = self.enter(verb, subject)
+        call = Call(verb, subject)
+        fault = self.enter(call)
         if fault is not None:
-            await self.suffer(fault, effect)
+            await self.suffer(call, fault, effect)
         return effect()
 
-    def enter(self, verb: Verb, subject: str) -> Fault | None:
+    def enter(self, call: Call) -> Fault | None:
         """Counts the call; its fault, if one strikes now."""
-        self.calls.append(Call(verb, subject))
+        fault = self._struck(call)
+        if call.verb in LOCKED and (fault is None or fault.kind in EFFECTIVE):
+            self._land([late for late in self._late if _waits_for(call, late[0])])
+        return fault
+
+    def _struck(self, call: Call) -> Fault | None:
+        self.calls.append(call)
         if self._down:
             return Fault("fail", RuntimeUnavailable("Podman does not answer (test)."), 1, 1)
-        planned = self._planned[verb]
+        planned = self._planned[call.verb]
         for fault in planned:
             fault.nth -= 1
         struck = next((fault for fault in planned if fault.nth <= 0), None)
         if struck is not None:
             struck.times -= 1
-            self._planned[verb] = [fault for fault in planned if fault.times > 0]
+            self._planned[call.verb] = [fault for fault in planned if fault.times > 0]
         return struck
 
-    async def suffer(self, fault: Fault, effect: Callable[[], object]) -> None:
+    async def suffer(self, call: Call, fault: Fault, effect: Callable[[], object]) -> None:
         """What the fault does; it never returns."""
-        if fault.kind in ("lose_answer", "crash_after"):
+        if fault.kind in EFFECTIVE:
             effect()
         if fault.kind in ("crash_after", "crash_before"):
             self.crashed = True
         if fault.kind in ("hang", "crash_after", "crash_before"):
             await anyio.sleep_forever()
         if fault.kind == "delay":
-            self._late.append(effect)
+            self._late.append((call, effect))
         raise fault.error
+
+    def _land(self, late: list[tuple[Call, Callable[[], object]]]) -> None:
+        self._late = [one for one in self._late if one not in late]
+        for _, effect in late:
+            try:
+                effect()
+            except RuntimeFailure:
+                continue  # the caller of a late effect is gone: nobody hears why it failed
 
     def _plan(self, kind: Kind, verb: Verb, nth: int, times: float) -> None:
         error = RuntimeTimeout("Podman did not answer in time (test).")
         self._planned[verb].append(Fault(kind, error, nth, times))
+
+
+def _waits_for(call: Call, late: Call) -> bool:
+    return late.verb in LOCKED and late.subject == call.subject
