@@ -115,14 +115,17 @@ class Faults:
     async def around(self, verb: Verb, subject: str, effect: Callable[[], T]) -> T:
         """Counts the call and lets its effect happen, or what the plan says instead."""
         await anyio.lowlevel.checkpoint()
-        call = Call(verb, subject)
-        fault = self.enter(call)
-        if fault is not None:
-            await self.suffer(call, fault, effect)
+        await self.meet(verb, subject, effect)
         return effect()
 
-    def enter(self, call: Call) -> Fault | None:
-        """Counts the call; its fault, if one strikes now."""
+    async def meet(self, verb: Verb, subject: str, effect: Callable[[], object]) -> None:
+        """Counts the call; returns if nothing goes wrong with it."""
+        call = Call(verb, subject)
+        fault = self._enter(call)
+        if fault is not None:
+            await self._suffer(call, fault, effect)
+
+    def _enter(self, call: Call) -> Fault | None:
         fault = self._struck(call)
         if call.verb in LOCKED and (fault is None or fault.kind in EFFECTIVE):
             self._land([late for late in self._late if _waits_for(call, late[0])])
@@ -141,7 +144,7 @@ class Faults:
             self._planned[call.verb] = [fault for fault in planned if fault.times > 0]
         return struck
 
-    async def suffer(self, call: Call, fault: Fault, effect: Callable[[], object]) -> None:
+    async def _suffer(self, call: Call, fault: Fault, effect: Callable[[], object]) -> None:
         """What the fault does; it never returns."""
         if fault.kind in EFFECTIVE:
             effect()

@@ -31,7 +31,7 @@ from appliance.runtime.port import (
     RuntimeEvent,
     RuntimeInfo,
 )
-from tests.fake_faults import Call, Faults
+from tests.fake_faults import Faults
 from tests.fake_parts import Behaviour, FakeTerminal, Kept, Offer, podmans_word
 
 FIRST_HOST_PORT = 20_000
@@ -155,10 +155,7 @@ class FakeRuntime:
         return await self.faults.around("image", reference, lambda: self._find_image(reference))
 
     async def pull(self, reference: str, on_progress: Callable[[PullProgress], None]) -> None:
-        call = Call("pull", reference)
-        fault = self.faults.enter(call)
-        if fault is not None:
-            await self.faults.suffer(call, fault, lambda: self._store(reference))
+        await self.faults.meet("pull", reference, lambda: self._store(reference))
         await self._download(reference, on_progress)
 
     async def create(self, spec: ContainerSpec) -> None:
@@ -168,10 +165,7 @@ class FakeRuntime:
         await self.faults.around("start", name, lambda: self._start(name))
 
     async def stop(self, name: str, *, grace_s: int) -> None:
-        call = Call("stop", name)
-        fault = self.faults.enter(call)
-        if fault is not None:
-            await self.faults.suffer(call, fault, lambda: self._stop(name))
+        await self.faults.meet("stop", name, lambda: self._stop(name))
         try:
             await self._wait_for_stubborn(name, grace_s)
         finally:

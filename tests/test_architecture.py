@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from appliance.api.problems import status_of
-from appliance.domain.errors import ApplianceError, ImageFailure, InvalidRequest, RateLimited
+from appliance.domain.errors import (
+    ApplianceError,
+    ImageFailure,
+    InvalidRequest,
+    NoCommand,
+    RateLimited,
+)
 from appliance.engine.catalogue import PACKAGED_TEMPLATES, Catalogue
 
 ROOT = Path(__file__).parent.parent
@@ -55,7 +61,7 @@ def an_error(kind: type[ApplianceError]) -> ApplianceError:
         return kind("pull_failed", "x")
     if issubclass(kind, RateLimited):
         return kind("x", retry_after_s=1)
-    return kind() if issubclass(kind, InvalidRequest) else kind("x")
+    return kind() if issubclass(kind, InvalidRequest | NoCommand) else kind("x")
 
 
 NAMED = sorted(set(tree()) - {ApplianceError}, key=lambda kind: kind.__name__)

@@ -186,8 +186,8 @@ class NoCommand(StartRefused):
 
     code = "no_command"
 
-    def __init__(self, told: str) -> None:
-        super().__init__(f"The image has no command of its own: say one in `command`. {told}")
+    def __init__(self) -> None:
+        super().__init__("The image has no command of its own: say one in `command`.")
 
 
 class GpuMissing(RuntimeFailure):

@@ -97,12 +97,16 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What an image says of itself. Ports are TCP; ``healthcheck`` its own command, if any."""
+    """What an image says of itself. Ports are TCP; ``healthcheck`` its own command, if any.
+
+    ``runs``: it has an entrypoint or a command.
+    """
 
     id: str
     exposed_ports: tuple[int, ...] = ()
     healthcheck: tuple[str, ...] | None = None
     volumes: tuple[str, ...] = ()
+    runs: bool = True
 
 
 @dataclass(frozen=True, slots=True)

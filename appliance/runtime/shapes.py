@@ -94,6 +94,7 @@ def image_facts(raw: Json) -> ImageFacts:
         exposed_ports=_exposed(config.get("ExposedPorts") or {}),
         healthcheck=tuple(test) if test[0] in ("CMD", "CMD-SHELL") else None,
         volumes=tuple(config.get("Volumes") or {}),
+        runs=bool(config.get("Entrypoint") or config.get("Cmd")),
     )
 
 

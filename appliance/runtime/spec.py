@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from appliance.domain.deployment import Deployment, Resources
-from appliance.domain.errors import StartRefused
+from appliance.domain.errors import NoCommand, StartRefused
 from appliance.domain.observed import ContainerName, ImageFacts
 from appliance.runtime import labels
 from appliance.runtime.port import ContainerSpec
@@ -93,10 +93,13 @@ def build_spec(
         instance_prefix: the instance's part of every name.
 
     Raises:
+        NoCommand: there is nothing to run. Podman's 4.3.1 refuses it too; 5.4.2 starts it.
         StartRefused: the policy forbids it; the message says which part.
     """
     name = container_name(instance_prefix, deployment)
     order = deployment.spec
+    if not (order.command or image.runs):
+        raise NoCommand
     network = network_name(instance_prefix, deployment.id)
     volumes = {f"{network}-{v.name}": v.path for v in order.volumes}
     ports = image.exposed_ports if order.ports is None else (p.port for p in order.ports)

@@ -158,6 +158,7 @@ def test_an_image_tells_ports_check_and_volumes() -> None:
         "Config": {
             "ExposedPorts": {"53/udp": {}, "8080/tcp": {}, "9000-9001/tcp": {}, "80": {}},
             "Volumes": {"/data": {}},
+            "Cmd": ["serve"],
         },
     }
     assert shapes.image_facts(image) == ImageFacts(
@@ -168,7 +169,20 @@ def test_an_image_tells_ports_check_and_volumes() -> None:
 @pytest.mark.parametrize("test", [["NONE"], [], None])
 def test_an_image_without_a_check_has_none(test: list[str] | None) -> None:
     image = {"Id": "abc", "Config": None, "Healthcheck": {"Test": test}}
-    assert shapes.image_facts(image) == ImageFacts("abc")
+    assert shapes.image_facts(image) == ImageFacts("abc", runs=False)
+
+
+@pytest.mark.parametrize(
+    ("config", "runs"),
+    [
+        ({"Cmd": ["serve"]}, True),
+        ({"Entrypoint": ["/start"], "Cmd": None}, True),
+        ({"Entrypoint": None, "Cmd": []}, False),
+        ({}, False),
+    ],
+)
+def test_an_image_runs_by_its_entrypoint_or_command(config: dict[str, Any], runs: bool) -> None:
+    assert shapes.image_facts({"Id": "abc", "Config": config}).runs is runs
 
 
 READING = {

@@ -21,7 +21,7 @@ from appliance.domain.deployment import (
     Status,
     Volume,
 )
-from appliance.domain.errors import StartRefused
+from appliance.domain.errors import NoCommand, StartRefused
 from appliance.domain.observed import ContainerName, ImageFacts
 from appliance.runtime import labels
 from appliance.runtime.port import ContainerSpec
@@ -320,3 +320,10 @@ def test_whatever_is_accepted_keeps_the_policy(
     assert request["log_configuration"]["size"] <= 10 * MIB
     assert not request.keys() & {"privileged", "devices", "mounts", "pidns", "ipcns", "utsns"}
     assert labels.ours(request["name"], request["labels"], prefix=PREFIX)
+
+
+def test_without_any_command_there_is_nothing_to_create() -> None:
+    mute = replace(PLAIN, runs=False)
+    with pytest.raises(NoCommand):
+        built(Spec("img"), mute)
+    assert built(Spec("img", command=("serve",)), mute).command == ("serve",)
