@@ -79,9 +79,12 @@ async def test_the_old_one_stays_until_the_door_says_that_it_has_answered(world:
     assert ports == {frozenset(old_ports)}
     open_requests = 0
     await settled(world, i, 2)
-    address = world.engine.addresses.of(i)
-    assert address is not None
-    assert not address.leaving
+
+    async def alone() -> bool:
+        address = world.engine.addresses.of(i)
+        return address is not None and not address.leaving
+
+    await eventually(alone)
 
 
 async def test_the_old_one_serves_while_the_new_image_is_pulled(world: World) -> None:
