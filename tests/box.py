@@ -24,6 +24,9 @@ from tests.podman_harness import apart, busybox_archive, free_ports, random_pool
 from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[1]
+STOPPED_S = 15
+"""What a graceful stop may take, also with open streams."""
+
 PASSWORD = "correct horse battery"
 
 
@@ -90,7 +93,7 @@ class Box:
     def terminate(self) -> int:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE_S)
+        return self.process.wait(STOPPED_S)
 
     def cli(self, *arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
@@ -175,10 +178,12 @@ class Api:
         return self.get(deployment_id)
 
 
-def wait_for(fact: Callable[[], bool], *, what: Callable[[], str] = lambda: "") -> None:
-    deadline = time.monotonic() + PATIENCE_S
+def wait_for(
+    fact: Callable[[], bool], *, within_s: float = PATIENCE_S, what: Callable[[], str] = lambda: ""
+) -> None:
+    deadline = time.monotonic() + within_s
     while not fact():
-        assert time.monotonic() < deadline, f"not within {PATIENCE_S} s: {what()}"
+        assert time.monotonic() < deadline, f"not within {within_s} s: {what()}"
         time.sleep(0.02)
 
 

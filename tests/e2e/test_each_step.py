@@ -21,6 +21,7 @@ from tests.e2e.podman_shim import PodmanShim, When
 from tests.podman_harness import apart, listening, remove_lab
 from tests.waiting import PATIENCE_S
 
+RECOVERED_S = 10  # what is promised of a restart
 pytestmark = pytest.mark.podman
 STATUS = {"create": "running", "start": "running", "restart": "running", "stop": "stopped"}
 UPDATES = {
@@ -171,7 +172,7 @@ def test_killed_at_each_step_nothing_is_lost_and_nothing_left(
         deployment_id = tell(api, verb, deployment_id)
         assert shimmed.shim.struck.wait(PATIENCE_S), shimmed.shim.changes
         shimmed.start()
-        wait_for(lambda i=deployment_id: ended(api, verb, i))  # type: ignore[misc]
+        wait_for(lambda i=deployment_id: ended(api, verb, i), within_s=RECOVERED_S)  # type: ignore[misc]
         after = pids(shimmed)
         kept = {name for name in before if bystander.replace("_", "-") in name}
         assert {after[name] for name in kept} == {before[name] for name in kept}
