@@ -193,12 +193,17 @@ async def _power_up(
     )
     await engine.load(db)
     tasks.start_soon(engine.run)
-    tasks.start_soon(_keep_out, settings, prefix)
     return _Plant(runtime, engine, catalogue, node.id)
 
 
 async def _podman(settings: Settings, prefix: str, clock: Clock, tasks: TaskGroup) -> PodmanRuntime:
-    """Finds Podman's service or runs one; the welcome image is made on the way."""
+    """Finds Podman's service or runs one; the welcome image is made on the way.
+
+    Our firewall keeps the containers of our own service apart; another service's Podman has to.
+    """
+    firewall = Firewall(f"appliance_{prefix}", settings.network_pool)
+    guarded = await firewall.apply()
+    tasks.start_soon(firewall.keep, clock)
     home = podman_home(settings)
     home.prepare()
     trial = await find_runtime(home, welcome.find_busybox(), os.environ)
@@ -213,7 +218,7 @@ async def _podman(settings: Settings, prefix: str, clock: Clock, tasks: TaskGrou
     runtime = connect(
         url, prefix=prefix, limits=trial.limits, clock=clock,
         credentials=Credentials(settings.auth_file),
-        pull_deadlines=deadlines,
+        pull_deadlines=deadlines, isolate=not guarded or settings.podman_url is not None,
     )  # fmt: skip
     if not await _welcome(url, runtime):
         tasks.start_soon(_welcome_later, url, runtime, clock)
@@ -241,13 +246,6 @@ async def _welcome(url: str, runtime: PodmanRuntime) -> bool:
 async def _welcome_later(url: str, runtime: PodmanRuntime, clock: Clock) -> None:
     while not await _welcome(url, runtime):
         await clock.sleep(WELCOME_AGAIN_S)
-
-
-async def _keep_out(settings: Settings, prefix: str) -> None:
-    """Containers reach no service of this machine."""
-    problem = await Firewall(f"appliance_{prefix}", settings.network_pool).apply()
-    if problem is not None:
-        log.warning("containers can reach this machine's services: %s", problem)
 
 
 async def _open(

@@ -65,6 +65,7 @@ class PodmanRuntime:
         limits: what this machine lets a container have.
         clock: tells how long ago Podman's times were.
         local: the service runs on this machine, so that /proc can verify its word.
+        isolate: Podman keeps the networks apart, for nobody else does.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class PodmanRuntime:
         limits: MachineLimits,
         clock: Clock,
         local: bool = True,
+        isolate: bool = True,
     ) -> None:
         self._session = session
         self._streams = streams
@@ -83,6 +85,7 @@ class PodmanRuntime:
         self._limits = limits
         self._clock = clock
         self._local = local
+        self._isolate = isolate
         self._mutations = Semaphore(MUTATIONS_AT_ONCE)
         self._stops = CapacityLimiter(STOPS_AT_ONCE)
 
@@ -255,7 +258,7 @@ class PodmanRuntime:
     async def _ensure_network(self, wanted: ContainerSpec) -> None:
         """Asks for it at once: it exists only when something interrupted us before."""
         with suppress(NameInUse):
-            await self._post("/networks/create", network_body(wanted))
+            await self._post("/networks/create", network_body(wanted, isolate=self._isolate))
 
     async def _create(self, wanted: ContainerSpec) -> None:
         try:
@@ -291,6 +294,7 @@ def connect(
     clock: Clock,
     credentials: Credentials | None = None,
     pull_deadlines: PullDeadlines = USUAL_DEADLINES,
+    isolate: bool = True,
 ) -> PodmanRuntime:
     """The runtime behind the service at ``url``: ``unix:///path`` or ``tcp://host:port``.
 
@@ -303,4 +307,5 @@ def connect(
         limits=limits,
         clock=clock,
         local=url.startswith("unix:"),
+        isolate=isolate,
     )

@@ -162,9 +162,10 @@ def create_body(spec: ContainerSpec, limits: MachineLimits) -> dict[str, Any]:
     return body
 
 
-def network_body(spec: ContainerSpec) -> dict[str, Any]:
-    """The body of libpod's network create: a bridge of its own, closed to every other of ours.
+def network_body(spec: ContainerSpec, *, isolate: bool) -> dict[str, Any]:
+    """The body of libpod's network create: a bridge of its own.
 
+    ``isolate``: Podman closes it to every other of ours; else the machine's firewall does.
     The interface is named by us: Podman's own choice looks only at the networks it knows, so that
     two Podmans on one machine would share a bridge (and with it a segment).
     """
@@ -174,7 +175,7 @@ def network_body(spec: ContainerSpec) -> dict[str, Any]:
         "driver": "bridge",
         "network_interface": f"nn{digest[:12]}",
         "dns_enabled": True,
-        "options": {"isolate": "true"},
+        "options": {"isolate": "true"} if isolate else {},
         "labels": dict(spec.labels),
     }
 

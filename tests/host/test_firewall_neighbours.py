@@ -1,6 +1,6 @@
-"""Whom the rules stop and whom they leave alone: a container, the host itself, a neighbour of it.
+"""Whom the rules stop and whom they leave alone: containers, the host itself, a neighbour of it.
 
-Three network namespaces made for the test and real nft; the machine's own rules are not touched.
+Five network namespaces made for the test and real nft; the machine's own rules are not touched.
 """
 
 import secrets
@@ -21,6 +21,8 @@ pytestmark = pytest.mark.podman
 POOL = IPv4Network("10.99.0.0/16")
 GATEWAY, LINK_LOCAL = "10.99.1.1", "fe80::1"
 HOST, HOST_V6, NEIGHBOUR, METADATA = "192.0.2.1", "fd00:2::1", "192.0.2.2", "169.254.169.254"
+OTHER, STRANGER = "10.99.2.2", "10.88.0.2"
+EVERYBODY = ("container", "other", "stranger", "host", "neighbour")
 PORT = 8000
 
 LISTEN = """
@@ -41,7 +43,8 @@ def run(*argv: str, stdin: str | None = None) -> None:
 
 @dataclass(frozen=True)
 class Street:
-    """``container`` on a network of the pool, its ``host``, and a ``neighbour`` of the host."""
+    """``container`` and ``other``, each on a network of the pool, ``stranger`` on one of Podman's
+    own, their ``host``, and a ``neighbour`` of the host."""
 
     tag: str
 
@@ -60,15 +63,19 @@ class Street:
         run(*self.inside("host"), "nft", "-f", "-", stdin=ruleset("appliance_t", POOL))
 
     def build(self) -> None:
-        for who in ("container", "host", "neighbour"):
+        for who in EVERYBODY:
             run("ip", "netns", "add", self.name(who))
             run(*self.inside(who), "sysctl", "-qw", "net.ipv4.ip_forward=1",
                 "net.ipv6.conf.default.accept_dad=0")  # fmt: skip
             run("ip", "-n", self.name(who), "link", "set", "lo", "up")
         self.join("nnbridge", (f"{GATEWAY}/24", f"{LINK_LOCAL}/64"), "container", "10.99.1.2/24")
+        self.join("nnother", ("10.99.2.1/24",), "other", f"{OTHER}/24")
+        self.join("podman0", ("10.88.0.1/16",), "stranger", f"{STRANGER}/16")
         self.join("lan0", (f"{HOST}/24", f"{HOST_V6}/64"), "neighbour", f"{NEIGHBOUR}/24")
         self.address("neighbour", "eth0", "fd00:2::2/64", f"{METADATA}/32")
         self.route("container", "default", GATEWAY)
+        self.route("other", "default", "10.99.2.1")
+        self.route("stranger", "default", "10.88.0.1")
         self.route("neighbour", "default", HOST)
         self.route("host", "169.254.0.0/16", NEIGHBOUR)
 
@@ -96,8 +103,10 @@ class Street:
 
 EVERY_WAY = [
     ("container", GATEWAY), ("container", HOST), ("container", f"{LINK_LOCAL}%eth0"),
-    ("container", NEIGHBOUR), ("container", METADATA), ("host", "127.0.0.1"), ("host", "::1"),
-    ("host", GATEWAY), ("host", "10.99.1.2"), ("neighbour", HOST), ("neighbour", HOST_V6),
+    ("container", NEIGHBOUR), ("container", METADATA), ("container", OTHER),
+    ("container", STRANGER), ("stranger", "10.99.1.2"), ("stranger", NEIGHBOUR),
+    ("host", "127.0.0.1"), ("host", "::1"), ("host", GATEWAY), ("host", "10.99.1.2"),
+    ("neighbour", HOST), ("neighbour", HOST_V6),
 ]  # fmt: skip
 
 
@@ -116,7 +125,7 @@ def open_street() -> Iterator[Street]:
     listeners = []
     try:
         made.build()
-        listeners += [made.listen(who) for who in ("container", "host", "neighbour")]
+        listeners += [made.listen(who) for who in EVERYBODY]
         for who, ip in EVERY_WAY:  # the links come up in their own time
             assert within(10, partial(made.reaches, who, ip)), (who, ip)
         yield made
@@ -124,7 +133,7 @@ def open_street() -> Iterator[Street]:
         for listener in listeners:
             listener.kill()
             listener.communicate()
-        for who in ("container", "host", "neighbour"):
+        for who in EVERYBODY:
             subprocess.run(["ip", "netns", "del", made.name(who)], check=False)
 
 
@@ -146,13 +155,23 @@ def test_a_container_reaches_no_service_of_the_host(street: Street, ip: str) -> 
     assert not street.reaches("container", ip)
 
 
+@pytest.mark.parametrize(
+    ("who", "ip"), [("container", OTHER), ("container", STRANGER), ("stranger", "10.99.1.2")]
+)
+def test_containers_of_different_networks_reach_each_other_neither_way(
+    street: Street, who: str, ip: str
+) -> None:
+    assert not street.reaches(who, ip)
+
+
 def test_a_container_reaches_the_world_but_not_the_clouds_metadata(street: Street) -> None:
     assert street.reaches("container", NEIGHBOUR)
     assert not street.reaches("container", METADATA)
 
 
 @pytest.mark.parametrize(
-    ("who", "ip"), [("host", "127.0.0.1"), ("host", "10.99.1.2"), ("neighbour", HOST)]
+    ("who", "ip"),
+    [("host", "127.0.0.1"), ("host", "10.99.1.2"), ("neighbour", HOST), ("stranger", NEIGHBOUR)],
 )
 def test_ways_that_start_at_no_container_stay_open(street: Street, who: str, ip: str) -> None:
     assert street.reaches(who, ip)

@@ -263,12 +263,13 @@ def test_a_check_is_run_without_podmans_timer_and_a_shells_is_bounded() -> None:
     assert body(Spec("img"))["healthconfig"] == {"Test": ["NONE"]}
 
 
-def test_a_network_is_isolated_and_its_interface_has_a_name_of_its_own() -> None:
-    one = network_body(built(Spec("img")))
+def test_a_network_is_isolated_by_podman_or_not_and_its_interface_has_a_name_of_its_own() -> None:
+    one = network_body(built(Spec("img")), isolate=True)
     assert one["options"] == {"isolate": "true"}
+    assert network_body(built(Spec("img")), isolate=False)["options"] == {}
     assert len(one["network_interface"]) <= 15
     two = replace(built(Spec("img")), network=f"{PREFIX}-dep-other")
-    assert network_body(two)["network_interface"] != one["network_interface"]
+    assert network_body(two, isolate=True)["network_interface"] != one["network_interface"]
 
 
 texts = st.text(max_size=12)
