@@ -176,10 +176,9 @@ async def test_a_certificate_renews_itself_while_a_connection_stays(
 
 
 async def test_a_new_address_gets_into_the_consoles_certificate(
-    place: Place, certificates: Certificates, server: Server
+    place: Place, server: Server
 ) -> None:
     place.console |= {"192.168.77.5", "203.0.113.5"}
-    certificates.notice()
 
     async def covered() -> bool:
         done = await curl("https://192.168.77.5/", server.port, place.ca_file)
