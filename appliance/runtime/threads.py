@@ -4,10 +4,10 @@ The interpreter waits for ordinary worker threads before it ends, and one that w
 Podman would keep it for a minute; a daemon thread is simply left behind.
 """
 
+import _thread
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
-from threading import Thread
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -17,7 +17,8 @@ async def run_in_daemon(work: Callable[[], T]) -> T:
     """The result of ``work``. Cancelling abandons it: it goes on by itself, to its own end."""
     future: Future[T] = Future()
     future.set_running_or_notify_cancel()
-    Thread(target=_run, args=(work, future), name="podman request", daemon=True).start()
+    # threading.Thread would have the loop wait until the new thread runs (measured: 1 ms).
+    _thread.start_new_thread(_run, (work, future))
     return await asyncio.wrap_future(future)
 
 
