@@ -39,13 +39,16 @@ class WitnessedRuntime(FakeRuntime):
         self._ran: defaultdict[str, float] = defaultdict(float)
 
     def true_running_s(self, deployment_id: str) -> float:
-        """How long containers of that deployment have truly run."""
+        """How long containers of that deployment have truly run, to the microsecond.
+
+        No time is told finer, and sums of binary fractions are not exact beyond.
+        """
         still = sum(
             self._true.true_s - began
             for name, began in self._began.items()
             if _owner(name) == deployment_id
         )
-        return self._ran[deployment_id] + still
+        return round(self._ran[deployment_id] + still, 6)
 
     def running(self, deployment_id: str | None = None) -> list[str]:
         """Its containers (None: everybody's) whose process runs now."""
