@@ -288,7 +288,7 @@ async def _open(
         await setup.announce()
         await stopping.wait()
         for server, _ in servers:
-            server.should_exit = True
+            server.stop()
     settings.control_socket.unlink(missing_ok=True)
     settings.api_socket.unlink(missing_ok=True)
     return ending.again
