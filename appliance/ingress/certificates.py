@@ -16,7 +16,7 @@ from appliance.ingress.authority import Authority, load_or_make
 from appliance.ingress.leaves import Leaves, server_context
 from appliance.ingress.owned import Owned, OwnerCertificate, OwnerFiles
 
-TICK_S = 3.0
+TICK_S = 10.0
 """Between two looks at the owner's files, this machine's addresses and the time."""
 
 CONSOLE = "console"
@@ -61,7 +61,7 @@ class Certificates:
         self._news = anyio.Event()
         self._table = _Table(server_context())
         hosts = sources.hosts()
-        self._round(sources.console(), hosts)
+        self._round(hosts)
         self._leaves.sweep(hosts)
 
     @property
@@ -79,22 +79,21 @@ class Certificates:
 
     async def run(self) -> None:
         """Keeps up, until cancelled."""
-        console, hosts = self._sources.console, self._sources.hosts
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._tick)
             while True:
                 await self._news.wait()
                 self._news = anyio.Event()
-                # Keys are made and files written beside the loop, which has connections to serve.
-                await anyio.to_thread.run_sync(self._round, console(), hosts())
+                # Keys are made and files read beside the loop, which has connections to serve.
+                await anyio.to_thread.run_sync(self._round, self._sources.hosts())
 
     async def _tick(self) -> None:
         while True:
             await self._clock.sleep(TICK_S)
             self.notice()
 
-    def _round(self, console: frozenset[str], hosts: frozenset[str]) -> None:
-        owner = self._look()
+    def _round(self, hosts: frozenset[str]) -> None:
+        owner, console = self._look(), self._sources.console()
         own = frozenset(h for h in hosts if owner is None or not owner.covers(h))
         asked_for = own & self._leaves.keys
         self._leaves.keep({CONSOLE: console, **{host: frozenset({host}) for host in asked_for}})
