@@ -42,7 +42,7 @@ from appliance.engine.endpoints import Front
 from appliance.engine.nodes import NodeProfile, Nodes
 from appliance.engine.reports import Reports
 from appliance.engine.vault import Vault, load_key
-from appliance.host import welcome
+from appliance.host import memory, welcome
 from appliance.host.firewall import Firewall
 from appliance.host.gpus import GpuReader
 from appliance.host.instance import held, prepare_data_dir
@@ -284,9 +284,10 @@ async def _open(
         serving.start_soon(door.run, stopping, GRACE_S)
         log.info("ready address=%s data=%s", _http_url(sockets[0][0]), settings.data_dir)
         await setup.announce()
+        memory.give_back()
         await stopping.wait()
         for server, _ in servers:
-            server.should_exit = True
+            server.stop()
     settings.control_socket.unlink(missing_ok=True)
     settings.api_socket.unlink(missing_ok=True)
     return ending.again

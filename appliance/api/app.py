@@ -1,8 +1,10 @@
 """The routes as an ASGI app: who calls, may they, what do they get; every error in one shape."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import cache
 from typing import Any
 
+import anyio
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -12,9 +14,9 @@ from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from appliance.api import audit, openapi, problems
+from appliance.api import audit, problems
 from appliance.api.call import Call
-from appliance.api.render import answer
+from appliance.api.render import json_text, text_answer
 from appliance.api.routes import SOCKETS, Route, Socket
 from appliance.api.services import Services
 from appliance.api.terminal import DEFECT
@@ -47,8 +49,8 @@ def create_app(services: Services, routes: Iterable[Route], authenticate: Authen
         for path, methods in by_path.items()
     ]
     table += [WebSocketRoute(socket.path, _Conversation(socket, services)) for socket in SOCKETS]
-    document = openapi.document([r for methods in by_path.values() for r in methods.values()])
-    table.append(StarletteRoute("/openapi.json", _openapi(document), methods=["GET"]))
+    described = [r for methods in by_path.values() for r in methods.values()]
+    table.append(StarletteRoute("/openapi.json", _openapi(described), methods=["GET"]))
     app = Starlette(routes=table, exception_handlers={HTTPException: _http_problem})
     app.router.redirect_slashes = False
     return _secured(app)
@@ -147,9 +149,17 @@ class _Conversation:
             await websocket.close(DEFECT)
 
 
-def _openapi(document: dict[str, Any]) -> Callable[[Request], Awaitable[Response]]:
+def _openapi(routes: Sequence[Route]) -> Callable[[Request], Awaitable[Response]]:
+    """The document, made when it is first asked for: few do, and it weighs 3 MiB."""
+
+    @cache
+    def made() -> str:
+        from appliance.api import openapi  # noqa: PLC0415 - it brings the shapes of all answers
+
+        return json_text(openapi.document(routes))
+
     async def serve(_request: Request) -> Response:
-        return answer(document)
+        return text_answer(await anyio.to_thread.run_sync(made))
 
     return serve
 

@@ -6,7 +6,6 @@ climb out of. What is below ``/ui/`` and no file is a place inside the page, so 
 
 import gzip
 import hashlib
-import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -20,7 +19,12 @@ MOUNT = "/ui/"
 INDEX = "index.html"
 MIN_GZIP_BYTES = 1024
 TEXT_TYPES = ("text/", "application/json", "image/svg+xml")
-TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+TYPES = {
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+}
 """Not left to the machine's own table of types, which may say anything."""
 
 CONTENT_SECURITY_POLICY = (
@@ -123,8 +127,7 @@ def _read(root: Path) -> dict[str, Asset]:
 
 def _asset(file: Path) -> Asset:
     content = file.read_bytes()
-    kind = TYPES.get(file.suffix) or mimetypes.guess_type(file.name)[0]
-    media_type = kind or "application/octet-stream"
+    media_type = TYPES.get(file.suffix, "application/octet-stream")
     is_text = media_type.startswith(TEXT_TYPES)
     packed = gzip.compress(content, mtime=0) if is_text and len(content) > MIN_GZIP_BYTES else None
     etag = f'W/"{hashlib.sha256(content).hexdigest()[:32]}"'

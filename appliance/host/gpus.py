@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from appliance.domain.gpu import Finding, GpuReading, Survey
 from appliance.host import drm
 from appliance.host.cdi import CdiRegistry, read_registry
-from appliance.host.nvml import NO_LIBRARY, NOT_LOADED, Nvml
+from appliance.host.nvidia import NO_LIBRARY, NOT_LOADED, has_library
+
+if TYPE_CHECKING:
+    from appliance.host.nvml import Nvml
 
 NO_DEVICE = Finding(
     "gpu_without_cdi",
@@ -23,13 +27,13 @@ class GpuReader:
     def __init__(self, cdi_folders: Sequence[Path], *, root: Path = Path("/")) -> None:
         self._folders = tuple(cdi_folders)
         self._root = root
-        self._nvml = Nvml()
+        self._nvml: Nvml | None = None
         self._registry = CdiRegistry()
 
     def survey(self) -> Survey:
         """Every GPU and finding of this moment; never raises."""
         self._registry = read_registry(self._folders)
-        nvidia, findings = self._nvml.read()
+        nvidia, findings = self._nvidia()
         if not drm.has_nvidia(self._root):  # nobody misses a driver for what is not there
             findings = [f for f in findings if f not in (NO_LIBRARY, NOT_LOADED)]
         found = [*nvidia, *drm.read(self._root, first_index=len(nvidia))]
@@ -40,6 +44,16 @@ class GpuReader:
         """Where in a container the nodes of a CDI device appear; none if nobody knows it."""
         known = self._registry.devices.get(device)
         return () if known is None else known.paths
+
+    def _nvidia(self) -> tuple[list[GpuReading], list[Finding]]:
+        if self._nvml is None:
+            if not has_library():
+                return [], [NO_LIBRARY]
+            # Here and not above: it is 2 MiB of memory that a machine without the driver spares.
+            from appliance.host.nvml import Nvml  # noqa: PLC0415
+
+            self._nvml = Nvml()
+        return self._nvml.read()
 
     def _with_device(self, reading: GpuReading) -> GpuReading:
         device = next((n for n in reading.cdi_names if n in self._registry.devices), None)

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
 
 import psutil
 
@@ -11,6 +12,10 @@ LOCAL = "local"
 
 CONTAINER_INTERFACES = ("nn", "podman", "veth", "docker", "br-", "cni", "virbr")
 """How interfaces begin that lead to containers and virtual machines: they come and go."""
+
+INTERFACES = Path("/sys/class/net")
+UP = ("up", "unknown")
+"""What an interface that carries traffic is; those without a carrier to watch don't know."""
 
 IPV4, IPV6 = 4, 6
 
@@ -43,10 +48,17 @@ def lan_addresses() -> frozenset[str]:
 
 
 def _addresses() -> Iterator[IPv4Address | IPv6Address]:
-    stats = psutil.net_if_stats()
     for name, found in psutil.net_if_addrs().items():
-        if name.startswith(CONTAINER_INTERFACES) or name not in stats or not stats[name].isup:
+        if name.startswith(CONTAINER_INTERFACES) or not _is_up(name):
             continue
         for address in found:
             if address.family in (socket.AF_INET, socket.AF_INET6):
                 yield ip_address(address.address.partition("%")[0])
+
+
+def _is_up(interface: str) -> bool:
+    """By its own file: psutil asks about every interface, four questions each."""
+    try:
+        return (INTERFACES / interface / "operstate").read_text().strip() in UP
+    except OSError:  # it is gone
+        return False

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import pynvml
 
 from appliance.domain.gpu import Finding, Gpu, GpuProcess, GpuReading
+from appliance.host.nvidia import NO_LIBRARY, NOT_LOADED
 
 MIB = 1024**2
 KIND = "nvidia.com/gpu"
@@ -22,18 +23,6 @@ NO_MATCH = Finding(
     "NVIDIA's library and kernel module are of different versions.",
     "No GPU can be used: a driver update is only half in force.",
     "reboot",
-)
-NOT_LOADED = Finding(
-    "nvidia_not_loaded",
-    "NVIDIA's driver is installed, but its kernel module is not loaded.",
-    "No NVIDIA GPU can be used.",
-    "modprobe nvidia",
-)
-NO_LIBRARY = Finding(
-    "nvidia_no_driver",
-    "There is an NVIDIA GPU, but no NVIDIA driver.",
-    "It can't be used by deployments.",
-    "apt-get install nvidia-driver",
 )
 KNOWN = {
     pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH: NO_MATCH,

@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 import httpx
 
 from appliance.domain.errors import RuntimeFailure, RuntimeUnavailable
+from appliance.runtime import wire
 
 IMPORT_S = 120.0
 
@@ -25,11 +26,8 @@ async def import_image(
         RuntimeUnavailable: the service does not answer.
         RuntimeFailure: it refuses.
     """
-    local = url.startswith("unix://")
-    transport = httpx.AsyncHTTPTransport(uds=url.removeprefix("unix://")) if local else None
-    base = "http://podman" if local else url.replace("tcp://", "http://", 1)
     query = [("reference", references[0]), *(("changes", line) for line in changes)]
-    async with httpx.AsyncClient(transport=transport, base_url=base, timeout=IMPORT_S) as client:
+    async with wire.client(url, httpx.Timeout(IMPORT_S)) as client:
         await _post(client, f"import?{urlencode(query)}", archive)
         for reference in references[1:]:
             repo, _, tag = reference.rpartition(":")

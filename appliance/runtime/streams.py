@@ -25,7 +25,7 @@ from appliance.domain.errors import (
     RuntimeUnavailable,
     StartRefused,
 )
-from appliance.runtime import activity, labels, shapes
+from appliance.runtime import activity, labels, shapes, wire
 from appliance.runtime.credentials import Credentials
 from appliance.runtime.failures import deadline, pull_failure, refusal
 from appliance.runtime.port import ContainerStats, PullProgress, RuntimeEvent, Terminal
@@ -66,12 +66,7 @@ class PodmanStreams:
         deadlines: PullDeadlines,
     ) -> None:
         self._socket_path = url.removeprefix("unix://") if url.startswith("unix://") else None
-        self._client = httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(uds=self._socket_path),
-            base_url="http://podman" if self._socket_path else url.replace("tcp://", "http://"),
-            timeout=httpx.Timeout(None, connect=deadlines.connect_s),
-            trust_env=False,
-        )
+        self._client = wire.client(url, httpx.Timeout(None, connect=deadlines.connect_s))
         self._connect = connector(url)
         self._prefix = prefix
         self._credentials = credentials
