@@ -5,7 +5,9 @@ know is when the answer is over. Servers that end lines with a bare LF are put r
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from appliance.ingress.framing import Chunked, Counted, Framing, UntilClose
 
@@ -21,6 +23,7 @@ SWITCHING = 101
 NO_CONTENT, NOT_MODIFIED = 204, 304
 FINAL = 200
 EMPTY_LINE = b"\r\n\r\n"
+NOTHING = partial(Counted, 0)
 
 
 class BadAnswer(ValueError):
@@ -29,40 +32,68 @@ class BadAnswer(ValueError):
 
 @dataclass(slots=True)
 class Answer:
-    """What has to be known of an answer. ``closes``: the connection ends with it."""
+    """What has to be known of an answer. ``closes``: the connection ends with it.
+
+    ``interim``: another answer follows (RFC 9110, 15.2). ``framing`` makes what tells the end of
+    its body.
+    """
 
     status: int
-    framing: Framing
+    framing: Callable[[], Framing]
     closes: bool
+    interim: bool
 
-    @property
-    def interim(self) -> bool:
-        """Whether another answer follows (RFC 9110, 15.2)."""
-        return self.status < FINAL and self.status != SWITCHING
+
+class Answers:
+    """The answers on one connection.
+
+    A server repeats itself, the second it tells included: a head that is byte for byte that of
+    the answer before is not taken apart again.
+    """
+
+    __slots__ = ("_head", "_last", "_method")
+
+    def __init__(self) -> None:
+        self._method = b""
+        self._head = b""
+        self._last = Answer(0, UntilClose, closes=True, interim=False)
+
+    def take(self, data: bytes, method: bytes) -> tuple[Answer, bytes, int] | None:
+        """As ``read_answer``.
+
+        Raises:
+            BadAnswer: as ``read_answer``.
+        """
+        if method == self._method and data.startswith(self._head):
+            return self._last, data, len(self._head)
+        found = read_answer(data, method)
+        if found is not None and found[1] is data:  # nothing had to be put right
+            self._last, _, stop = found
+            self._method, self._head = method, data[:stop]
+        return found
 
 
 def read_answer(data: bytes, method: bytes) -> tuple[Answer, bytes, int] | None:
     """The answer to a ``method`` request whose head ``data`` begins with; None: not all is there.
 
-    With it come the head, its lines put right, and where it ended in ``data``.
+    With it come ``data``, the head's lines put right, and where in that the head ends.
 
     Raises:
         BadAnswer: it is no answer.
     """
     stop = data.find(EMPTY_LINE) + len(EMPTY_LINE)
     line = STATUS_LINE.match(data)
-    if stop >= len(EMPTY_LINE) and line is not None:
-        raw = data[:stop]
-    else:
+    if stop < len(EMPTY_LINE) or line is None:
         end = HEAD_END.search(data)
         if end is None:
             _check_beginning(data)
             return None
-        raw, stop = _tidy(data[: end.end()]), end.end()
-        line = STATUS_LINE.match(raw)
+        head = _tidy(data[: end.end()])
+        data, stop = head + data[end.end() :], len(head)
+        line = STATUS_LINE.match(data)
     if line is None:
         raise BadAnswer("it does not begin with a status line")
-    return _answer(raw, line, method), raw, stop
+    return _answer(data[:stop], line, method), data, stop
 
 
 def _check_beginning(data: bytes) -> None:
@@ -77,25 +108,24 @@ def _tidy(raw: bytes) -> bytes:
 def _answer(raw: bytes, line: re.Match[bytes], method: bytes) -> Answer:
     minor, code = line.groups()
     status = int(code)
-    told: dict[bytes, bytes] = {}
-    for name, value in DECISIVE.findall(raw):
-        told[name.lower()] = value
+    told = {name.lower(): value for name, value in DECISIVE.findall(raw)}
     framing = _framing(told, status, method)
     options = told.get(b"connection", b"").lower()
     kept = (minor == b"1" and b"close" not in options) or b"keep-alive" in options
-    return Answer(status, framing, not kept or isinstance(framing, UntilClose))
+    interim = status < FINAL and status != SWITCHING
+    return Answer(status, framing, not kept or framing is UntilClose, interim)
 
 
-def _framing(told: dict[bytes, bytes], status: int, method: bytes) -> Framing:
+def _framing(told: dict[bytes, bytes], status: int, method: bytes) -> Callable[[], Framing]:
     """RFC 9112, 6.3."""
     if status < FINAL or status in (NO_CONTENT, NOT_MODIFIED) or method == b"HEAD":
-        return Counted(0)
+        return NOTHING
     coding = told.get(b"transfer-encoding")
     if coding is not None:
-        return Chunked() if coding.strip().lower().endswith(b"chunked") else UntilClose()
+        return Chunked if coding.strip().lower().endswith(b"chunked") else UntilClose
     length = told.get(b"content-length")
     if length is None:
-        return UntilClose()
+        return UntilClose
     if LENGTH.fullmatch(length) is None:
         raise BadAnswer("its Content-Length is no number")
-    return Counted(int(length))
+    return partial(Counted, int(length))

@@ -14,8 +14,8 @@ from appliance.domain.ids import new_id
 from appliance.engine.addresses import Address
 from appliance.ingress.answer import SWITCHING, Answer
 from appliance.ingress.destination import Destination, is_over
-from appliance.ingress.exchange import GONE, Exchange, begin
-from appliance.ingress.framing import BadFraming
+from appliance.ingress.exchange import GONE, Exchange
+from appliance.ingress.framing import BadFraming, framing_of
 from appliance.ingress.hall import Hall
 from appliance.ingress.head import Head, Heads, Refused
 from appliance.ingress.line import Line
@@ -225,8 +225,11 @@ class Connection(asyncio.Protocol):
         """Does what can be done with what has come."""
         try:
             while self._buffer and self._phase is READING and not self._line.full:
-                if not self._read_head():
+                head, self._buffer = self._heads.take(self._buffer)
+                if head is None:
+                    self._wait_for_head()
                     break
+                self._begin(head)
             now = self._now
             if self._phase is RELAYING and self._buffer and now and now.body is not None:
                 self._relay_body(now)
@@ -238,26 +241,22 @@ class Connection(asyncio.Protocol):
         except BadFraming as error:
             self._break_off(Refused(400, "bad_request", str(error)))
 
-    def _read_head(self) -> bool:
-        """Takes up the next request, if its head is whole.
-
-        Raises:
-            Refused: it is none.
-        """
-        head, self._buffer = self._heads.take(self._buffer)
-        if head is not None:
-            self._begin(head)
-        elif self._limit_s != HEAD_S:  # these are the first bytes after a rest
+    def _wait_for_head(self) -> None:
+        """Bytes have come, but no whole head."""
+        if self._limit_s != HEAD_S:  # they are the first after a rest
             self._since, self._limit_s = self._hall.now_s, HEAD_S
-        return head is not None
 
     def _begin(self, head: Head) -> None:
-        """One request: where to, and how."""
+        """One request: where to, and how.
+
+        Raises:
+            Refused: the host is not this connection's.
+        """
         destination = self._destination
         if head.host != destination.host:
             destination.settle(head.host, self._hall.asked_name(self._line.transport))
         destination.look()
-        now = self._now = begin(head)
+        now = self._now = Exchange(head, None if head.length == 0 else framing_of(head.length))
         self._tally.begin(destination.place)
         upstream, aim = self._upstream, destination.aim
         ready = upstream is not None and upstream.alive and destination.straight
@@ -299,7 +298,7 @@ class Connection(asyncio.Protocol):
         self._phase = RELAYING
         if self._line.full:
             upstream.pause(True)
-        raw = self._rewriter.upstream_head(head, inside=self._destination.is_inside)
+        raw = self._rewriter.upstream_head(head, inside=self._destination.inside)
         upstream.ask(raw, head.method, websocket=head.websocket)
         if self._line.ended:
             upstream.send_eof()

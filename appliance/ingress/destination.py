@@ -15,9 +15,13 @@ OVER = AT_REST | {Status.PENDING, Status.PULLING}
 
 
 class Destination:
-    """``place`` and ``aim`` are those of the last request; ``straight``: nobody is asked first."""
+    """``place`` and ``aim`` are those of the last request; ``straight``: nobody is asked first.
 
-    __slots__ = ("_edition", "_hall", "_own_ip", "_redirects", "aim", "host", "place", "straight")
+    ``inside``: a container, and not the API, gets the requests.
+    """
+
+    __slots__ = ("_edition", "_hall", "_own_ip", "_redirects", "aim", "host", "inside", "place",
+                 "straight")  # fmt: skip
 
     def __init__(self, hall: Hall, own_ip: str, *, redirects: bool) -> None:
         self._hall = hall
@@ -28,6 +32,7 @@ class Destination:
         self.place: Place = CONSOLE
         self.aim: Target | Trouble = NOWHERE
         self.straight = False
+        self.inside = False
 
     def settle(self, host: str, asked: str | None) -> None:
         """The first request names the host of all; ``asked`` is the one TLS has named.
@@ -42,11 +47,13 @@ class Destination:
     def look(self) -> None:
         """Where the host leads now; looked up again only when names may lead elsewhere."""
         directory = self._hall.directory
-        if self._edition == directory.edition:
+        edition = directory.addresses.edition
+        if self._edition == edition:
             return
-        self._edition = directory.edition
+        self._edition = edition
         self.place = place = directory.find(self.host, self._own_ip)
         self.aim = self._hall.aim(place, self.host)
+        self.inside = not isinstance(place, Console)
         self.straight = not self._redirects and (
             isinstance(place, Console)
             or (isinstance(place, Deployed) and place.address.access is Access.PUBLIC)
@@ -59,11 +66,6 @@ class Destination:
         if isinstance(self.aim, Trouble) and not isinstance(self.place, Deployed):
             return self._hall.pages.tell(self.aim, head)
         return None
-
-    @property
-    def is_inside(self) -> bool:
-        """Whether a container, and not the API, gets the requests."""
-        return not isinstance(self.place, Console)
 
     def trouble(self, status: int, code: str, message: str) -> Trouble:
         """Something that went wrong there, and may be right soon."""

@@ -37,7 +37,7 @@ CONSOLE = Console()
 
 
 class Directory:
-    """Names to places.
+    """Names to places; those may be others whenever ``addresses.edition`` is.
 
     Exact: no wildcard leads to the console, so that a name which somebody else points at this
     machine (DNS rebinding) opens nothing.
@@ -46,12 +46,7 @@ class Directory:
     def __init__(self, domain: str, console_names: Iterable[str], addresses: Addresses) -> None:
         self._below = f".{domain}"
         self._console = frozenset(console_names)
-        self._addresses = addresses
-
-    @property
-    def edition(self) -> int:
-        """Another number whenever names may lead elsewhere than before."""
-        return self._addresses.edition
+        self.addresses = addresses
 
     def find(self, host: str, own_ip: str) -> Place:
         """What ``host`` (lower case, no port) leads to; ``own_ip`` is where the client came in."""
@@ -62,11 +57,11 @@ class Directory:
         return self._deployed(host[: -len(self._below)]) or Unknown(below_domain=True)
 
     def _deployed(self, label: str) -> Deployed | None:
-        address = self._addresses.named(label)
+        address = self.addresses.named(label)
         if address is not None:
             return Deployed(address, next(iter(address.http), None))
         stem, _, port = label.rpartition("-")
-        address = self._addresses.named(stem)
+        address = self.addresses.named(stem)
         if address is None or stem != address.label or not _is_port(port):
             return None
         return Deployed(address, int(port) if int(port) in address.http else None)

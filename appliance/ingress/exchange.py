@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from appliance.ingress.answer import Answer
-from appliance.ingress.framing import Framing, framing_of
+from appliance.ingress.framing import Framing
 from appliance.ingress.head import Head
 from appliance.ingress.seams import Grant
 
@@ -46,8 +46,3 @@ class Exchange:
     def status(self) -> int:
         """The answer's, as far as one was given."""
         return GONE if self.answer is None else self.answer.status
-
-
-def begin(head: Head) -> Exchange:
-    """The exchange whose request has this head."""
-    return Exchange(head, None if head.length == 0 else framing_of(head.length))

@@ -5,7 +5,7 @@ read the same by whatever server stands behind the door.
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import httptools
@@ -47,7 +47,7 @@ class Refused(Exception):
 
 @dataclass(slots=True)
 class Head:
-    """A request's head as it came, checked: every later look finds the same.
+    """A request's head as it came, checked: every later look finds the same, for nobody changes it.
 
     ``target`` is in origin form (``/path?query``) or ``*``. ``host`` is the Host field's name in
     lower case without the port, ``authority`` the whole of it as it stood. ``fields`` keep their
@@ -113,39 +113,44 @@ class Heads:
     __slots__ = ("_block", "_last")
 
     def __init__(self) -> None:
-        self._block = b""
+        self._block = b""  # all of the last head behind its line, the empty line included
         self._last = Head(b"", b"", b"", "")
 
     def take(self, data: bytes) -> tuple[Head | None, bytes]:
         """The head that ``data`` begins with, and what follows; None: not all of it is there.
 
+        Repeated fields are the very same object, and so is a head that is repeated as a whole.
+
         Raises:
             Refused: as ``parse_head``.
         """
+        line = LINE.match(data)
+        if line is not None and data.startswith(self._block, line.end()):
+            head = self._again(*line.groups())
+            if head is not None:
+                return head, data[line.end() + len(self._block) :]
         if data.startswith(b"\r\n"):
             data = data[2:]  # RFC 9112, 2.2
         stop = data.find(b"\r\n\r\n") + 4
         if stop >= 4:  # noqa: PLR2004 - it was found
-            return self.read(data[:stop]), data[stop:]
+            return self._read(data[:stop]), data[stop:]
         check_beginning(data)
         return None, data
 
-    def read(self, raw: bytes) -> Head:
-        """As ``parse_head``; repeated fields are the very same object.
+    def _again(self, method: bytes, target: bytes, version: bytes) -> Head | None:
+        """The last head with another target; None where more than that is another."""
+        last = self._last
+        if method != last.method or version != last.version or len(target) > MAX_TARGET_BYTES:
+            return None
+        if target != last.target:
+            self._last = last = Head(
+                method, target, version, last.host, last.fields, last.length, last.options,
+                last.websocket, last.keeps_alive, last.authority,
+            )  # fmt: skip
+        return last
 
-        Raises:
-            Refused: as ``parse_head``.
-        """
-        last, line = self._last, LINE.match(raw)
-        if line is not None and raw[line.end() :] == self._block:
-            method, target, version = line.groups()
-            if (method, version) == (last.method, last.version) and len(target) <= MAX_TARGET_BYTES:
-                return Head(
-                    method, target, version, last.host, last.fields, last.length, last.options,
-                    last.websocket, last.keeps_alive, last.authority,
-                )  # fmt: skip
-        head = parse_head(raw)
-        self._last = replace(head)  # nobody else has this one
+    def _read(self, raw: bytes) -> Head:
+        self._last = head = parse_head(raw)
         self._block = raw[raw.index(b"\r\n") + 2 :]
         return head
 

@@ -11,10 +11,11 @@ LINGER_S = 2.0
 class Line:
     """A transport that is not read while there is no room, and ended so that nothing is lost.
 
-    ``full``: the client takes no more for now. ``ended``: it has said all it will.
+    ``full``: the client takes no more for now. ``ended``: it has said all it will. ``held``: what
+    has come could not be dealt with yet.
     """
 
-    __slots__ = ("_choked", "_held", "_paused", "_since", "_unsent", "ended", "full", "secure",
+    __slots__ = ("_choked", "_paused", "_since", "_unsent", "ended", "full", "held", "secure",
                  "transport")  # fmt: skip
 
     def __init__(self, transport: asyncio.Transport, *, secure: bool) -> None:
@@ -23,20 +24,15 @@ class Line:
         self.secure = secure
         self.full = False
         self.ended = False
-        self._held = False
+        self.held = False
         self._choked = False
         self._paused = False
         self._since = 0.0
         self._unsent = 0
 
-    @property
-    def held(self) -> bool:
-        """Whether what has come could not be dealt with yet."""
-        return self._held
-
     def hold(self, held: bool) -> None:
         """What has come can't be dealt with yet, or can: no more of it, or more."""
-        self._held = held
+        self.held = held
         self._flow()
 
     def choke(self, choked: bool) -> None:
@@ -66,7 +62,7 @@ class Line:
         (RFC 9112, 9.6): so it is read on until the client has closed, or ``check`` cuts it off.
         """
         self._since = now_s
-        self._held = self._choked = False
+        self.held = self._choked = False
         self._flow()
         if not self.secure:
             self.transport.write_eof()
@@ -80,7 +76,7 @@ class Line:
             self.transport.abort()
 
     def _flow(self) -> None:
-        paused = self._held or self._choked
+        paused = self.held or self._choked
         if paused == self._paused or self.transport.is_closing():
             return
         self._paused = paused

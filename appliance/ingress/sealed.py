@@ -128,13 +128,12 @@ class Sealed(asyncio.Protocol, asyncio.Transport):
         """Seals ``data`` and sends it; nothing, once it is closing."""
         if self._phase is not OPEN or not data:
             return
-        left = data
-        while sent := self._tls.write(left):
-            if self._outgoing.pending >= PIECE_BYTES or sent == len(left):
+        sent = self._tls.write(data)  # one record
+        while sent < len(data):
+            if self._outgoing.pending >= PIECE_BYTES:
                 self._flush()
-            if sent == len(left):
-                return
-            left = memoryview(left)[sent:]
+            sent += self._tls.write(memoryview(data)[sent:])
+        self._flush()
 
     def close(self) -> None:
         """Ends it when all is sent, and says so to the client (RFC 8446, 6.1)."""
@@ -207,7 +206,8 @@ class Sealed(asyncio.Protocol, asyncio.Transport):
 
     def _unseal(self) -> tuple[bytes, bool]:
         """What was in the pieces so far, and whether the client has ended its side."""
-        opened, parts = b"", list[bytes]()
+        opened = b""
+        parts: list[bytes] = []
         try:
             while self._incoming.pending:
                 opened = self._tls.read(RECORD_BYTES)

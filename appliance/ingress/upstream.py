@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 
-from appliance.ingress.answer import SWITCHING, Answer, BadAnswer, read_answer
-from appliance.ingress.framing import BadFraming, UntilClose
+from appliance.ingress.answer import SWITCHING, Answer, Answers, BadAnswer
+from appliance.ingress.framing import BadFraming, Framing, UntilClose
 from appliance.ingress.head import Head
 
 BUFFER_BYTES = 256 * 1024
@@ -60,7 +60,9 @@ class Upstream(asyncio.Protocol):
         self._asker = asker
         self._transport: asyncio.Transport
         self._asked: tuple[bytes, bool] | None = None
+        self._answers = Answers()
         self._answer: Answer | None = None
+        self._body: Framing = UntilClose()  # of that answer
         self._tunnel = False
         self._buffer = b""
 
@@ -140,7 +142,7 @@ class Upstream(asyncio.Protocol):
             self.ended = True
             self._asker.upstream_ended()
             return True
-        if self._answer is not None and isinstance(self._answer.framing, UntilClose):
+        if self._answer is not None and isinstance(self._body, UntilClose):
             self._over(reusable=False)
         return False
 
@@ -166,32 +168,30 @@ class Upstream(asyncio.Protocol):
             if self._asked is None:
                 raise BadAnswer("nobody asked")
             method, websocket = self._asked
-            found = read_answer(data, method)
+            found = self._answers.take(data, method)
             if found is None:
                 self._buffer = data
                 return
-            answer, raw, stop = found
-            if len(raw) != stop:
-                data, stop = raw + data[stop:], len(raw)
+            answer, data, stop = found
             if answer.status == SWITCHING:
                 self._switch(data, wanted=websocket)
                 return
             if not answer.interim:
-                self._answer = answer
+                self._answer, self._body = answer, answer.framing()
                 self._asker.answering(answer)
                 self._pass_body(answer, data, stop)
                 return
-            self._asker.answer(raw)
+            self._asker.answer(data[:stop])
             data = data[stop:]
 
     def _pass_body(self, answer: Answer, data: bytes, start: int) -> None:
         """Passes ``data`` on, of which the body begins or goes on at ``start``."""
-        stop = answer.framing.end(data, start)
+        stop = self._body.end(data, start)
         if stop == len(data):
             self._asker.answer(data)
         elif stop:
             self._asker.answer(data[:stop])
-        if answer.framing.done:
+        if self._body.done:
             self._over(reusable=not answer.closes and stop == len(data))
         else:
             self._buffer = data[stop:]
