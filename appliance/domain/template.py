@@ -42,6 +42,7 @@ class Template:
     """One entry of the catalogue.
 
     ``soften`` is run in the container to have it give GPU memory back while it goes on serving.
+    For ``paths`` see ``Spec``.
     """
 
     id: str
@@ -60,3 +61,4 @@ class Template:
     access: Access = Access.PUBLIC
     idle_timeout_minutes: float | None = None
     soften: tuple[str, ...] | None = None
+    paths: tuple[str, ...] | None = None

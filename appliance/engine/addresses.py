@@ -28,7 +28,7 @@ class Address:
     frozen it with Podman, so that it takes connections and never answers. ``gone``: it was
     deleted, and this is the last that is told of it. ``generation`` names the container that
     answers; at the loopback ports ``leaving`` the one before it ends what it has begun to answer,
-    and is asked nothing new.
+    and is asked nothing new. For ``paths`` see ``Spec``.
     """
 
     deployment_id: str
@@ -50,6 +50,7 @@ class Address:
     gone: bool = False
     generation: int = 1
     leaving: frozenset[int] = frozenset()
+    paths: tuple[str, ...] | None = None
 
     @property
     def sleeps(self) -> bool:
@@ -97,6 +98,7 @@ def address_of(d: Deployment) -> Address:
         asleep=d.desired is Desired.SLEEPING,
         gone=d.desired is Desired.DELETED,
         generation=d.generation,
+        paths=d.spec.paths,
     )
 
 
