@@ -21,7 +21,13 @@ from appliance.domain.deployment import (
     Volume,
 )
 from appliance.domain.errors import FieldError
-from appliance.domain.template import GpuWish, Template, TemplateParameter, TemplateVariable
+from appliance.domain.template import (
+    GpuWish,
+    Soften,
+    Template,
+    TemplateParameter,
+    TemplateVariable,
+)
 
 
 def parse_template(document: Mapping[str, object]) -> Template | tuple[FieldError, ...]:
@@ -177,6 +183,11 @@ class SoftenTable(_Table):
     """``[soften]``."""
 
     command: Command
+    undo: Command | None = None
+
+    def value(self) -> Soften:
+        """The domain's own."""
+        return Soften(command=self.command, undo=self.undo)
 
 
 class TemplateFile(_Table):
@@ -218,7 +229,7 @@ class TemplateFile(_Table):
             health=self.health.value() if self.health else None,
             access=self.access,
             idle_timeout_minutes=self.idle_timeout_minutes,
-            soften=self.soften.command if self.soften else None,
+            soften=self.soften.value() if self.soften else None,
             paths=self.paths,
         )
 
