@@ -224,13 +224,13 @@ class Driver:
                 await self._clear_away(d, step)
 
     async def _take_back(self, d: Deployment) -> None:
-        done = False
         with anyio.CancelScope() as self._long:
-            if not self._interrupted:
+            if self._interrupted:
+                return
+            async with self._shop.steps.alone(d.id):
                 await self._shop.steps.take_back(d)
-                done = True
-        if done:
-            await self._shop.ledger.took_back(d)
+                with anyio.CancelScope(shield=True):  # the door must hear of what is on record
+                    await self._shop.ledger.took_back(d)
 
     async def _clear_away(self, d: Deployment, step: Remove | Retire | Reject | Bury) -> None:
         match step:

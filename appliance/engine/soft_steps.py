@@ -1,5 +1,6 @@
 """What templates know of GPU memory: the commands that give it back, and take it back."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import anyio
@@ -16,12 +17,21 @@ LIMIT_S = 60
 
 
 class SoftSteps:
-    """Runs them in a deployment's container. ``prefix`` begins the containers' names."""
+    """Runs them in a deployment's container. ``prefix`` begins the containers' names.
+
+    Whoever runs one is to be ``alone`` with that deployment, from before it is on record until
+    after: the last of the two that ran must be the one that the record tells of.
+    """
 
     def __init__(self, runtime: ContainerRuntime, catalogue: Catalogue, prefix: str) -> None:
         self._runtime = runtime
         self._catalogue = catalogue
         self._prefix = prefix
+        self._alone: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
+
+    def alone(self, deployment_id: str) -> anyio.Lock:
+        """To be held while the memory of that deployment is given or taken."""
+        return self._alone[deployment_id]
 
     def of(self, d: Deployment) -> Soften | None:
         """What its template knows, if it has one that knows anything."""

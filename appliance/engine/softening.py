@@ -61,7 +61,8 @@ class Softening:
         rows = await self._rows(eviction.givers)
         for d in rows.values():
             self._done_boot_us[d.id] = self._clock.now().boot_us
-            await self._soften(d)
+            async with self._steps.alone(d.id):
+                await self._soften(d)
 
     async def wait_for_memory(self, taker: str) -> None:
         """Returns when ``taker`` is served, or it is clear that it won't be by this."""

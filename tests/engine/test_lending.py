@@ -195,6 +195,18 @@ def test_a_crash_at_either_command_loses_nothing(dorm: Dorm, nth: int, after: bo
     )  # fmt: skip
 
 
+def test_it_is_not_woken_before_it_sleeps(dorm: Dorm) -> None:
+    """What came first would be undone by what comes last, and nobody would know."""
+    dorm.runtime.faults.hang("execute")
+    taker = dorm.add()
+    dorm.leave(taker)
+    dorm.ask()
+    dorm.settle(20)
+    assert (dorm.ran, dorm.lending) == ([], True)
+    dorm.settle(50)
+    assert (dorm.ran, dorm.lending) == (["undo"], False)
+
+
 def test_it_sleeps_on_over_a_restart_of_the_appliance(dorm: Dorm) -> None:
     taker = dorm.lend()
     dorm.crash()
@@ -276,6 +288,15 @@ def test_a_user_stops_it_and_its_share_is_whole_again(dorm: Dorm) -> None:
     dorm.settle(15)
     assert (dorm.shown(dorm.vllm), dorm.lending) == ([Status.STOPPED], False)
     assert dorm.rows("SELECT 1 FROM gpu_hold WHERE loan IS NOT NULL") == []
+
+
+def test_a_user_stops_it_also_while_it_takes_its_memory_back(dorm: Dorm) -> None:
+    dorm.leave(dorm.lend())
+    dorm.runtime.faults.hang("execute")
+    dorm.ask()
+    dorm.run(dorm.world.engine.deployments.stop(ADA, dorm.vllm))
+    dorm.settle(15)
+    assert (dorm.shown(dorm.vllm), dorm.lending) == ([Status.STOPPED], False)
 
 
 def test_an_update_waits_for_the_share(dorm: Dorm) -> None:
