@@ -40,8 +40,8 @@ from tests.waiting import PATIENCE_S, eventually
 BUSYBOX = "localhost/test/busybox:latest"
 NO_USER = "localhost/test/nouser:latest"
 APPLETS = (
-    "cat chmod chown dd echo env false grep head hostname httpd id kill ls mkdir nc ps seq sh"
-    " sleep stat tail timeout touch true wget yes"
+    "cat chmod chown dd echo env false grep head hostname httpd id kill ls mkdir mv nc ps rm"
+    " sed seq sh sleep stat tail timeout touch true wget yes"
 )
 FOLDERS = {"bin": 0o755, "etc": 0o755, "proc": 0o755, "sys": 0o755, "tmp": 0o1777, "dev": 0o755}
 SPARE_PORTS = 8

@@ -7,7 +7,13 @@ from typing import Any
 from appliance.domain.deployment import Spec
 from appliance.domain.errors import FieldError, InvalidRequest
 from appliance.domain.image import complete
-from appliance.domain.merge import refuse_missing, sized, template_env, template_parameters
+from appliance.domain.merge import (
+    refuse_missing,
+    refuse_raw,
+    sized,
+    template_env,
+    template_parameters,
+)
 from appliance.domain.template import Template
 
 
@@ -39,14 +45,16 @@ def changed(spec: Spec, change: Change, template: Template | None) -> Spec:
     twice = sorted(after.env.keys() & set(after.secret_names))
     if twice:
         raise InvalidRequest(FieldError("env", f"{', '.join(twice)} is also among the secrets"))
-    if template is None or not ("env" in fields or change.secrets):
-        return after
-    refuse_missing(template, {*after.env, *after.secret_names})
-    return replace(
-        after,
-        base_env=template_env(template, after.secret_names),
-        parameters=template_parameters(template, after.env),
-    )
+    if template is not None and ("env" in fields or change.secrets):
+        refuse_missing(template, {*after.env, *after.secret_names})
+        after = replace(
+            after,
+            base_env=template_env(template, after.secret_names),
+            parameters=template_parameters(template, after.env),
+            paths=template.paths,  # it is the variables that open more than these
+        )
+    refuse_raw(after.ports, after.paths)
+    return after
 
 
 def needs_new_container(before: Spec, after: Spec) -> bool:

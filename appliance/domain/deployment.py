@@ -155,7 +155,8 @@ class Spec:
     ``env`` is what the caller sent and sees again; the container gets ``base_env`` (the
     template's), then ``env`` without the parameters, then the secrets. ``ports`` None means
     those the image exposes. After ``idle_timeout_minutes`` without use it sleeps, None: never;
-    ``evictable``: before that too, where somebody waits for its GPU.
+    ``evictable``: before that too, where somebody waits for its GPU. ``paths`` are those that the
+    front door lets through (one that ends in / with all below it), None: every path.
     """
 
     image: str
@@ -174,6 +175,7 @@ class Spec:
     parameters: tuple[Parameter, ...] = ()
     idle_timeout_minutes: float | None = None
     evictable: bool = False
+    paths: tuple[str, ...] | None = None
 
     @property
     def container_env(self) -> dict[str, str]:

@@ -38,7 +38,8 @@ def evict(
     """Who has to give way so that the first in line fits; None: nobody, or it would not help.
 
     ``leaving`` hold GPUs still but have been told to stop: their GPUs are as good as free.
-    ``kept`` is what those who give way hold on to: nothing if they are stopped.
+    ``kept`` is what those who give way hold on to: nothing if they are stopped. Who has lent its
+    share and wants it again may be the first in line, and does not give way for itself.
     """
     now = settle(cards, holds, line)
     taker = next((i for i, place in now.places.items() if not place.hopeless), None)
@@ -51,7 +52,8 @@ def evict(
     )  # fmt: skip
     if question.fits_without(()):
         return None
-    asked = sorted((one for one in idlers if one.idle_us >= GRACE_US), key=lambda one: -one.idle_us)
+    willing = [i for i in idlers if i.idle_us >= GRACE_US and i.deployment_id != taker]
+    asked = sorted(willing, key=lambda one: -one.idle_us)
     givers = _fewest(question, [one.deployment_id for one in asked])
     return Eviction(taker, givers) if givers else None
 

@@ -7,7 +7,8 @@ GPU that is not there, more of them than it has) waits too, but keeps nobody wai
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from appliance.domain.deployment import GpuNeed, Reason
 
@@ -35,6 +36,16 @@ class Hold:
     gpu: str
     exclusive: bool
     vram_mb: int | None = None
+
+
+class Loan(StrEnum):
+    """A share whose holder has given its memory back and serves nobody until it has it again.
+
+    LENT: others may have it. RETURNED: it is kept for the holder, who has yet to take it.
+    """
+
+    LENT = "lent"
+    RETURNED = "returned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +119,30 @@ def settle(cards: Sequence[Card], holds: Iterable[Hold], line: Sequence[Waiting]
     return Settlement(tuple(walk.grants), walk.places)
 
 
+def lacking(one: Waiting, own: Sequence[Hold]) -> Waiting:
+    """How ``one`` stands in line that has lent its share and still has ``own`` memory there.
+
+    It waits for the rest of the share, on the very GPUs that its container was given.
+    """
+    if not own:
+        return one
+    still_mb = min(hold.vram_mb or 0 for hold in own)
+    rest_mb = max(0, (one.need.vram_mb or 0) - still_mb)
+    gpus = tuple(hold.gpu for hold in own)
+    need = GpuNeed(len(gpus), gpus, vram_mb=rest_mb or None, exclusive=False)
+    return replace(one, need=need)
+
+
 def held_wrongly(holds: Iterable[Hold]) -> list[str]:
     """The GPUs held by two of whom one holds it alone: must always be none."""
     by_gpu: dict[str, list[Hold]] = {}
     for hold in holds:
         by_gpu.setdefault(hold.gpu, []).append(hold)
     return [gpu for gpu, all_of in by_gpu.items() if len(all_of) > 1 and _any_alone(all_of)]
+
+
+LENDING = Reason("softened", "Gave its GPU memory to another; takes it back when it is asked for")
+"""Why a deployment that runs does not answer at once."""
 
 
 def waiting_reason(place: Place) -> Reason:

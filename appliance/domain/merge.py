@@ -25,9 +25,11 @@ def spec_from_template(order: Order, template: Template) -> Spec:
     """The spec of a template's deployment: what the order says, else what the template says.
 
     Raises:
-        InvalidRequest: the template needs a variable that the order does not bring.
+        InvalidRequest: the template needs a variable that the order does not bring, or the order
+            asks for raw ports where not every path is open.
     """
     refuse_missing(template, {*order.env, *order.secrets})
+    refuse_raw(order.ports, template.paths)
     return Spec(
         image=template.image,
         template_id=template.id,
@@ -47,6 +49,7 @@ def spec_from_template(order: Order, template: Template) -> Spec:
             order.idle_timeout.minutes if order.idle_timeout else template.idle_timeout_minutes
         ),
         evictable=order.evictable,
+        paths=template.paths,
     )
 
 
@@ -113,6 +116,17 @@ def refuse_missing(template: Template, given: Collection[str]) -> None:
     ]
     if missing:
         raise InvalidRequest(*missing)
+
+
+def refuse_raw(ports: Iterable[Port] | None, paths: Collection[str] | None) -> None:
+    """Nobody looks at what goes through a raw port: it would open what ``paths`` leave shut.
+
+    Raises:
+        InvalidRequest: there is one among ``ports``.
+    """
+    if paths is not None and any(p.protocol is Protocol.TCP for p in ports or ()):
+        words = "can't be raw: of this template only some paths are open, and raw ports open all"
+        raise InvalidRequest(FieldError("ports", words))
 
 
 def template_env(template: Template, secret_names: Collection[str]) -> dict[str, str]:

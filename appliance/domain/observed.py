@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from appliance.domain.deployment import Health, Process
-from appliance.domain.gpu_ledger import Place
+from appliance.domain.gpu_ledger import Loan, Place
 
 
 class ContainerState(StrEnum):
@@ -115,13 +115,15 @@ class GpuView:
 
     ``held``: those it holds, None if it holds none though it needs some. ``place``: where it
     stands in line for them, None if nobody has put it there yet. ``lost``: what is wrong with
-    one that it holds. ``missing``: what should be in its running container and is not.
+    one that it holds. ``missing``: what should be in its running container and is not. ``loan``:
+    whether others may have the share of it.
     """
 
     held: tuple[str, ...] | None = ()
     place: Place | None = None
     lost: str | None = None
     missing: tuple[str, ...] = ()
+    loan: Loan | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from appliance.domain.deployment import (
     Status,
 )
 from appliance.domain.endings import describe, never_began
+from appliance.domain.gpu_ledger import Loan
 from appliance.domain.instant import Instant, to_us
 from appliance.domain.observed import UP, Container, ContainerState, Drain, Observed
 from appliance.domain.steps import (
@@ -34,6 +35,7 @@ from appliance.domain.steps import (
     Start,
     Step,
     Stop,
+    TakeBack,
     Wait,
 )
 from appliance.domain.transitions import DEADLINE_S
@@ -176,7 +178,7 @@ def _up(d: Deployment, seen: Observed, c: Container, now: Instant) -> Step:
     known = (d.container_id, d.process, dict(d.published)) == (c.id, c.process, dict(c.published))
     if d.status is Status.RUNNING:
         if known and d.intent == d.observed_intent and d.health is health:
-            return SETTLED if d.update is None else try_out(d, d.update, seen, now)
+            return _beside_the_run(d, seen, c, now)
         return _still_running(d, c, health)
     if seen.gpus.missing:
         return Reject(c.name, seen.gpus.missing)
@@ -190,6 +192,17 @@ def _up(d: Deployment, seen: Observed, c: Container, now: Instant) -> Step:
     if not known:
         return Become(d.status, "started", "Container started", reason=d.reason, container=c)
     return Wait(ready_at)
+
+
+def _beside_the_run(d: Deployment, seen: Observed, c: Container, now: Instant) -> Step:
+    """It runs as it should: its share of a GPU, if it was lent, and then its update."""
+    if seen.gpus.loan is Loan.RETURNED and c.state is ContainerState.RUNNING:
+        return TakeBack()
+    if d.update is None:
+        return SETTLED
+    if seen.gpus.loan is None:
+        return try_out(d, d.update, seen, now)
+    return Claim() if seen.gpus.place is None else SETTLED
 
 
 def _lasting(d: Deployment) -> Reason | None:

@@ -22,6 +22,7 @@ from appliance.domain.steps import (
     Retire,
     Start,
     Stop,
+    TakeBack,
     Wait,
 )
 from appliance.domain.update import give_up
@@ -37,9 +38,12 @@ def after_failure(  # noqa: PLR0911 - a ladder: the first rung that holds
     """The step after ``step`` failed with ``error``.
 
     A lost answer is not a failure: look again soon. Podman away is nobody's fault: say so and
-    wait for it. Stopping and removing are tried again for as long as it takes. What time can heal
-    is tried again with back-off; what it can't is a failure at once.
+    wait for it. Stopping and removing are tried again for as long as it takes. A container that
+    can't take its GPU memory back serves nobody, and is replaced. What time can heal is tried again
+    with back-off; what it can't is a failure at once.
     """
+    if isinstance(step, TakeBack):
+        return _begin_anew(error, now)
     if isinstance(error, RuntimeUnavailable):
         # What is to be retired serves no more: no word of it on the one that does.
         return Wait() if isinstance(step, Retire) else _runtime_away(d, error)
@@ -59,6 +63,13 @@ def after_failure(  # noqa: PLR0911 - a ladder: the first rung that holds
     if not error.retryable or d.failures + 1 >= MAX_TRIES:
         return _give_up(error)
     return _try_again(d, step, error)
+
+
+def _begin_anew(error: RuntimeFailure, now: Instant) -> Become | Wait:
+    if isinstance(error, RuntimeUnavailable | RuntimeTimeout | NoSuchContainer):
+        return Wait(now.boot_us + LOOK_AGAIN_US)
+    reason = Reason("not_woken", f"It did not take its GPU memory back ({error}): it starts anew")
+    return Become(Status.STARTING, "not_woken", reason.message, reason=reason, new_generation=True)
 
 
 def _runtime_away(d: Deployment, error: RuntimeUnavailable) -> Become | Wait:

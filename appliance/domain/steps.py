@@ -83,6 +83,11 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeBack:
+    """Have the running container take back the GPU memory that it gave up for another."""
+
+
+@dataclass(frozen=True, slots=True)
 class Remove:
     """Remove a container of ours by force."""
 
@@ -108,7 +113,7 @@ class Wait:
     until_boot_us: int | None = None
 
 
-Act = Pull | Claim | Create | Start | Reject | Stop | Remove | Retire | Bury
+Act = Pull | Claim | Create | Start | Reject | Stop | TakeBack | Remove | Retire | Bury
 Step = Become | Act | Wait
 
 SETTLED = Wait()

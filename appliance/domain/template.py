@@ -38,11 +38,19 @@ class GpuWish:
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
-    """One entry of the catalogue.
+class Soften:
+    """What has a container give GPU memory back without being stopped: ``command``, run inside.
 
-    ``soften`` is run in the container to have it give GPU memory back while it goes on serving.
+    Without ``undo`` it goes on serving; with it, it serves nobody until that was run.
     """
+
+    command: tuple[str, ...]
+    undo: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One entry of the catalogue. For ``paths`` see ``Spec``."""
 
     id: str
     name: str
@@ -59,4 +67,5 @@ class Template:
     health: HealthCheck | None = None
     access: Access = Access.PUBLIC
     idle_timeout_minutes: float | None = None
-    soften: tuple[str, ...] | None = None
+    soften: Soften | None = None
+    paths: tuple[str, ...] | None = None

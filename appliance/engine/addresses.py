@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from appliance.domain.deployment import Access, Deployment, Desired, Port, Protocol, Reason, Status
-from appliance.store import deployments
+from appliance.store import deployments, gpus
 from appliance.store.database import Database
 
 ON_THE_WAY = frozenset({Status.PENDING, Status.PULLING, Status.STARTING})
@@ -24,11 +24,12 @@ class Address:
     ports that speak HTTP to loopback ports of this machine, the primary one first, and ``tcp`` the
     raw ones. They lead somewhere only while the deployment runs, and are empty while it neither
     runs nor can be woken. ``asleep``: it sleeps, or is about to, until somebody asks for it;
-    ``dozing``: whether it is to is being written down. ``paused``: it runs, but somebody has
-    frozen it with Podman, so that it takes connections and never answers. ``gone``: it was
-    deleted, and this is the last that is told of it. ``generation`` names the container that
-    answers; at the loopback ports ``leaving`` the one before it ends what it has begun to answer,
-    and is asked nothing new.
+    ``dozing``: whether it is to is being written down. ``lending``: it runs, but has given up its
+    GPU memory for another, and answers nobody until it has that again. ``paused``: it runs, but
+    somebody has frozen it with Podman, so that it takes connections and never answers. ``gone``:
+    it was deleted, and this is the last that is told of it. ``generation`` names the container
+    that answers; at the loopback ports ``leaving`` the one before it ends what it has begun to
+    answer, and is asked nothing new. For ``paths`` see ``Spec``.
     """
 
     deployment_id: str
@@ -46,10 +47,19 @@ class Address:
     since_boot_us: int = 0
     asleep: bool = False
     dozing: bool = False
+    lending: bool = False
     paused: bool = False
     gone: bool = False
     generation: int = 1
     leaving: frozenset[int] = frozenset()
+    paths: tuple[str, ...] | None = None
+
+    @property
+    def awaited(self) -> bool:
+        """Whether who asks has to wait: it sleeps, or is on its way and may have slept before."""
+        if self.lending and self.status is Status.RUNNING:
+            return True
+        return self.asleep or self.dozing or (self.sleeps and self.status in ON_THE_WAY)
 
     @property
     def sleeps(self) -> bool:
@@ -97,6 +107,7 @@ def address_of(d: Deployment) -> Address:
         asleep=d.desired is Desired.SLEEPING,
         gone=d.desired is Desired.DELETED,
         generation=d.generation,
+        paths=d.spec.paths,
     )
 
 
@@ -124,6 +135,8 @@ class Addresses:
         """Reads every row there is; once, before anything is written."""
         for d in await deployments.live(db):
             self.written(d)
+        for deployment_id in await gpus.lenders(db):
+            self.lent(deployment_id)
 
     def listen(self, listener: Listener) -> None:
         """``listener`` hears of every change from now on, deletions included."""
@@ -172,6 +185,19 @@ class Addresses:
         if address is not None:
             self._become(address, replace(address, dozing=False))
 
+    def lent(self, deployment_id: str) -> None:
+        """It gives up its GPU memory: who asks from now on waits until ``took_back``."""
+        self._lend(deployment_id, lending=True)
+
+    def took_back(self, deployment_id: str) -> None:
+        """It has its GPU memory, or its process is gone and the next begins with all of it."""
+        self._lend(deployment_id, lending=False)
+
+    def _lend(self, deployment_id: str, *, lending: bool) -> None:
+        address = self._by_id.get(deployment_id)
+        if address is not None:
+            self._become(address, replace(address, lending=lending))
+
     def alone(self, deployment_id: str) -> None:
         """No other container of its is left than the one that answers."""
         before = self._by_id.get(deployment_id)
@@ -207,12 +233,12 @@ class Addresses:
 
 
 def _carried_on(before: Address, after: Address) -> Address:
-    """``after`` with what no row tells: it is frozen; its former container is still there."""
+    """``after`` with what no row tells: it lends, is frozen, its former container is there."""
     running = after.status is Status.RUNNING
     leaving = before.leaving
     if running and before.status is Status.RUNNING and before.generation != after.generation:
         leaving |= {*before.http.values(), *before.tcp.values()}
-    return replace(after, paused=before.paused and running, leaving=leaving)
+    return replace(after, lending=before.lending, paused=before.paused and running, leaving=leaving)
 
 
 def _labels(address: Address) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ from appliance.engine.raw_ports import RawPorts
 from appliance.engine.reconciler import Reconciler
 from appliance.engine.samples import Samples
 from appliance.engine.sleep import Sleep
+from appliance.engine.soft_steps import SoftSteps
 from appliance.engine.softening import Softening
 from appliance.engine.stats import StatsReader
 from appliance.engine.terminals import Terminals
@@ -115,9 +116,10 @@ def assemble(m: Materials) -> Engine:
     probes = Probes(m.runtime, m.clock, m.tasks, lambda i: reconciler.nudge(i))  # noqa: PLW0108 - made below, with these
     activity = _activity(m.clock, addresses)
     companions = Companions(m.db, ledger, m.runtime, m.clock, m.tasks, probes, activity)
+    steps = SoftSteps(m.runtime, m.catalogue, m.house.prefix)
     shop = Workshop(
         m.db, ledger, m.runtime, m.clock, pulls, companions, gpus, addresses, drains, m.vault,
-        pulse,
+        pulse, steps,
         prefix=m.house.prefix, stop_grace_s=m.stop_grace_s,
     )  # fmt: skip
     reconciler = Reconciler(shop, m.tasks)
@@ -138,9 +140,7 @@ def assemble(m: Materials) -> Engine:
         sleep=Sleep(
             db=m.db, clock=m.clock, broadcast=broadcast, addresses=addresses, activity=activity,
             gpus=gpus, ordered=reconciler.ordered,
-            softening=Softening(
-                m.db, m.clock, m.runtime, m.catalogue, gpus, ledger, m.house.prefix
-            ),
+            softening=Softening(m.db, m.clock, steps, addresses, gpus, ledger),
         ),
         logs=Logs(m.db, m.clock, broadcast),
         feed=Feed(m.db, deployments, broadcast),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from appliance.clock import Clock
-from appliance.domain.deployment import Deployment, Desired, Resources, Spec, Status
+from appliance.domain.deployment import Deployment, Desired, Reason, Resources, Spec, Status
 from appliance.domain.errors import (
     Conflict,
     FieldError,
@@ -13,7 +13,7 @@ from appliance.domain.errors import (
     LimitReached,
     NotFound,
 )
-from appliance.domain.gpu_ledger import Place, waiting_reason
+from appliance.domain.gpu_ledger import LENDING, Place, waiting_reason
 from appliance.domain.ids import new_id
 from appliance.domain.instant import Instant
 from appliance.domain.merge import default_name, spec_from_image, spec_from_template
@@ -350,12 +350,20 @@ class Deployments:
     def _view(self, row: Priced) -> DeploymentView:
         d = row.deployment
         pulling = d.status is Status.PULLING or d.update is not None
-        place = self._place(d.id) if d.status is Status.PENDING else None
+        reason = self._reason(d)
         return DeploymentView(
-            deployment=d if place is None else replace(d, reason=waiting_reason(place)),
+            deployment=d if reason is d.reason else replace(d, reason=reason),
             total_cost_cents=row.total_cost_cents,
             endpoints=endpoints(d, self._house.front, self._raw_ports.of(d.id)),
             actions=actions(d.desired, d.shown),
             pull=self._pulls.progress(d.wanted_spec.image) if pulling else None,
             leaked_mb=self._leaked_mb(d.id),
         )
+
+    def _reason(self, d: Deployment) -> Reason | None:
+        address = self._addresses.of(d.id)
+        lends = address is not None and address.lending
+        place = self._place(d.id) if lends or d.status is Status.PENDING else None
+        if place is not None:
+            return waiting_reason(place)
+        return LENDING if lends and d.reason is None else d.reason

@@ -35,6 +35,7 @@ from appliance.domain.steps import (
     Retire,
     Start,
     Stop,
+    TakeBack,
     Wait,
 )
 from appliance.domain.update import candidate
@@ -46,6 +47,7 @@ from appliance.engine.ledger import Ledger
 from appliance.engine.logs import last_words
 from appliance.engine.pulls import Pulls
 from appliance.engine.pulse import Pulse
+from appliance.engine.soft_steps import SoftSteps
 from appliance.engine.vault import Vault
 from appliance.runtime.port import ContainerRuntime, ContainerSpec
 from appliance.runtime.spec import build_spec
@@ -74,6 +76,7 @@ class Workshop:
     drains: Drains
     vault: Vault
     pulse: Pulse
+    steps: SoftSteps
     prefix: str
     stop_grace_s: int
 
@@ -84,13 +87,13 @@ class Driver:
     def __init__(self, shop: Workshop, deployment_id: str) -> None:
         self._shop = shop
         self._id = deployment_id
-        self._pull = anyio.CancelScope()
+        self._long = anyio.CancelScope()
         self._interrupted = False
 
     def interrupt(self) -> None:
-        """A new order came: ends a wait for an image at once; all else is short and finishes."""
+        """A new order came: ends at once what may last; all else is short and finishes."""
         self._interrupted = True
-        self._pull.cancel()
+        self._long.cancel()
 
     async def run(self) -> Wait:
         """Works until there is nothing to do but wait.
@@ -215,8 +218,19 @@ class Driver:
                 shop.companions.leave(d.id)
                 shop.companions.unwatch(self._name(d))
                 await shop.runtime.stop(self._name(d), grace_s=shop.stop_grace_s)
+            case TakeBack():
+                await self._take_back(d)
             case Remove() | Retire() | Reject() | Bury():
                 await self._clear_away(d, step)
+
+    async def _take_back(self, d: Deployment) -> None:
+        with anyio.CancelScope() as self._long:
+            if self._interrupted:
+                return
+            async with self._shop.steps.alone(d.id):
+                await self._shop.steps.take_back(d)
+                with anyio.CancelScope(shield=True):  # the door must hear of what is on record
+                    await self._shop.ledger.took_back(d)
 
     async def _clear_away(self, d: Deployment, step: Remove | Retire | Reject | Bury) -> None:
         match step:
@@ -249,10 +263,12 @@ class Driver:
 
     async def _spec(self, d: Deployment, image: ImageFacts) -> ContainerSpec:
         secrets = self._shop.vault.open(d.id, d.secrets)
-        devices = await gpus.held_by(self._shop.db, d.id)
-        return build_spec(d, image, secrets, devices=devices, instance_prefix=self._shop.prefix)
+        held = await gpus.held_by(self._shop.db, d.id)
+        return build_spec(
+            d, image, secrets, devices=held.devices, instance_prefix=self._shop.prefix
+        )
 
     async def _fetch(self, reference: str) -> None:
-        with anyio.CancelScope() as self._pull:
+        with anyio.CancelScope() as self._long:
             if not self._interrupted:
                 await self._shop.pulls.fetch(reference)

@@ -1,12 +1,12 @@
 """The machine's GPUs as the engine deals with them: held, waited for, given back."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from appliance.clock import Clock
 from appliance.domain.deployment import Deployment, Desired
 from appliance.domain.eviction import Eviction, Idler, evict
-from appliance.domain.gpu_ledger import Hold, Place, settle
+from appliance.domain.gpu_ledger import Hold, Loan, Place, Waiting, lacking, settle
 from appliance.domain.observed import Container, ContainerState, GpuView
 from appliance.engine import views
 from appliance.engine.gpu_watch import GpuWatch
@@ -14,6 +14,15 @@ from appliance.runtime.port import ContainerRuntime
 from appliance.store import gpus
 from appliance.store.database import Database, Transaction
 from appliance.store.gpus import KeptHold
+
+
+@dataclass(frozen=True, slots=True)
+class _Books:
+    """What is on record, and what it comes to with the memory that each really has."""
+
+    kept: Sequence[KeptHold]
+    holds: Sequence[Hold]
+    line: Sequence[Waiting]
 
 
 class Gpus:
@@ -52,12 +61,13 @@ class Gpus:
         if d.spec.resources.gpu_need is None or d.desired is not Desired.RUNNING:
             return GpuView()
         held = await gpus.held_by(self._db, d.id)
-        if not held:
+        if not held.devices:
             return GpuView(held=None, place=self.place(d.id))
         if c is not None and c.state is ContainerState.RUNNING:
-            return GpuView(held=held, missing=await self._missing(c, held))
+            missing = await self._missing(c, held.devices)
+            return GpuView(held.devices, self.place(d.id), missing=missing, loan=held.loan)
         await self._watch.look()
-        return GpuView(held=held, lost=self._lost(held))
+        return GpuView(held=held.devices, lost=self._lost(held.devices))
 
     async def claim(self, deployment_id: str) -> None:
         """Gets a deployment into the line, if it is not, and serves the line."""
@@ -65,6 +75,11 @@ class Gpus:
         async with self._db.transaction() as tx:
             await gpus.join(tx, deployment_id)
         await self.serve()
+
+    async def take_back(self, deployment_id: str) -> None:
+        """Who has lent its share is asked for: gets it in line for that, and its driver to look."""
+        await self.claim(deployment_id)
+        self._nudge(deployment_id)
 
     async def freed(self, deployment_id: str, held: Sequence[str]) -> None:
         """Those GPUs were given back: serves the line."""
@@ -76,8 +91,8 @@ class Gpus:
         now, state = self._clock.now(), self._watch.state
         devices = {r.gpu.key: r.device for r in state.survey.readings if r.device}
         async with self._db.transaction() as tx:
-            held = [self._true(kept.hold) for kept in await gpus.holds_now(tx)]
-            settlement = settle(state.cards(), held, await gpus.line(tx))
+            books = await self._books(tx)
+            settlement = settle(state.cards(), books.holds, books.line)
             await gpus.take(tx, settlement.grants, devices, now)
         before, self._places = self._places, dict(settlement.places)
         granted = {hold.deployment_id for hold in settlement.grants}
@@ -93,17 +108,20 @@ class Gpus:
         await self._watch.look(older_than_us=0)
         await self.serve()
 
-    async def eviction(self, idlers: Sequence[Idler], *, stop: bool = True) -> Eviction | None:
+    async def eviction(
+        self, idlers: Sequence[Idler], lenders: Collection[str] | None = None
+    ) -> Eviction | None:
         """Who of ``idlers`` would have to give way for the first in line to be served.
 
-        Without ``stop`` by giving back what they use beyond the share they declared.
+        ``lenders`` None: by being stopped. Else by giving back what they use beyond the share they
+        declared, and of that too if they are lenders.
         """
         async with self._db.transaction() as tx:
-            kept, line = await gpus.holds_now(tx), await gpus.line(tx)
-        holds = [self._true(one.hold) for one in kept]
-        leaving = frozenset(one.hold.deployment_id for one in kept if one.leaving)
-        shares = [] if stop else [one.hold for one in kept]
-        return evict(self._watch.state.cards(), holds, line, idlers, leaving, shares)
+            books = await self._books(tx)
+        leaving = frozenset(one.hold.deployment_id for one in books.kept if one.leaving)
+        kept = [] if lenders is None else [_after(one.hold, lenders) for one in books.kept]
+        cards = self._watch.state.cards()
+        return evict(cards, books.holds, books.line, idlers, leaving, kept)
 
     async def shown(self) -> tuple[views.GpuView, ...]:
         """Every GPU as last seen, and who holds it."""
@@ -127,12 +145,25 @@ class Gpus:
             if any(holder.deployment_id == deployment_id for holder in shown.holders)
         )
 
-    def _true(self, hold: Hold) -> Hold:
-        """What a hold keeps from others: its share, or what it really has where that is more."""
-        if hold.exclusive:
+    async def _books(self, tx: Transaction) -> _Books:
+        kept, line = await gpus.holds_now(tx), await gpus.line(tx)
+        holds = [self._true(one) for one in kept]
+        own: dict[str, list[Hold]] = {}
+        for hold in holds:
+            own.setdefault(hold.deployment_id, []).append(hold)
+        return _Books(kept, holds, [lacking(one, own.get(one.deployment_id, ())) for one in line])
+
+    def _true(self, kept: KeptHold) -> Hold:
+        """What a hold keeps from others: its share, or what it really has where that is more.
+
+        Of a share that is lent it is what its holder has in spite of that.
+        """
+        hold = kept.hold
+        used_mb = self._used_mb(hold.deployment_id, hold.gpu)
+        if hold.exclusive or used_mb is None:
             return hold
-        used_mb = self._used_mb(hold.deployment_id, hold.gpu) or 0
-        return replace(hold, vram_mb=max(hold.vram_mb or 0, used_mb))
+        lent = kept.loan is Loan.LENT
+        return replace(hold, vram_mb=used_mb if lent else max(hold.vram_mb or 0, used_mb))
 
     def _holder(self, kept: KeptHold) -> views.GpuHolder:
         hold = kept.hold
@@ -162,6 +193,12 @@ async def line_up(tx: Transaction, d: Deployment) -> None:
     """The place in line for GPUs is that of the order, whenever its driver comes round to it."""
     if d.desired is Desired.RUNNING and d.spec.resources.gpu_need is not None:
         await gpus.join(tx, d.id)
+
+
+def _after(hold: Hold, lenders: Collection[str]) -> Hold:
+    """What is left of a hold once its holder has given back what it can."""
+    lends = hold.deployment_id in lenders and not hold.exclusive
+    return replace(hold, vram_mb=None) if lends else hold
 
 
 def _news(before: dict[str, Place], after: dict[str, Place]) -> Iterable[str]:

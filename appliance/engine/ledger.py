@@ -14,6 +14,9 @@ from appliance.store import deployments, events, gpus, usage
 from appliance.store.database import Database, Transaction
 from appliance.store.events import NewEvent
 
+UP = frozenset({Status.RUNNING, Status.STOPPING})
+"""With these the process of a container that has been running may still be there."""
+
 
 class Ledger:
     """The reconciler's pen. Every method is one transaction; ``freed`` hears of GPUs given back."""
@@ -45,17 +48,37 @@ class Ledger:
         async with self._db.transaction() as tx:
             written = await deployments.move(tx, before, after)
             await _charge(tx, before, step, now)
-            freed = await gpus.release(tx, before.id) if step.status in AT_REST else []
+            freed = await _freed(tx, before, written)
             unasked = await self._raw_ports.settle(tx, written) if step.turn else []
             if step.message:
                 await events.record(tx, before.id, before.owner_id, _event(step, written), now)
         self._raw_ports.forget(unasked)
         self._addresses.written(written)
+        if not _goes_on(before, written):
+            self._addresses.took_back(before.id)
         if step.message:
             self._broadcast.notify()
         if freed:
             await self._freed(before.id, freed)
         return written
+
+    async def lend(self, d: Deployment) -> bool:
+        """Others may have its GPU memory; False: it may not be asked for it now."""
+        async with self._db.transaction() as tx:
+            lent = await gpus.lend(tx, d.id)
+        if lent:
+            self._addresses.lent(d.id)
+        return lent
+
+    async def took_back(self, d: Deployment) -> None:
+        """Its container has taken back the GPU memory that it had given up."""
+        async with self._db.transaction() as tx:
+            if await gpus.end_loan(tx, d.id):
+                words = "Has its GPU memory again"
+                event = NewEvent("took_back", words, status=d.shown)
+                await events.record(tx, d.id, d.owner_id, event, self._clock.now())
+        self._addresses.took_back(d.id)
+        self._broadcast.notify()
 
     async def note(self, d: Deployment, event: NewEvent) -> None:
         """Writes an event that moves nothing."""
@@ -76,6 +99,22 @@ class Ledger:
         self._broadcast.notify()
         if freed:
             await self._freed(d.id, freed)
+
+
+async def _freed(tx: Transaction, before: Deployment, after: Deployment) -> list[str]:
+    """The GPUs that it does not hold any more."""
+    if after.status in AT_REST:
+        return await gpus.release(tx, before.id)
+    if _goes_on(before, after):
+        return []
+    return await gpus.process_ended(tx, before.id)
+
+
+def _goes_on(before: Deployment, after: Deployment) -> bool:
+    """Whether there is no end of a process in it that may have lent its GPU memory."""
+    if before.status not in UP:
+        return after.status not in AT_REST
+    return after.status in UP and after.process == before.process
 
 
 def _event(step: Become, written: Deployment) -> NewEvent:

@@ -63,20 +63,27 @@ class Sleep:
                 log.warning("nobody is put to sleep now: %s", error)
 
     async def wake(self, deployment_id: str) -> None:
-        """Wants it running again, if it is wanted asleep.
+        """Wants it running again, if it is wanted asleep, and with all of its GPU memory.
 
         Raises:
             StoreFailure: nothing was written.
         """
+        woken = await self._wake(deployment_id)
+        address = self._addresses.of(deployment_id)
+        if woken is None and address is not None and address.lending:
+            await self._gpus.take_back(deployment_id)
+
+    async def _wake(self, deployment_id: str) -> Deployment | None:
         now = self._clock.now()
         async with self._db.transaction() as tx:
             d = await store.wake(tx, deployment_id, now)
             if d is None:
-                return
+                return None
             await line_up(tx, d)
             woken = NewEvent("wake", "Asked for: waking up", status=d.shown)
             await events.record(tx, d.id, d.owner_id, woken, now)
         self._tell(d)
+        return d
 
     async def _end_idleness(self) -> None:
         for deployment_id in [a.deployment_id for a in self._addresses.all() if a.sleeps]:

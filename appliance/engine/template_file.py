@@ -21,7 +21,13 @@ from appliance.domain.deployment import (
     Volume,
 )
 from appliance.domain.errors import FieldError
-from appliance.domain.template import GpuWish, Template, TemplateParameter, TemplateVariable
+from appliance.domain.template import (
+    GpuWish,
+    Soften,
+    Template,
+    TemplateParameter,
+    TemplateVariable,
+)
 
 
 def parse_template(document: Mapping[str, object]) -> Template | tuple[FieldError, ...]:
@@ -53,6 +59,9 @@ VariableName = Annotated[
 ]
 AbsolutePath = Annotated[str, _matching(r"/[^\0:,]*[^\0:,/]", "an absolute path below /")]
 UrlPath = Annotated[str, _matching(r"/[^\s#]*", "a path that starts with /")]
+OpenPath = Annotated[
+    str, _matching(r"(/[\w~-][\w.~-]*)+/?", "a plain path such as /health, or /v1/ for all below")
+]
 Image = Annotated[
     str,
     _matching(
@@ -174,6 +183,11 @@ class SoftenTable(_Table):
     """``[soften]``."""
 
     command: Command
+    undo: Command | None = None
+
+    def value(self) -> Soften:
+        """The domain's own."""
+        return Soften(command=self.command, undo=self.undo)
 
 
 class TemplateFile(_Table):
@@ -193,6 +207,7 @@ class TemplateFile(_Table):
     gpu: GpuTable = GpuTable()
     health: HealthTable | None = None
     access: Annotated[Access, Field(strict=False)]
+    paths: Annotated[tuple[OpenPath, ...], Field(strict=False)] | None = None
     idle_timeout_minutes: Annotated[float, Field(ge=0.1, le=43_200)] | None = None
     soften: SoftenTable | None = None
 
@@ -214,7 +229,8 @@ class TemplateFile(_Table):
             health=self.health.value() if self.health else None,
             access=self.access,
             idle_timeout_minutes=self.idle_timeout_minutes,
-            soften=self.soften.command if self.soften else None,
+            soften=self.soften.value() if self.soften else None,
+            paths=self.paths,
         )
 
 
@@ -258,6 +274,8 @@ def _contradictions(template: Template) -> Iterator[FieldError]:
     yield from _repeated("volumes", [v.path for v in template.volumes])
     if template.health and (template.health.port not in (None, *ports) or not ports):
         yield FieldError("health.port", f"must be one of the ports {ports}")
+    if template.paths is not None and any(p.protocol is Protocol.TCP for p in template.ports):
+        yield FieldError("paths", "can't be told apart on a raw port")
     if template.gpu.required and not template.resources.gpus:
         yield FieldError("resources.gpus", "must be at least 1 where a GPU is required")
     for number, parameter in enumerate(template.parameters):

@@ -125,6 +125,8 @@ class Connection(asyncio.Protocol):
                 self._refuse(Refused(408, "request_timeout", f"no whole head in {HEAD_S:.0f} s"))
             else:
                 self._line.close()
+        elif self._phase is OPENING and self._hears_interim and self._line.is_left():
+            self.abort()
 
     def moved(self, address: Address) -> None:
         """A deployment's address changed: what can't answer any more is not waited for."""
@@ -374,6 +376,12 @@ class Connection(asyncio.Protocol):
     @property
     def _head(self) -> Head | None:
         return None if self._now is None else self._now.head
+
+    @property
+    def _hears_interim(self) -> bool:
+        """Whether a client that has ended can be asked; HTTP/1.0 knows no interim answer."""
+        head = self._head
+        return self._line.ended and head is not None and head.version == b"1.1"
 
     @property
     def _under_way(self) -> Exchange | None:

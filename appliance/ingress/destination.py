@@ -55,8 +55,7 @@ class Destination:
         self.aim = self._hall.aim(place, self.host)
         self.inside = not isinstance(place, Console)
         self.straight = not self._redirects and (
-            isinstance(place, Console)
-            or (isinstance(place, Deployed) and place.address.access is Access.PUBLIC)
+            isinstance(place, Console) or (isinstance(place, Deployed) and _is_open(place.address))
         )
 
     def dead_end(self, head: Head) -> Reply | None:
@@ -84,6 +83,11 @@ class Destination:
         return isinstance(place, Deployed) and (
             place.address.deployment_id == address.deployment_id
         )
+
+
+def _is_open(address: Address) -> bool:
+    """Whether everybody may ask it for everything."""
+    return address.access is Access.PUBLIC and address.paths is None
 
 
 def is_over(address: Address, port: int) -> bool:

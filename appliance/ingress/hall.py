@@ -123,8 +123,9 @@ class Hall:
 
 
 def _aim(address: Address, port: int | None) -> Target | Trouble:
-    if address.status is not Status.RUNNING or address.dozing:
-        retry = NOT_RUNNING_RETRY_S if address.status in ON_THE_WAY or address.asleep else None
+    if address.status is not Status.RUNNING or address.awaited:
+        soon = address.awaited or address.status in ON_THE_WAY
+        retry = NOT_RUNNING_RETRY_S if soon else None
         message = f"{address.name} is {address.status}"
         return Trouble(503, "not_running", message, address, retry_after_s=retry)
     if address.paused:

@@ -1,11 +1,15 @@
 """The client's end of a connection: when it is read, and how it comes to its end."""
 
 import asyncio
+import socket
 
 from appliance.ingress.upstream import BUFFER_BYTES
 
 STUCK_S = 60.0
 LINGER_S = 2.0
+INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
+TCP_CLOSE = 7
+"""Of the kernel's tcp_states.h: nothing passes in either direction any more."""
 
 
 class Line:
@@ -15,8 +19,8 @@ class Line:
     has come could not be dealt with yet.
     """
 
-    __slots__ = ("_choked", "_paused", "_since", "_unsent", "ended", "full", "held", "secure",
-                 "transport")  # fmt: skip
+    __slots__ = ("_asked", "_choked", "_paused", "_since", "_unsent", "ended", "full", "held",
+                 "secure", "transport")  # fmt: skip
 
     def __init__(self, transport: asyncio.Transport, *, secure: bool) -> None:
         transport.set_write_buffer_limits(high=BUFFER_BYTES)
@@ -25,6 +29,7 @@ class Line:
         self.full = False
         self.ended = False
         self.held = False
+        self._asked = False
         self._choked = False
         self._paused = False
         self._since = 0.0
@@ -54,6 +59,20 @@ class Line:
     def abort(self) -> None:
         """Ends it now."""
         self.transport.abort()
+
+    def is_left(self) -> bool:
+        """Whether nobody is there to hear an answer, though there was one who has ``ended``.
+
+        A FIN looks the same from who has closed and from who has only nothing more to say. What
+        is sent tells them apart: the one's machine resets it, the other passes over an interim
+        answer (RFC 9110, 15.2). So the first call asks, and later ones can know.
+        """
+        if not self._asked:
+            self._asked = True
+            self.transport.write(INTERIM)
+            return False
+        kernel = self.transport.get_extra_info("socket")
+        return bool(kernel.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == TCP_CLOSE)
 
     def linger(self, now_s: float) -> None:
         """Ends it while the client may still be sending.

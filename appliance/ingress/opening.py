@@ -7,6 +7,7 @@ from appliance.ingress.exchange import Exchange
 from appliance.ingress.hall import Hall
 from appliance.ingress.head import Head
 from appliance.ingress.pages import accepts_html
+from appliance.ingress.paths import leads_to
 from appliance.ingress.rewrite import Sender
 from appliance.ingress.seams import Passed, Reply, Trouble, Verdict
 from appliance.ingress.upstream import Asker, Upstream, connect
@@ -47,6 +48,9 @@ class Opening:
             if not isinstance(asked, Passed):
                 return asked
             verdict = asked
+        if not leads_to(address.paths, head.target):
+            trouble = Trouble(404, "no_such_path", "this path is not open", address)
+            return self._hall.pages.tell(trouble, head)
         held = await self._hall.waker.wake(address, hold=not by_a_person(head))
         return verdict if held is None else self._hall.pages.tell(held, head)
 

@@ -59,6 +59,7 @@ BY_CODE: Mapping[str, Words] = {
     ),
     "misdirected": Words("{name} is not here", "This machine does not go by that name."),
     "no_such_port": Words("{name} has no web page here", "It offers no HTTP on that port."),
+    "no_such_path": Words("{name} has no page here", "It is not open at this address."),
     "not_authenticated": Words(
         "{name} is private",
         "Open it from the console of this machine. Programs send its access token, or an API "

@@ -147,6 +147,7 @@ class RawDoor:
                 return
             with self._in_use(self._activity.of(deployment_id)) as traffic:
                 with self._counted(HELD):
+                    # One who leaves meanwhile is held on: nothing can be sent to tell it by.
                     inside = await self._awake(deployment_id, port)
                 if inside is not None:
                     with self._counted(inside):

@@ -67,9 +67,10 @@ class Trouble:
     ``code`` is stable: ``unknown_host`` (404, below our domain), ``misdirected`` (421),
     ``not_running`` (503: ``address.status`` and ``.reason`` say what it does instead), ``paused``
     (503: it was frozen with Podman), ``waking`` (503: it slept, and does not answer yet),
-    ``no_such_port`` (404), ``unreachable`` (502: it runs, but does not take connections),
-    ``broke_off`` (502: it hung up before it had answered), ``bad_answer`` (502),
-    ``too_many_connections`` (503), and the refusals of what can't be read (``head.py``).
+    ``no_such_port`` (404), ``no_such_path`` (404: none of those that are open), ``unreachable``
+    (502: it runs, but does not take connections), ``broke_off`` (502: it hung up before it had
+    answered), ``bad_answer`` (502), ``too_many_connections`` (503), and the refusals of what can't
+    be read (``head.py``).
     """
 
     status: int

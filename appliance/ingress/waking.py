@@ -15,7 +15,7 @@ from anyio.abc import TaskGroup
 from appliance.clock import Clock
 from appliance.domain.deployment import Status
 from appliance.domain.errors import StoreFailure
-from appliance.engine.addresses import ON_THE_WAY, Address, Addresses
+from appliance.engine.addresses import Address, Addresses
 from appliance.engine.raw_ports import LOOPBACK
 from appliance.ingress.seams import Trouble
 
@@ -68,7 +68,7 @@ class PatientWaker:
 
     def _vigil_for(self, address: Address) -> _Vigil | None:
         vigil = self._vigils.get(address.deployment_id)
-        if vigil is None and _is_awaited(address):
+        if vigil is None and address.awaited:
             vigil = self._vigils[address.deployment_id] = _Vigil()
             self._tasks.start_soon(self._keep, address.deployment_id, vigil)
         return vigil
@@ -80,9 +80,9 @@ class PatientWaker:
 
     async def _keep(self, deployment_id: str, vigil: _Vigil) -> None:
         try:
-            while (address := self._addresses.of(deployment_id)) and _is_awaited(address):
+            while (address := self._addresses.of(deployment_id)) and address.awaited:
                 vigil.news = anyio.Event()
-                if address.asleep:
+                if address.asleep or address.lending:
                     await self._order(deployment_id)
                 if not vigil.news.is_set():
                     await vigil.news.wait()
@@ -104,11 +104,6 @@ class PatientWaker:
                 await self._clock.sleep(BETWEEN_TRIES_S)
                 if self._addresses.of(address.deployment_id) != address:
                     return
-
-
-def _is_awaited(address: Address) -> bool:
-    """Whether it sleeps, or is on its way and may have slept before."""
-    return address.asleep or address.dozing or (address.sleeps and address.status in ON_THE_WAY)
 
 
 async def _takes_connections(port: int) -> bool:

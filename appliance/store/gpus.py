@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from appliance.domain.deployment import GpuNeed
-from appliance.domain.gpu_ledger import Hold, Waiting
+from appliance.domain.gpu_ledger import Hold, Loan, Waiting
 from appliance.domain.instant import Instant
 from appliance.store.database import Database, Row, Transaction
 from appliance.store.specs import load_spec
@@ -18,6 +18,15 @@ class KeptHold:
     hold: Hold
     owner_id: str
     leaving: bool
+    loan: Loan | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """All that one deployment holds: the CDI names of its GPUs, in a lasting order."""
+
+    devices: tuple[str, ...] = ()
+    loan: Loan | None = None
 
 
 # Only those who want to run now: somebody who was stopped or deleted keeps nobody waiting, even
@@ -35,17 +44,43 @@ FROM gpu_hold CROSS JOIN deployment d ON d.id = deployment_id
 ORDER BY since_us, deployment_id, gpu
 """
 
-SELECT_HELD_BY = "SELECT device FROM gpu_hold WHERE deployment_id = :deployment_id ORDER BY gpu"
+SELECT_HELD_BY = """
+SELECT device, loan FROM gpu_hold WHERE deployment_id = :deployment_id ORDER BY gpu
+"""
+
+SELECT_LENDERS = "SELECT DISTINCT deployment_id FROM gpu_hold WHERE loan IS NOT NULL"
 
 JOIN = """
 INSERT INTO gpu_line (deployment_id) SELECT :deployment_id
-WHERE NOT EXISTS (SELECT 1 FROM gpu_hold WHERE deployment_id = :deployment_id)
+WHERE NOT EXISTS (
+    SELECT 1 FROM gpu_hold WHERE deployment_id = :deployment_id AND loan IS NOT 'lent'
+)
 ON CONFLICT (deployment_id) DO NOTHING
 """
 
 TAKE = """
 INSERT INTO gpu_hold (deployment_id, gpu, device, exclusive, vram_mb, since_us)
 VALUES (:deployment_id, :gpu, :device, :exclusive, :vram_mb, :now_us)
+"""
+
+LEND = """
+UPDATE gpu_hold SET loan = 'lent' WHERE deployment_id = :deployment_id AND exclusive = 0
+AND EXISTS (
+    SELECT 1 FROM deployment WHERE id = :deployment_id AND desired = 'running'
+    AND status = 'running' AND intent = observed_intent AND next_spec IS NULL
+)
+RETURNING gpu
+"""
+
+RETURN = """
+UPDATE gpu_hold SET loan = 'returned'
+WHERE deployment_id = :deployment_id AND gpu = :gpu AND loan = 'lent'
+RETURNING gpu
+"""
+
+END_LOAN = """
+UPDATE gpu_hold SET loan = NULL WHERE deployment_id = :deployment_id AND loan = 'returned'
+RETURNING gpu
 """
 
 REMEMBER = """
@@ -59,9 +94,11 @@ LEAVE = "DELETE FROM gpu_line WHERE deployment_id = :deployment_id"
 
 RELEASE = "DELETE FROM gpu_hold WHERE deployment_id = :deployment_id RETURNING gpu"
 
+SELECT_LENT = "SELECT 1 FROM gpu_hold WHERE deployment_id = :deployment_id AND loan = 'lent'"
+
 
 async def join(tx: Transaction, deployment_id: str) -> None:
-    """Puts a deployment at the end of the line, unless it holds GPUs or stands there already."""
+    """Puts a deployment at the end of the line, unless it stands there or holds what it needs."""
     await tx.execute(JOIN, {"deployment_id": deployment_id})
 
 
@@ -80,19 +117,52 @@ async def holds(db: Database) -> list[KeptHold]:
     return [_hold(row) for row in await db.look_up(SELECT_HOLDS)]
 
 
-async def held_by(db: Database, deployment_id: str) -> tuple[str, ...]:
-    """The CDI names of the GPUs a deployment holds, in a lasting order."""
+async def held_by(db: Database, deployment_id: str) -> Held:
+    """What a deployment holds."""
     rows = await db.look_up(SELECT_HELD_BY, {"deployment_id": deployment_id})
-    return tuple(row["device"] for row in rows)
+    return Held(tuple(row["device"] for row in rows), _loan(rows[0]) if rows else None)
+
+
+async def lenders(db: Database) -> list[str]:
+    """Those who have lent their share, or have yet to take it back."""
+    return [row["deployment_id"] for row in await db.read(SELECT_LENDERS)]
+
+
+async def lend(tx: Transaction, deployment_id: str) -> bool:
+    """Lets others have the share of a deployment; False: it does not just run, or holds alone."""
+    return bool(await tx.execute(LEND, {"deployment_id": deployment_id}))
+
+
+async def end_loan(tx: Transaction, deployment_id: str) -> bool:
+    """It uses again what was returned to it; False: nothing was."""
+    return bool(await tx.execute(END_LOAN, {"deployment_id": deployment_id}))
+
+
+async def process_ended(tx: Transaction, deployment_id: str) -> list[str]:
+    """A loan is one process's: the next begins with the whole share, or waits for it in line.
+
+    The GPUs that it does not hold any more; its place in line it keeps.
+    """
+    if await tx.execute(SELECT_LENT, {"deployment_id": deployment_id}):
+        return await _give_back(tx, deployment_id)
+    await end_loan(tx, deployment_id)
+    return []
 
 
 async def take(
     tx: Transaction, grants: Sequence[Hold], devices: Mapping[str, str], now: Instant
 ) -> None:
-    """Writes holds; who has got one leaves the line. A GPU held twice is a constraint error."""
+    """Writes holds; who has got one leaves the line. A GPU held twice is a constraint error.
+
+    To who had lent its share it is returned.
+    """
     for hold in grants:
+        place = {"deployment_id": hold.deployment_id}
+        await tx.execute(LEAVE, place)
+        if await tx.execute(RETURN, {**place, "gpu": hold.gpu}):
+            continue
         parameters = {
-            "deployment_id": hold.deployment_id,
+            **place,
             "gpu": hold.gpu,
             "device": devices[hold.gpu],
             "exclusive": int(hold.exclusive),
@@ -100,13 +170,16 @@ async def take(
             "now_us": now.wall_us,
         }
         await tx.execute(TAKE, parameters)
-        await tx.execute(LEAVE, {"deployment_id": hold.deployment_id})
 
 
 async def release(tx: Transaction, deployment_id: str) -> list[str]:
     """Gives back what a deployment holds, and its place in line; the GPUs it held."""
-    await tx.execute(REMEMBER, {"deployment_id": deployment_id})
     await tx.execute(LEAVE, {"deployment_id": deployment_id})
+    return await _give_back(tx, deployment_id)
+
+
+async def _give_back(tx: Transaction, deployment_id: str) -> list[str]:
+    await tx.execute(REMEMBER, {"deployment_id": deployment_id})
     rows = await tx.execute(RELEASE, {"deployment_id": deployment_id})
     return [row["gpu"] for row in rows]
 
@@ -119,4 +192,8 @@ def _in_line(row: Row) -> Waiting:
 
 def _hold(row: Row) -> KeptHold:
     hold = Hold(row["deployment_id"], row["gpu"], bool(row["exclusive"]), row["vram_mb"])
-    return KeptHold(hold, row["owner_id"], bool(row["leaving"]))
+    return KeptHold(hold, row["owner_id"], bool(row["leaving"]), _loan(row))
+
+
+def _loan(row: Row) -> Loan | None:
+    return None if row["loan"] is None else Loan(row["loan"])

@@ -44,6 +44,7 @@ def load_spec(text: str) -> Spec:
         parameters=tuple(_parameter(p) for p in raw["parameters"]),
         idle_timeout_minutes=raw.get("idle_timeout_minutes"),  # not in what older versions wrote
         evictable=raw.get("evictable", False),
+        paths=_optional_tuple(raw.get("paths")),
     )
 
 

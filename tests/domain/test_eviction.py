@@ -158,6 +158,15 @@ def test_room_is_made_for_the_first_and_by_no_more_than_it_takes(
         assert not is_served(holds, line, found.taker, (leaving | givers) - {one})
 
 
+def test_nobody_gives_way_for_itself() -> None:
+    """Who has lent its share and waits for it has some memory there still."""
+    left = [Hold("x", "GPU-0", exclusive=False, vram_mb=1_000)]
+    used = [*left, Hold("a", "GPU-0", exclusive=False, vram_mb=12_000)]
+    line = [waits("x", named=("GPU-0",), exclusive=False, vram_mb=12_000)]
+    assert evict(CARDS[:1], used, line, idle("x"), NOBODY) is None
+    assert evict(CARDS[:1], used, line, idle("x", "a"), NOBODY) == Eviction("x", ("a",))
+
+
 def test_a_share_that_is_kept_may_leave_room_enough() -> None:
     used = [Hold(i, "GPU-0", exclusive=False, vram_mb=12_000) for i in ("a", "b")]
     shares = [replace(hold, vram_mb=6_000) for hold in used]

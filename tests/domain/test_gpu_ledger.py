@@ -12,6 +12,7 @@ from appliance.domain.gpu_ledger import (
     Hold,
     Waiting,
     held_wrongly,
+    lacking,
     settle,
     waiting_reason,
 )
@@ -80,6 +81,20 @@ def test_memory_that_strangers_use_counts_as_taken() -> None:
     assert given_to([gamer], GpuNeed(1, vram_mb=3_000)) == {}
     assert given_to([gamer], GpuNeed(1, vram_mb=3_000, exclusive=False)) == {}
     assert given_to([gamer], ONE) == {"GPU-small": "dep_0"}
+
+
+def test_a_share_that_was_lent_is_waited_for_on_the_same_card_beside_what_is_left_there() -> None:
+    need = GpuNeed(1, min_vram_mb=6_000, vram_mb=7_000, exclusive=False)
+    left = Hold("dep_0", "GPU-small", exclusive=False, vram_mb=1_000)
+    again = lacking(Waiting("dep_0", need), [left])
+    assert [g.gpu for g in settle([BIG, SMALL], [left], [again]).grants] == ["GPU-small"]
+    others = Hold("dep_x", "GPU-small", exclusive=False, vram_mb=1_001)
+    assert settle([BIG, SMALL], [left, others], [again]).grants == ()
+
+
+def test_who_has_lent_nothing_waits_as_it_is() -> None:
+    waiting = Waiting("dep_0", ONE)
+    assert lacking(waiting, []) is waiting
 
 
 def test_a_card_that_no_cdi_spec_names_is_given_to_nobody() -> None:

@@ -21,13 +21,14 @@ from appliance.domain.errors import (
     ContainerWedged,
     GpuMissing,
     ImageFailure,
+    NoSuchContainer,
     PortTaken,
     RuntimeFailure,
     RuntimeTimeout,
     RuntimeUnavailable,
     StartRefused,
 )
-from appliance.domain.gpu_ledger import Place
+from appliance.domain.gpu_ledger import Loan, Place
 from appliance.domain.instant import Instant
 from appliance.domain.observed import Container, ContainerState, GpuView, ImageFacts, Observed
 from appliance.domain.plan import backoff_s, plan
@@ -42,7 +43,9 @@ from appliance.domain.steps import (
     Reject,
     Remove,
     Start,
+    Step,
     Stop,
+    TakeBack,
     Wait,
     advance,
 )
@@ -85,6 +88,8 @@ def worlds() -> Iterator[Observed]:
         container = None if state is None else a_container(state)
         for image, health in product((None, IMAGE), (None, *Health)):
             yield Observed(container=container, image=image, health=health)
+    for state, loan in product((ContainerState.RUNNING, ContainerState.PAUSED), Loan):
+        yield Observed(container=a_container(state), gpus=GpuView(loan=loan))
 
 
 ROWS = [
@@ -217,6 +222,41 @@ def test_a_device_that_is_not_inside_fails_the_start() -> None:
     failed = after_failure(d, step, GpuMissing("gone"), NOW)
     assert isinstance(failed, Become)
     assert (failed.status, failed.reason and failed.reason.code) == (Status.FAILED, "gpu_missing")
+
+
+@pytest.mark.parametrize(
+    ("state", "loan", "step"),
+    [
+        (ContainerState.RUNNING, None, SETTLED),
+        (ContainerState.RUNNING, Loan.LENT, SETTLED),
+        (ContainerState.RUNNING, Loan.RETURNED, TakeBack()),
+        (ContainerState.PAUSED, Loan.RETURNED, SETTLED),
+    ],
+)
+def test_memory_is_taken_back_once_it_was_returned(
+    state: ContainerState, loan: Loan | None, step: Step
+) -> None:
+    c = a_container(state)
+    d = a_row(
+        status=Status.RUNNING, observed_intent=1, container_id=c.id, process=c.process,
+        health=Health.UNKNOWN,
+    )  # fmt: skip
+    assert plan(d, Observed(c, gpus=GpuView(loan=loan)), NOW) == step
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeUnavailable("x"), RuntimeTimeout("x"), NoSuchContainer("x")]
+)
+def test_memory_that_may_have_been_taken_back_is_looked_after_again(error: RuntimeFailure) -> None:
+    step = after_failure(a_row(status=Status.RUNNING), TakeBack(), error, NOW)
+    assert isinstance(step, Wait)
+    assert step.until_boot_us is not None
+
+
+def test_a_container_that_can_not_take_its_memory_back_is_replaced() -> None:
+    step = after_failure(a_row(status=Status.RUNNING), TakeBack(), StartRefused("x"), NOW)
+    assert isinstance(step, Become)
+    assert (step.status, step.new_generation) == (Status.STARTING, True)
 
 
 def test_the_back_off_doubles_to_five_minutes() -> None:

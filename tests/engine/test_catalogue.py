@@ -5,8 +5,15 @@ from pathlib import Path
 import pytest
 
 from appliance.domain.deployment import Access, HealthCheck, Port, Protocol, Resources, Volume
-from appliance.domain.template import GpuWish, Template, TemplateParameter, TemplateVariable
+from appliance.domain.template import (
+    GpuWish,
+    Soften,
+    Template,
+    TemplateParameter,
+    TemplateVariable,
+)
 from appliance.engine.catalogue import PACKAGED_TEMPLATES, Catalogue
+from appliance.ingress.paths import leads_to
 
 EXPECTED_IDS = {
     "code-server", "comfyui", "invoke", "jupyterlab", "llama-cpp", "localai", "n8n", "nginx",
@@ -70,6 +77,10 @@ min_vram_mb = 2048
 path = "/healthz?deep=1"
 port = 8080
 start_period_s = 5
+
+[soften]
+command = ["give", "back"]
+undo = ["take", "back"]
 """.format(digest="0" * 64)
 
 
@@ -121,7 +132,26 @@ def test_every_field_reaches_the_template(tmp_path: Path) -> None:
         gpu=GpuWish(required=True, min_vram_mb=2048),
         health=HealthCheck("/healthz?deep=1", 8080, 5),
         access=Access.PRIVATE,
+        soften=Soften(("give", "back"), ("take", "back")),
     )
+
+
+def test_of_a_template_only_some_paths_may_be_open(tmp_path: Path) -> None:
+    tiny = load(tmp_path, tiny=MINIMAL + 'paths = ["/v1/", "/health"]').get("tiny")
+    assert tiny is not None
+    assert tiny.paths == ("/v1/", "/health")
+
+
+def test_what_runs_vllm_as_it_is_told_is_not_open() -> None:
+    """Its development mode, which its sleep takes, opens these (vLLM's docs/usage/security.md)."""
+    vllm = Catalogue.load(PACKAGED_TEMPLATES, None).get("vllm")
+    assert vllm is not None
+    assert vllm.soften is not None
+    assert vllm.soften.undo is not None
+    assert "--enable-sleep-mode" in (vllm.command or ())
+    shut = ("/collective_rpc", "/sleep", "/wake_up", "/pause", "/update_weights", "/server_info")
+    assert not any(leads_to(vllm.paths, path.encode()) for path in shut)
+    assert leads_to(vllm.paths, b"/v1/chat/completions")
 
 
 def test_templates_come_in_the_order_of_their_ids(tmp_path: Path) -> None:
@@ -177,6 +207,11 @@ def test_other_files_are_left_alone(tmp_path: Path) -> None:
         ("[gpu]\nrequired = true", "resources.gpus", "at least 1"),
         ('[health]\npath = "/"\nport = 81', "health.port", "one of the ports"),
         ('[health]\npath = "/"', "health.port", "one of the ports"),
+        ('paths = ["v1"]', "paths.0", "a plain path"),
+        ('paths = ["/v1/../sleep"]', "paths.0", "a plain path"),
+        ('paths = ["/"]', "paths.0", "a plain path"),
+        ('paths = ["/a"]\n[[ports]]\nport = 1\nprotocol = "tcp"', "paths", "on a raw port"),
+        ("[soften]\nundo = ['x']", "soften.command", "must be given"),
         (
             '[[parameters]]\nname = "M"\ndescription = "m"\ncommand = ["pull"]',
             "parameters.0.command",

@@ -92,7 +92,7 @@ def test_a_command_that_fails_is_no_more_than_that(crowd: Crowd) -> None:
     template = crowd.world.engine.deployments._catalogue.get("ollama")
     assert template is not None
     assert template.soften is not None
-    crowd.runtime.commands[template.soften] = ((), 1)
+    crowd.runtime.commands[template.soften.command] = ((), 1)
     taker = crowd.add()
     crowd.settle(20)
     assert "softened" not in crowd.run(crowd.world.event_types(crowd.ollama))

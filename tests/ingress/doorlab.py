@@ -153,12 +153,13 @@ class Lab:
         idle_timeout_minutes: float | None = None,
         generation: int = 1,
         owner_id: str = ROW.owner_id,
+        paths: tuple[str, ...] | None = None,
     ) -> None:
         """A row of the table was written."""
         self.version += 1
         spec = replace(
             ROW.spec, access=access, hostname=hostname, ports=ports,
-            idle_timeout_minutes=idle_timeout_minutes,
+            idle_timeout_minutes=idle_timeout_minutes, paths=paths,
         )  # fmt: skip
         row = replace(
             ROW, id=id_, spec=spec, published=published, status=status, shown=status,

@@ -194,6 +194,45 @@ async def test_it_wakes_on_when_whoever_woke_it_has_left(tmp_path: Path) -> None
         assert room.orders == ["dep_a"]
 
 
+async def test_a_held_client_that_has_closed_is_counted_no_more(tmp_path: Path) -> None:
+    async with bedroom(tmp_path) as room:
+        room.wakes = lambda: room.write(Status.STARTING)
+        client = await room.ask()
+        await eventually(lambda: bool(room.orders))
+        client.writer.close()
+        await eventually(lambda: room.lab.activity.open_requests("dep_a") == 0)
+
+
+async def test_one_that_has_only_said_all_it_will_is_answered(tmp_path: Path) -> None:
+    """However long that takes: it is asked once whether it is still there."""
+    async with bedroom(tmp_path) as room:
+        backend = await room.lab.backend()
+        room.wakes = lambda: room.write(Status.STARTING)
+        client, gone = await room.ask(), await room.ask()
+        client.writer.write_eof()
+        await eventually(lambda: bool(room.orders))
+        assert await client.head() == b"HTTP/1.1 100 Continue\r\n\r\n"
+        gone.writer.close()  # it is told within two looks, and the other stays through as many
+        await eventually(lambda: room.lab.activity.open_requests("dep_a") == 1)
+        room.write(Status.RUNNING, {80: backend.port})
+        assert await client.answer() == (200, b"hello")
+        assert await client.rest() == b""
+
+
+async def test_to_a_client_of_http_1_0_nothing_is_sent_before_the_answer(tmp_path: Path) -> None:
+    async with bedroom(tmp_path) as room:
+        backend = await room.lab.backend()
+        room.wakes = lambda: room.write(Status.STARTING)
+        client, gone = await room.lab.client(), await room.ask()
+        await client.send(get().replace(b"HTTP/1.1", b"HTTP/1.0"))
+        client.writer.write_eof()
+        await eventually(lambda: room.lab.activity.open_requests("dep_a") == 2)
+        gone.writer.close()
+        await eventually(lambda: room.lab.activity.open_requests("dep_a") == 1)
+        room.write(Status.RUNNING, {80: backend.port})
+        assert await client.answer() == (200, b"hello")
+
+
 @pytest.mark.parametrize("status", [Status.STOPPED, Status.FAILED])
 async def test_one_that_comes_to_rest_instead_is_not_waited_for(
     tmp_path: Path, status: Status

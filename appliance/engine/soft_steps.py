@@ -1,0 +1,69 @@
+"""What templates know of GPU memory: the commands that give it back, and take it back."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import anyio
+
+from appliance.domain.deployment import Deployment
+from appliance.domain.errors import StartRefused
+from appliance.domain.observed import ContainerName
+from appliance.domain.template import Soften
+from appliance.engine.catalogue import Catalogue
+from appliance.runtime.port import ContainerRuntime
+
+LIMIT_S = 60
+"""For either command: tens of gigabytes are copied between the GPU and the machine's memory."""
+
+
+class SoftSteps:
+    """Runs them in a deployment's container. ``prefix`` begins the containers' names.
+
+    Whoever runs one is to be ``alone`` with that deployment, from before it is on record until
+    after: the last of the two that ran must be the one that the record tells of.
+    """
+
+    def __init__(self, runtime: ContainerRuntime, catalogue: Catalogue, prefix: str) -> None:
+        self._runtime = runtime
+        self._catalogue = catalogue
+        self._prefix = prefix
+        self._alone: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
+
+    def alone(self, deployment_id: str) -> anyio.Lock:
+        """To be held while the memory of that deployment is given or taken."""
+        return self._alone[deployment_id]
+
+    def of(self, d: Deployment) -> Soften | None:
+        """What its template knows, if it has one that knows anything."""
+        template_id = d.spec.template_id
+        template = None if template_id is None else self._catalogue.get(template_id)
+        return None if template is None else template.soften
+
+    async def give_up(self, d: Deployment) -> None:
+        """Has it give GPU memory back.
+
+        Raises:
+            RuntimeFailure: the command failed, or did not end in time.
+        """
+        known = self.of(d)
+        await self._run(d, None if known is None else known.command)
+
+    async def take_back(self, d: Deployment) -> None:
+        """Undoes ``give_up``.
+
+        Raises:
+            RuntimeFailure: the command failed, did not end in time, or is not known any more.
+        """
+        known = self.of(d)
+        await self._run(d, None if known is None else known.undo)
+
+    async def _run(self, d: Deployment, argv: Sequence[str] | None) -> None:
+        if argv is None:
+            raise StartRefused("its template has no command for that")
+        name = str(ContainerName(self._prefix, d.id, d.generation))
+        try:
+            with anyio.fail_after(LIMIT_S):
+                async for _ in self._runtime.execute(name, argv):
+                    pass
+        except TimeoutError:
+            raise StartRefused(f"{argv[0]} did not end in {LIMIT_S} s") from None

@@ -1,0 +1,46 @@
+"""What becomes of an order and its template; here: what may not be opened by it."""
+
+from dataclasses import replace
+
+import pytest
+
+from appliance.domain.change import Change, changed
+from appliance.domain.deployment import Port, Protocol, Spec
+from appliance.domain.errors import InvalidRequest
+from appliance.domain.merge import spec_from_template
+from appliance.domain.order import Order
+from appliance.domain.template import Template, TemplateVariable
+
+PATHS = ("/v1/",)
+DEV_MODE = TemplateVariable("DEV_MODE", default="1")
+TEMPLATE = Template(
+    id="t", name="T", description="t", category="ai", image="docker.io/library/t:1",
+    ports=(Port(8000),), env=(DEV_MODE,), paths=PATHS,
+)  # fmt: skip
+RAW = (Port(8000, Protocol.TCP),)
+ORDER = Order("node_1", "t")
+
+
+def test_the_paths_of_a_template_are_its_deployments() -> None:
+    assert spec_from_template(ORDER, TEMPLATE).paths == PATHS
+    elsewhere = replace(ORDER, ports=(Port(9000),))
+    assert spec_from_template(elsewhere, TEMPLATE).paths == PATHS
+
+
+def test_a_raw_port_where_not_every_path_is_open_is_refused() -> None:
+    with pytest.raises(InvalidRequest) as ordered:
+        spec_from_template(replace(ORDER, ports=RAW), TEMPLATE)
+    spec = spec_from_template(ORDER, TEMPLATE)
+    with pytest.raises(InvalidRequest) as patched:
+        changed(spec, Change(fields={"ports": RAW}), None)  # its template may be gone by now
+    for refused in (ordered, patched):
+        assert [e.field for e in refused.value.errors] == ["ports"]
+
+
+def test_who_gets_the_variables_of_a_newer_template_gets_its_paths() -> None:
+    old = Spec(image=TEMPLATE.image, template_id="t")
+    assert changed(old, Change(name="x"), TEMPLATE).paths is None
+    after = changed(old, Change(fields={"env": {"A": "1"}}), TEMPLATE)
+    assert (after.base_env, after.paths) == ({"DEV_MODE": "1"}, PATHS)
+    with pytest.raises(InvalidRequest):
+        changed(replace(old, ports=RAW), Change(fields={"env": {"A": "1"}}), TEMPLATE)
