@@ -150,7 +150,7 @@ class _Conversation:
 
 
 def _openapi(routes: Sequence[Route]) -> Callable[[Request], Awaitable[Response]]:
-    """The document, made when it is first asked for: few do, and it weighs 3 MiB."""
+    """The document, made when it is first asked for: few do, and it weighs 2 MiB."""
 
     @cache
     def made() -> str:
