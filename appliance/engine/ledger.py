@@ -1,9 +1,10 @@
 """Writes a driver's moves: row, event and usage in one transaction, then tells who listens."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from appliance.clock import Clock
-from appliance.domain.deployment import AT_REST, Deployment, Status
+from appliance.domain.deployment import AT_REST, Asked, Deployment, Status
 from appliance.domain.instant import Instant
 from appliance.domain.steps import Become, advance
 from appliance.domain.usage import end_of
@@ -55,6 +56,16 @@ class Ledger:
             self._broadcast.notify()
         if freed:
             await self._freed(before.id, freed)
+        return written
+
+    async def ask(self, before: Deployment, asked: Asked | None) -> Deployment:
+        """Writes what Podman is asked for, before it is; None: it has answered.
+
+        Raises: as ``become``.
+        """
+        async with self._db.transaction() as tx:
+            written = await deployments.move(tx, before, replace(before, asked=asked))
+        self._addresses.written(written)
         return written
 
     async def note(self, d: Deployment, event: NewEvent) -> None:
