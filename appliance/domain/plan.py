@@ -133,7 +133,7 @@ def _run(d: Deployment, seen: Observed, now: Instant) -> Step:  # noqa: PLR0911 
     restart_due = d.restart_intent > d.started_intent
     if c is not None and c.state in UP:
         if c.devices != (seen.gpus.held or ()):
-            return Remove(c.name)  # a start that landed late: its GPUs may be another's by now
+            return Remove(c.name)  # not started by us: its GPUs may be another's by now
         ending = restart_due or c.state is ContainerState.STOPPING
         return _halt(d, c, now) if ending else _up(d, seen, c, now)
     if update is not None:

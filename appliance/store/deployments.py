@@ -255,13 +255,8 @@ async def order(
     tx: Transaction, deployment_id: str, desired: Desired, *, restart: bool, now: Instant
 ) -> Deployment | None:
     """Writes what is wanted from now on; None if it is deleted, which nothing can undo."""
-    parameters = {
-        "id": deployment_id,
-        "desired": desired,
-        "restart": restart,
-        "now_us": now.wall_us,
-    }
-    rows = await tx.execute(ORDER, parameters)
+    wanted = {"id": deployment_id, "desired": desired, "restart": restart, "now_us": now.wall_us}
+    rows = await tx.execute(ORDER, wanted)
     return to_deployment(rows[0]) if rows else None
 
 
@@ -342,14 +337,11 @@ def _update(row: Mapping[str, Any]) -> Update | None:
     if row["next_spec"] is None:
         return None
     return Update(
-        spec=load_spec(row["next_spec"]),
-        secrets=row["next_secrets"],
-        generation=row["next_generation"],
-        handover=bool(row["handover"]),
-        boot_id=row["next_boot_id"],
-        since_boot_us=row["next_since_boot_us"],
+        spec=load_spec(row["next_spec"]), secrets=row["next_secrets"],
+        generation=row["next_generation"], handover=bool(row["handover"]),
+        boot_id=row["next_boot_id"], since_boot_us=row["next_since_boot_us"],
         refresh=bool(row["refresh"]),
-    )
+    )  # fmt: skip
 
 
 def _asked(row: Mapping[str, Any]) -> Asked | None:
