@@ -28,12 +28,9 @@ Verb = Literal[
     "stats",
     "all_stats",
 ]
-LOCKED: frozenset[Verb] = frozenset({"start", "stop", "remove"})
-"""Podman does these to a container one after the other, in the order of their calls: each holds
-its lock (libpod/container_api.go). One that is late can't land behind a later one."""
-
-Kind = Literal["fail", "hang", "lose_answer", "delay", "crash_before", "crash_after"]
-EFFECTIVE: frozenset[Kind] = frozenset({"lose_answer", "crash_after"})
+Moment = Literal["before", "after", "late"]
+Kind = Literal["fail", "hang", "lose_answer", "delay", "crash_before", "crash_after", "crash_late"]
+CRASHES: frozenset[Kind] = frozenset({"crash_before", "crash_after", "crash_late"})
 T = TypeVar("T")
 
 
@@ -64,7 +61,7 @@ class Faults:
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self._planned: dict[str, list[Fault]] = defaultdict(list)
-        self._late: list[tuple[Call, Callable[[], object]]] = []
+        self._late: list[Callable[[], object]] = []
         self._down = False
         self.crashed = False
         """A planned crash has struck: whoever runs the engine is to end it now."""
@@ -85,16 +82,25 @@ class Faults:
         self._plan("lose_answer", verb, nth, times)
 
     def delay(self, verb: Verb, *, nth: int = 1, times: float = 1) -> None:
-        """The call raises ``RuntimeTimeout``; its effect lands at ``land``, if not before."""
+        """The call raises ``RuntimeTimeout``; its effect lands at ``land``."""
         self._plan("delay", verb, nth, times)
 
-    def crash(self, verb: Verb, *, after: bool, nth: int = 1) -> None:
-        """The caller is never heard of again, from ``after`` the effect or before: ``crashed``."""
-        self._plan("crash_after" if after else "crash_before", verb, nth, 1)
+    def crash(self, verb: Verb, moment: Moment, *, nth: int = 1) -> None:
+        """The caller is never heard of again: ``crashed``. The effect comes before that, not at
+        all (the crash comes ``before`` it) or at ``land``."""
+        kinds: dict[Moment, Kind] = {
+            "before": "crash_before", "after": "crash_after", "late": "crash_late",
+        }  # fmt: skip
+        self._plan(kinds[moment], verb, nth, 1)
 
     def land(self) -> None:
         """The delayed effects happen now, in the order of their calls, each as it still can."""
-        self._land(self._late)
+        late, self._late = self._late, []
+        for effect in late:
+            try:
+                effect()
+            except RuntimeFailure:
+                continue  # the caller of a late effect is gone: nobody hears why it failed
 
     def clear(self) -> None:
         """No fault is planned any more; delayed effects stay to be landed."""
@@ -120,16 +126,9 @@ class Faults:
 
     async def meet(self, verb: Verb, subject: str, effect: Callable[[], object]) -> None:
         """Counts the call; returns if nothing goes wrong with it."""
-        call = Call(verb, subject)
-        fault = self._enter(call)
+        fault = self._struck(Call(verb, subject))
         if fault is not None:
-            await self._suffer(call, fault, effect)
-
-    def _enter(self, call: Call) -> Fault | None:
-        fault = self._struck(call)
-        if call.verb in LOCKED and (fault is None or fault.kind in EFFECTIVE):
-            self._land([late for late in self._late if _waits_for(call, late[0])])
-        return fault
+            await self._suffer(fault, effect)
 
     def _struck(self, call: Call) -> Fault | None:
         self.calls.append(call)
@@ -144,30 +143,18 @@ class Faults:
             self._planned[call.verb] = [fault for fault in planned if fault.times > 0]
         return struck
 
-    async def _suffer(self, call: Call, fault: Fault, effect: Callable[[], object]) -> None:
+    async def _suffer(self, fault: Fault, effect: Callable[[], object]) -> None:
         """What the fault does; it never returns."""
-        if fault.kind in EFFECTIVE:
+        if fault.kind in ("lose_answer", "crash_after"):
             effect()
-        if fault.kind in ("crash_after", "crash_before"):
+        if fault.kind in ("delay", "crash_late"):
+            self._late.append(effect)
+        if fault.kind in CRASHES:
             self.crashed = True
-        if fault.kind in ("hang", "crash_after", "crash_before"):
+        if fault.kind == "hang" or fault.kind in CRASHES:
             await anyio.sleep_forever()
-        if fault.kind == "delay":
-            self._late.append((call, effect))
         raise fault.error
-
-    def _land(self, late: list[tuple[Call, Callable[[], object]]]) -> None:
-        self._late = [one for one in self._late if one not in late]
-        for _, effect in late:
-            try:
-                effect()
-            except RuntimeFailure:
-                continue  # the caller of a late effect is gone: nobody hears why it failed
 
     def _plan(self, kind: Kind, verb: Verb, nth: int, times: float) -> None:
         error = RuntimeTimeout("Podman did not answer in time (test).")
         self._planned[verb].append(Fault(kind, error, nth, times))
-
-
-def _waits_for(call: Call, late: Call) -> bool:
-    return late.verb in LOCKED and late.subject == call.subject

@@ -206,6 +206,21 @@ class Process:
         return self.start_ticks * 10_000
 
 
+class Verb(StrEnum):
+    """What Podman is asked for that it may still do when nobody waits for it any more."""
+
+    CREATE = "create"
+    START = "start"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked of Podman, for the container of ``generation``, and not answered yet."""
+
+    verb: Verb
+    generation: int
+
+
 @dataclass(frozen=True, slots=True)
 class Update:
     """A new spec that waits to take over; ``generation`` names the container it is tried in.
@@ -235,9 +250,9 @@ class Deployment:
     taken up, ``restart_intent`` the last order to restart, ``started_intent`` the last order
     that found the container at rest (so a restart is due while it is below ``restart_intent``).
     ``generation`` names the container, ``last_generation`` is the highest number ever used.
-    ``spec`` is what serves, ``update`` what is to follow. ``handled_run_us`` is the start time of
-    the last container run whose end has been dealt with. ``since_boot_us`` and ``retry_boot_us``
-    count within ``boot_id``.
+    ``spec`` is what serves, ``update`` what is to follow, ``asked`` what Podman may still do (see
+    ``domain/doubt.py``). ``handled_run_us`` is the start time of the last container run whose end
+    has been dealt with. ``since_boot_us`` and ``retry_boot_us`` count within ``boot_id``.
     """
 
     id: str
@@ -275,6 +290,7 @@ class Deployment:
     stopped_at: datetime | None
     last_generation: int = 1
     update: Update | None = None
+    asked: Asked | None = None
 
     @property
     def wanted_spec(self) -> Spec:

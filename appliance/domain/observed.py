@@ -60,6 +60,11 @@ class Container:
     published: Mapping[int, int] = field(default_factory=dict)
     devices: tuple[str, ...] = ()
 
+    @property
+    def generation(self) -> int:
+        """The last part of its name, which is always one of ours."""
+        return int(self.name.rpartition("-g")[2])
+
 
 @dataclass(frozen=True, slots=True)
 class ContainerName:

@@ -18,6 +18,7 @@ from appliance.domain.deployment import (
     RestartPolicy,
     Status,
 )
+from appliance.domain.doubt import is_doubtful
 from appliance.domain.endings import describe, never_began
 from appliance.domain.gpu_ledger import Loan
 from appliance.domain.instant import Instant, to_us
@@ -67,7 +68,7 @@ def backoff_s(failures: int) -> float:
 def plan(d: Deployment, seen: Observed, now: Instant) -> Step:
     """The next step for ``d``, given what was just seen."""
     if not seen.strays:
-        return WANTED[d.desired](d, seen, now)
+        return _wanted(d, seen, now)
     if d.desired is Desired.RUNNING and seen.drain is not None and _drains(seen.drain, now):
         return _beside_a_drain(d, seen, now)
     stray = seen.strays[0]
@@ -80,11 +81,20 @@ def _drains(drain: Drain, now: Instant) -> bool:
 
 def _beside_a_drain(d: Deployment, seen: Observed, now: Instant) -> Step:
     """The replaced container ends its answers; a further update waits: never three at once."""
-    step = _run(replace(d, update=None), seen, now)
+    step = _wanted(replace(d, update=None), seen, now)
     if not isinstance(step, Wait):
         return step
     look_boot_us = now.boot_us + DRAIN_LOOK_US
     return Wait(min(look_boot_us, step.until_boot_us or look_boot_us))
+
+
+def _wanted(d: Deployment, seen: Observed, now: Instant) -> Step:
+    """Nothing is built on a container that may yet be started, least of all that it rests."""
+    trial = seen.candidate.container if seen.candidate is not None else None
+    for c in (seen.container, trial):
+        if c is not None and c.ours and is_doubtful(d, c.generation, c):
+            return Remove(c.name)
+    return WANTED[d.desired](d, seen, now)
 
 
 def _delete(d: Deployment, seen: Observed, _now: Instant) -> Step:
@@ -125,7 +135,7 @@ def _run(d: Deployment, seen: Observed, now: Instant) -> Step:  # noqa: PLR0911 
     restart_due = d.restart_intent > d.started_intent
     if c is not None and c.state in UP:
         if c.devices != (seen.gpus.held or ()):
-            return Remove(c.name)  # a start that landed late: its GPUs may be another's by now
+            return Remove(c.name)  # not started by us: its GPUs may be another's by now
         ending = restart_due or c.state is ContainerState.STOPPING
         return _halt(d, c, now) if ending else _up(d, seen, c, now)
     if update is not None:
@@ -312,6 +322,12 @@ def _bring(d: Deployment, seen: Observed) -> Step:
         return _fetch(d)
     if d.status is not Status.STARTING:
         return Become(Status.STARTING, "starting", "Starting")
+    if is_doubtful(d, d.generation, None):
+        words = "Podman did not say what became of the container; a new one follows"
+        return Become(
+            Status.STARTING, "recreated", words, reason=d.reason, failures=d.failures,
+            new_generation=True,
+        )  # fmt: skip
     return Create(seen.image)
 
 

@@ -3,18 +3,22 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from appliance.domain.deployment import Deployment, Health, Reason, Status
+from appliance.domain.deployment import Asked, Deployment, Health, Reason, Status
 from appliance.domain.instant import Instant, to_us
 from appliance.domain.observed import Container, ImageFacts
 from appliance.domain.transitions import legal
 
 
 class Turn(StrEnum):
-    """What becomes of an update: its spec takes over, it is dropped, or the old one makes room."""
+    """What becomes of an update.
+
+    Its spec takes over, it is dropped, the old one makes room for it, or another container is made.
+    """
 
     ADOPT = "adopt"
     GIVE_UP = "give_up"
     HAND_OVER = "hand_over"
+    ANEW = "anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,7 @@ def advance(before: Deployment, step: Become, now: Instant) -> Deployment:
         reason=step.reason,
         restart_count=before.restart_count + step.restarted,
         retry_boot_us=_retry(step, now),
+        asked=_unanswered(before, step),
         updated_at=now.wall,
     )
     for change in (_accepted, _recorded, _ended, _timed, _turned):
@@ -142,6 +147,14 @@ def advance(before: Deployment, step: Become, now: Instant) -> Deployment:
 
 def _retry(step: Become, now: Instant) -> int | None:
     return None if step.retry_in_s is None else now.boot_us + round(step.retry_in_s * 1_000_000)
+
+
+def _unanswered(before: Deployment, step: Become) -> Asked | None:
+    """What was asked is answered by a container that was seen to have done it."""
+    seen = step.container or step.ended
+    if before.asked is None or seen is None or seen.generation != before.asked.generation:
+        return before.asked
+    return None
 
 
 def _accepted(before: Deployment, after: Deployment, step: Become, now: Instant) -> Deployment:  # noqa: ARG001 - the five changes share one signature
@@ -192,6 +205,9 @@ def _turned(before: Deployment, after: Deployment, step: Become, now: Instant) -
             return replace(after, update=None)
         case Turn.HAND_OVER:
             return replace(after, update=replace(update, handover=True))
+        case Turn.ANEW:
+            fresh = before.last_generation + 1
+            return replace(after, update=replace(update, generation=fresh), last_generation=fresh)
 
 
 def _timed(before: Deployment, after: Deployment, step: Become, now: Instant) -> Deployment:

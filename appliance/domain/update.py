@@ -8,6 +8,7 @@ if the new one fails. What is asked for while nothing serves is simply taken ove
 from dataclasses import replace
 
 from appliance.domain.deployment import Deployment, Desired, Health, Reason, Status, Update
+from appliance.domain.doubt import is_doubtful
 from appliance.domain.endings import describe
 from appliance.domain.idleness import ASLEEP
 from appliance.domain.instant import Instant, to_us
@@ -47,7 +48,7 @@ def try_out(d: Deployment, u: Update, seen: Observed, now: Instant) -> Step:
     if failure is not None:
         return give_up(d, u, failure)
     if new is None:
-        return look_for_newer(d, u, old, seen, now) or _make(trial)
+        return look_for_newer(d, u, old, seen, now) or _make(d, u, trial)
     if new.state is ContainerState.CREATED:
         return _start(d, u, seen, trial, now)
     ready_at = _ready_at(u, trial, new, now)
@@ -91,7 +92,9 @@ def take_over(d: Deployment, c: Container | None) -> Become:
     )
 
 
-def _make(trial: Observed) -> Step:
+def _make(d: Deployment, u: Update, trial: Observed) -> Step:
+    if is_doubtful(d, u.generation, None):
+        return Become(d.status, "updating", "", reason=d.reason, turn=Turn.ANEW)
     return Pull(candidate=True) if trial.image is None else Create(trial.image, candidate=True)
 
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 import anyio
 
 from appliance.clock import Clock
-from appliance.domain.deployment import Deployment, Desired, Status
+from appliance.domain.deployment import Asked, Deployment, Desired, Status, Verb
 from appliance.domain.errors import (
     GpuMissing,
     RuntimeFailure,
+    RuntimeTimeout,
     RuntimeUnavailable,
     StaleVersion,
     StartRefused,
@@ -56,6 +57,7 @@ from appliance.store.database import Database
 
 GPU_MISSING = "see `appliance doctor`"
 WAITING = frozenset({Status.PENDING, Status.PULLING, Status.STARTING})
+UNANSWERED = (RuntimeTimeout, RuntimeUnavailable)
 ATTENDED = frozenset({ContainerState.RUNNING, ContainerState.PAUSED})
 
 log = logging.getLogger(__name__)
@@ -193,9 +195,13 @@ class Driver:
         return tuple(name for name, generation in ours if generation not in kept)
 
     async def _take(self, d: Deployment, step: Act) -> Wait | None:
+        if isinstance(step, Create | Start):
+            d = await self._shop.ledger.ask(d, _asked(d, step))
         try:
             await self._act(d, step)
         except RuntimeFailure as error:
+            if isinstance(step, Create | Start) and not isinstance(error, UNANSWERED):
+                d = await self._shop.ledger.ask(d, None)
             setback = after_failure(d, step, error, self._shop.clock.now())
             if isinstance(setback, Wait):
                 return setback
@@ -272,3 +278,8 @@ class Driver:
         with anyio.CancelScope() as self._long:
             if not self._interrupted:
                 await self._shop.pulls.fetch(reference)
+
+
+def _asked(d: Deployment, step: Create | Start) -> Asked:
+    generation = candidate(d).generation if step.candidate else d.generation
+    return Asked(Verb.CREATE if isinstance(step, Create) else Verb.START, generation)

@@ -1,9 +1,10 @@
 """Writes a driver's moves: row, event and usage in one transaction, then tells who listens."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from appliance.clock import Clock
-from appliance.domain.deployment import AT_REST, Deployment, Status
+from appliance.domain.deployment import AT_REST, Asked, Deployment, Status
 from appliance.domain.instant import Instant
 from appliance.domain.steps import Become, advance
 from appliance.domain.usage import end_of
@@ -79,6 +80,16 @@ class Ledger:
                 await events.record(tx, d.id, d.owner_id, event, self._clock.now())
         self._addresses.took_back(d.id)
         self._broadcast.notify()
+
+    async def ask(self, before: Deployment, asked: Asked | None) -> Deployment:
+        """Writes what Podman is asked for, before it is; None: it has answered.
+
+        Raises: as ``become``.
+        """
+        async with self._db.transaction() as tx:
+            written = await deployments.move(tx, before, replace(before, asked=asked))
+        self._addresses.written(written)
+        return written
 
     async def note(self, d: Deployment, event: NewEvent) -> None:
         """Writes an event that moves nothing."""

@@ -8,6 +8,7 @@ from sqlite3 import IntegrityError
 from typing import Any
 
 from appliance.domain.deployment import (
+    Asked,
     Deployment,
     Desired,
     Health,
@@ -16,6 +17,7 @@ from appliance.domain.deployment import (
     Spec,
     Status,
     Update,
+    Verb,
 )
 from appliance.domain.errors import NameTaken, StaleVersion
 from appliance.domain.instant import Instant, from_us, to_us
@@ -135,7 +137,8 @@ UPDATE deployment SET status = :status, observed_intent = :observed_intent,
     pid = :pid, pid_start_ticks = :pid_start_ticks, log_path = :log_path,
     published = :published, boot_id = :boot_id, since_boot_us = :since_boot_us,
     retry_boot_us = :retry_boot_us, updated_us = :updated_us, started_us = :started_us,
-    stopped_us = :stopped_us, version = version + 1
+    stopped_us = :stopped_us, asked = :asked, asked_generation = :asked_generation,
+    version = version + 1
 WHERE id = :id AND version = :version AND deleted_us IS NULL
 RETURNING *
 """
@@ -252,13 +255,8 @@ async def order(
     tx: Transaction, deployment_id: str, desired: Desired, *, restart: bool, now: Instant
 ) -> Deployment | None:
     """Writes what is wanted from now on; None if it is deleted, which nothing can undo."""
-    parameters = {
-        "id": deployment_id,
-        "desired": desired,
-        "restart": restart,
-        "now_us": now.wall_us,
-    }
-    rows = await tx.execute(ORDER, parameters)
+    wanted = {"id": deployment_id, "desired": desired, "restart": restart, "now_us": now.wall_us}
+    rows = await tx.execute(ORDER, wanted)
     return to_deployment(rows[0]) if rows else None
 
 
@@ -315,7 +313,7 @@ def _deployment(names: tuple[str, ...], values: tuple[Any, ...]) -> Deployment:
         updated_at=from_us(row["updated_us"]),
         started_at=None if row["started_us"] is None else from_us(row["started_us"]),
         stopped_at=None if row["stopped_us"] is None else from_us(row["stopped_us"]),
-        last_generation=row["last_generation"], update=_update(row),
+        last_generation=row["last_generation"], update=_update(row), asked=_asked(row),
     )  # fmt: skip
 
 
@@ -339,14 +337,15 @@ def _update(row: Mapping[str, Any]) -> Update | None:
     if row["next_spec"] is None:
         return None
     return Update(
-        spec=load_spec(row["next_spec"]),
-        secrets=row["next_secrets"],
-        generation=row["next_generation"],
-        handover=bool(row["handover"]),
-        boot_id=row["next_boot_id"],
-        since_boot_us=row["next_since_boot_us"],
+        spec=load_spec(row["next_spec"]), secrets=row["next_secrets"],
+        generation=row["next_generation"], handover=bool(row["handover"]),
+        boot_id=row["next_boot_id"], since_boot_us=row["next_since_boot_us"],
         refresh=bool(row["refresh"]),
-    )
+    )  # fmt: skip
+
+
+def _asked(row: Mapping[str, Any]) -> Asked | None:
+    return Asked(Verb(row["asked"]), row["asked_generation"]) if row["asked"] else None
 
 
 def priced(rows: list[Row], *, beside: int) -> list[Priced]:
@@ -395,4 +394,6 @@ def _reconciled(d: Deployment) -> Mapping[str, Any]:
         "updated_us": to_us(d.updated_at),
         "started_us": None if d.started_at is None else to_us(d.started_at),
         "stopped_us": None if d.stopped_at is None else to_us(d.stopped_at),
+        "asked": None if d.asked is None else d.asked.verb,
+        "asked_generation": None if d.asked is None else d.asked.generation,
     }

@@ -8,6 +8,7 @@ from itertools import product
 import pytest
 
 from appliance.domain.deployment import (
+    Asked,
     Deployment,
     Desired,
     Health,
@@ -16,6 +17,7 @@ from appliance.domain.deployment import (
     RestartPolicy,
     Spec,
     Status,
+    Verb,
 )
 from appliance.domain.errors import (
     ContainerWedged,
@@ -29,7 +31,7 @@ from appliance.domain.errors import (
     StartRefused,
 )
 from appliance.domain.gpu_ledger import Loan, Place
-from appliance.domain.instant import Instant
+from appliance.domain.instant import Instant, to_us
 from appliance.domain.observed import Container, ContainerState, GpuView, ImageFacts, Observed
 from appliance.domain.plan import backoff_s, plan
 from appliance.domain.setbacks import MAX_TRIES, after_failure
@@ -300,3 +302,51 @@ def test_a_registry_that_is_away_is_tried_again_and_given_up_in_the_end() -> Non
         step = after_failure(a_row(status=Status.PULLING, failures=failures), Pull(), error, NOW)
         assert isinstance(step, Become)
         assert step.status is status
+
+
+START = Asked(Verb.START, 1)
+CREATE = Asked(Verb.CREATE, 1)
+
+
+@pytest.mark.parametrize("desired", [Desired.RUNNING, Desired.STOPPED, Desired.SLEEPING])
+@pytest.mark.parametrize("status", Status)
+def test_a_container_that_may_yet_be_started_late_is_removed_whatever_is_wanted(
+    desired: Desired, status: Status
+) -> None:
+    d = a_row(desired=desired, status=status, observed_intent=1, asked=START)
+    never = a_container(ContainerState.CREATED)
+    assert plan(d, Observed(never), NOW) == Remove(never.name)
+    ended = a_container(ContainerState.EXITED)
+    before = replace(d, handled_run_us=to_us(WALL))
+    assert plan(before, Observed(ended), NOW) == Remove(ended.name)
+
+
+def test_a_start_that_was_seen_to_have_landed_casts_no_doubt() -> None:
+    d = a_row(status=Status.STARTING, observed_intent=1, asked=START)
+    up = a_container(ContainerState.RUNNING)
+    step = plan(d, Observed(up), NOW)
+    assert isinstance(step, Become)
+    assert advance(d, step, NOW).asked is None
+    step = plan(d, Observed(a_container(ContainerState.EXITED)), NOW)
+    assert isinstance(step, Become)
+    assert advance(d, step, NOW).asked is None
+
+
+def test_a_create_that_was_seen_to_have_landed_casts_no_doubt() -> None:
+    d = a_row(status=Status.STARTING, observed_intent=1, asked=CREATE)
+    assert plan(d, Observed(a_container(ContainerState.CREATED)), NOW) == Start()
+
+
+@pytest.mark.parametrize("asked", [START, CREATE])
+def test_the_container_after_a_doubtful_one_has_another_name(asked: Asked) -> None:
+    d = a_row(status=Status.STARTING, observed_intent=1, asked=asked)
+    step = plan(d, Observed(image=IMAGE), NOW)
+    assert isinstance(step, Become)
+    fresh = advance(d, step, NOW)
+    assert (fresh.generation, fresh.last_generation) == (2, 2)
+    assert plan(fresh, Observed(image=IMAGE), NOW) == Create(IMAGE)
+
+
+def test_one_that_rests_without_a_container_casts_no_doubt() -> None:
+    d = a_row(desired=Desired.STOPPED, status=Status.STOPPED, observed_intent=1, asked=START)
+    assert plan(d, Observed(), NOW) == SETTLED

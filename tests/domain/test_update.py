@@ -7,6 +7,7 @@ from itertools import product
 import pytest
 
 from appliance.domain.deployment import (
+    Asked,
     Deployment,
     Desired,
     Health,
@@ -15,9 +16,11 @@ from appliance.domain.deployment import (
     Spec,
     Status,
     Update,
+    Verb,
     Volume,
 )
 from appliance.domain.errors import ImageFailure, StartRefused
+from appliance.domain.instant import to_us
 from appliance.domain.observed import Container, ContainerState, Drain, Observed
 from appliance.domain.plan import DRAIN_LOOK_US, plan
 from appliance.domain.setbacks import after_failure
@@ -333,3 +336,27 @@ def test_whatever_is_seen_it_comes_to_an_act_or_to_rest_by_legal_moves(world: Ob
             d = advance(d, step, NOW)
         else:
             pytest.fail(f"never comes to an end: {row} {world}")
+
+
+@pytest.mark.parametrize("handover", [False, True])
+def test_a_new_container_that_may_yet_be_started_late_is_removed_and_another_made(
+    handover: bool,
+) -> None:
+    old = a_container(ContainerState.EXITED if handover else ContainerState.RUNNING)
+    d = updated(update=an_update(handover=handover), asked=Asked(Verb.START, 2))
+    d = replace(d, handled_run_us=to_us(WALL) if handover else None)
+    trial = new(ContainerState.CREATED)
+    assert plan(d, Observed(old, candidate=Observed(trial)), NOW) == Remove(trial.name)
+    step = plan(d, Observed(old, candidate=Observed(image=NEWER)), NOW)
+    assert isinstance(step, Become)
+    fresh = advance(d, step, NOW)
+    assert fresh.update is not None
+    assert (fresh.generation, fresh.update.generation, fresh.last_generation) == (1, 3, 3)
+    step = plan(fresh, Observed(old, candidate=Observed(image=NEWER)), NOW)
+    assert step == Create(NEWER, candidate=True)
+
+
+def test_an_order_to_stop_waits_for_a_new_container_in_doubt_to_be_gone() -> None:
+    d = updated(desired=Desired.STOPPED, asked=Asked(Verb.START, 2))
+    old, trial = a_container(ContainerState.EXITED), new(ContainerState.CREATED)
+    assert plan(d, Observed(old, candidate=Observed(trial)), NOW) == Remove(trial.name)

@@ -20,7 +20,7 @@ from appliance.domain.setbacks import LOOK_AGAIN_US
 from appliance.engine.deployments import Deployments
 from tests.engine.conftest import ADA, IMAGE, an_order
 from tests.engine.virtual_world import VirtualWorld
-from tests.fake_faults import Call, Faults, Verb
+from tests.fake_faults import Call, Faults, Moment, Verb
 
 PULLED = "docker.io/library/pulled:latest"
 ERRORS = {
@@ -30,7 +30,12 @@ ERRORS = {
     "finds its port taken": PortTaken("taken (test)"),
     "finds it wedged": ContainerWedged("wedged (test)"),
 }
-WAYS = [*ERRORS, "loses its answer", "lands late", "meets a crash before", "meets a crash after"]
+CRASHES: dict[str, Moment] = {
+    "meets a crash before": "before",
+    "meets a crash after": "after",
+    "meets a crash and lands late": "late",
+}
+WAYS = [*ERRORS, "loses its answer", "lands late", *CRASHES]
 STORIES = ("create", "stop", "start", "restart", "delete", "update", "handover")
 UPDATES: dict[str, dict[str, object]] = {
     "update": {"env": {"A": "1"}},
@@ -87,7 +92,7 @@ def plan_fault(faults: Faults, way: str, verb: Verb, nth: int) -> None:
     elif way == "lands late":
         faults.delay(verb, nth=nth)
     else:
-        faults.crash(verb, nth=nth, after=way.endswith("after"))
+        faults.crash(verb, CRASHES[way], nth=nth)
 
 
 def calls_of(world: VirtualWorld, story: str) -> list[Call]:

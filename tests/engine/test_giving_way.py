@@ -159,7 +159,7 @@ def test_it_can_be_said_later_that_it_may_be_evicted(night: GpuNight) -> None:
 def test_an_engine_that_is_killed_in_the_midst_of_it_goes_on(night: GpuNight) -> None:
     giver, _ = night.deploy(evictable=True), night.deploy()
     night.settle(GRACE_S + 2)
-    night.runtime.faults.crash("stop", nth=1, after=False)
+    night.runtime.faults.crash("stop", "before")
     taker = night.deploy()
     night.settle(25)
     assert night.shown(giver, taker) == [Status.SLEEPING, Status.RUNNING]

@@ -168,3 +168,40 @@ def test_a_gpu_is_not_given_while_its_holder_is_still_ending(box: GpuBox) -> Non
     box.world.settle(12)
     assert box.listed()[second].deployment.status is Status.RUNNING
     assert box.met == []
+
+
+def test_a_start_that_lands_after_its_order_to_stop_meets_nobody(box: GpuBox) -> None:
+    box.world.runtime.faults.delay("start", times=2)
+    box.create_on_a_gpu(image=IMAGE, need=Resources(gpus=3), sleeps=False)
+    box.order(which=0, verb="stop")
+    box.create_on_a_gpu(image=IMAGE, need=Resources(gpus=1), sleeps=False)
+    box.time_goes_by(4)
+    first, second = box.told
+    assert box.listed()[second].deployment.status is Status.RUNNING
+    box.what_was_late_lands()
+    assert box.world.runtime.running(first) == []
+    assert box.met == []
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_start_that_lands_while_an_update_is_tried_out_meets_nobody(
+    box: GpuBox, dies: bool
+) -> None:
+    if dies:
+        box.the_engine_will_be_killed_at(verb="start", nth=1, moment="late")
+    else:
+        box.podman_will_be_late(verb="start", nth=1)
+    box.create_on_a_gpu(image=IMAGE, need=Resources(gpus=1), sleeps=False)
+    box.time_goes_by(4)
+    box.update(which=0, image=PULLED, shares=False)
+    box.time_goes_by(0.3)
+    runtime, [deployment_id] = box.world.runtime, box.told
+    update = box.listed()[deployment_id].deployment.update
+    assert update is not None
+    assert update.handover
+    [new] = runtime.running(deployment_id)
+    assert runtime.created_from(new).image == PULLED
+    assert len(runtime.names()) == 3  # a stranger, the old one and the new one
+    box.what_was_late_lands()
+    assert runtime.running(deployment_id) == [new]
+    assert box.met == []

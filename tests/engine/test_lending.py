@@ -14,6 +14,7 @@ from appliance.domain.order import Order
 from appliance.engine import gpu_watch
 from tests.engine.conftest import ADA, IMAGE, FakeGpus, a_gpu, an_order
 from tests.engine.virtual_world import VirtualWorld
+from tests.fake_faults import Moment
 
 VLLM = "docker.io/vllm/vllm-openai:latest"
 PID = 4711
@@ -180,9 +181,9 @@ def test_its_memory_is_kept_for_it_from_when_it_is_returned(dorm: Dorm) -> None:
 
 
 @pytest.mark.parametrize("nth", [1, 2], ids=["sleep", "undo"])
-@pytest.mark.parametrize("after", [False, True])
-def test_a_crash_at_either_command_loses_nothing(dorm: Dorm, nth: int, after: bool) -> None:
-    dorm.runtime.faults.crash("execute", nth=nth, after=after)
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_crash_at_either_command_loses_nothing(dorm: Dorm, nth: int, moment: Moment) -> None:
+    dorm.runtime.faults.crash("execute", moment, nth=nth)
     taker = dorm.add()
     dorm.card.used_mb = ASLEEP_MB
     dorm.settle(5)

@@ -253,7 +253,7 @@ def test_a_new_process_counts_from_its_own_beginning(night: Night) -> None:
 
 def test_a_crash_between_order_and_stop_ends_asleep(night: Night) -> None:
     i = night.deploy()
-    night.runtime.faults.crash("stop", nth=1, after=False)
+    night.runtime.faults.crash("stop", "before")
     night.settle(MINUTE_S + 5)
     night.settle(25)
     assert night.shown(i) is Status.SLEEPING

@@ -39,7 +39,7 @@ from appliance.engine.deployments import Deployments
 from appliance.engine.views import DeploymentView
 from tests.engine.conftest import ADA, IMAGE, PREFIX, FakeGpus
 from tests.engine.virtual_world import VirtualWorld, is_up
-from tests.fake_faults import Verb
+from tests.fake_faults import Moment, Verb
 
 PULLED, MISSING, ENDS, CRASHES, STUBBORN, REFUSED = (
     f"docker.io/library/{word}:latest"
@@ -76,7 +76,9 @@ SLEEPS_AFTER_S = 6
 GRACE_S = OPEN_GRACE_US / 1_000_000
 LONGEST_BACKOFF_S = 310
 STRANGER = f"{PREFIX}-dep-000000000000-g1"
+MOMENTS: list[Moment] = ["before", "after", "late"]
 which, verbs, nth = st.integers(0, 9), st.sampled_from(VERBS), st.integers(1, 4)
+moments = st.sampled_from(MOMENTS)
 
 
 @dataclass
@@ -231,9 +233,9 @@ class Lifecycle(RuleBasedStateMachine):
         self.world.loop.elapse(away_s)
         self.world.crash()
 
-    @rule(verb=verbs, nth=nth, after=st.booleans())
-    def the_engine_will_be_killed_at(self, verb: Verb, nth: int, after: bool) -> None:
-        self.world.runtime.faults.crash(verb, nth=nth, after=after)
+    @rule(verb=verbs, nth=nth, moment=moments)
+    def the_engine_will_be_killed_at(self, verb: Verb, nth: int, moment: Moment) -> None:
+        self.world.runtime.faults.crash(verb, moment, nth=nth)
 
     @rule()
     def the_power_fails(self) -> None:
@@ -376,7 +378,7 @@ def test_what_lands_after_a_delete_leaves_nothing_though_its_removal_is_cut_shor
     story.order(which=0, verb="delete")
     story.world.settle(LONGEST_BACKOFF_S)
     faults.clear()
-    story.the_engine_will_be_killed_at(verb=verb, nth=1, after=True)
+    story.the_engine_will_be_killed_at(verb=verb, nth=1, moment="after")
     faults.land()
     assert len(story.world.runtime.names()) == 2  # a stranger, and what came late
     story.world.settle(LONGEST_BACKOFF_S)
