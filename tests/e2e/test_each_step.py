@@ -5,6 +5,7 @@ should go on has the process it had.
 """
 
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -125,8 +126,9 @@ def ended(api: Api, verb: str, deployment_id: str) -> bool:
     shown = api.get(deployment_id)
     if verb in UPDATES:
         assert shown["env"] == {"GREETING": "second"}, shown["statusReason"]
-        left = traces(api.box, deployment_id)
-        alone = "-g2" in left and "-g1" not in left
+        # Of the containers one is left, not the old one; its number tells how many were begun.
+        left = re.findall(r"-g(\d+)$", traces(api.box, deployment_id), re.MULTILINE)
+        alone = len(left) == 1 and left != ["1"]
         return bool(shown["status"] == "running" and shown["update"] is None and alone)
     return bool(shown["status"] == STATUS[verb])
 
