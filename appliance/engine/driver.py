@@ -55,6 +55,9 @@ from appliance.runtime.spec import build_spec
 from appliance.store import deployments, gpus
 from appliance.store.database import Database
 
+JUST_CREATED = 1
+"""The version of a row that nobody has written since: neither a user nor a driver."""
+
 GPU_MISSING = "see `appliance doctor`"
 WAITING = frozenset({Status.PENDING, Status.PULLING, Status.STARTING})
 UNANSWERED = (RuntimeTimeout, RuntimeUnavailable)
@@ -163,7 +166,9 @@ class Driver:
     async def _look_at(self, d: Deployment, *, trial: bool = False) -> Observed:
         """The container of that generation, its image where that decides something, its health."""
         runtime, name = self._shop.runtime, self._name(d)
-        c = await runtime.inspect(name)
+        # Just created: a container that is there even so (of a time after a restored backup) is met
+        # by its name.
+        c = None if d.version == JUST_CREATED and not trial else await runtime.inspect(name)
         cards = await self._shop.gpus.view(d, c)
         if c is not None and c.state in ATTENDED:
             health = await self._shop.companions.attend(d, c)

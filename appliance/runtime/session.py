@@ -62,6 +62,7 @@ class Session:
 
     def __init__(self, url: str) -> None:
         self._client = PodmanClient(base_url=url, version=API_VERSION, max_pool_size=CONNECTIONS)
+        self._client.api.trust_env = False  # proxies and netrc are not for Podman's socket
         self._threads = CapacityLimiter(THREADS)
 
     async def get(self, path: str, *, timeout_s: float, **params: str) -> Answer:

@@ -58,9 +58,9 @@ class NewDeployment:
 
 INSERT = """
 INSERT INTO deployment (id, owner_id, node_id, name, spec, secrets, hostname, rate_cents, desired,
-    intent, status, boot_id, since_boot_us, created_us, updated_us)
+    intent, observed_intent, status, boot_id, since_boot_us, created_us, updated_us)
 VALUES (:id, :owner_id, :node_id, :name, :spec, :secrets, :hostname, :rate_cents, 'running',
-    1, 'pending', :boot_id, :since_boot_us, :created_us, :created_us)
+    1, 1, 'pending', :boot_id, :since_boot_us, :created_us, :created_us)
 RETURNING *
 """
 
