@@ -40,6 +40,7 @@ from appliance.engine.vault import Vault
 from appliance.runtime import process
 from appliance.runtime.port import ContainerRuntime
 from appliance.store.database import Database
+from appliance.store.pages import Pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +125,9 @@ def assemble(m: Materials) -> Engine:
     )  # fmt: skip
     reconciler = Reconciler(shop, m.tasks)
     deployments = Deployments(
-        db=m.db, clock=m.clock, house=m.house, catalogue=m.catalogue, vault=m.vault, pulls=pulls,
-        stats=StatsReader(m.runtime, m.clock, gpus), broadcast=broadcast,
-        addresses=addresses, access_tokens=access_tokens, raw_ports=raw_ports,
+        db=m.db, pages=Pages(m.db), clock=m.clock, house=m.house, catalogue=m.catalogue,
+        vault=m.vault, pulls=pulls, stats=StatsReader(m.runtime, m.clock, gpus),
+        broadcast=broadcast, addresses=addresses, access_tokens=access_tokens, raw_ports=raw_ports,
         ordered=reconciler.ordered, place=gpus.place, leaked_mb=gpus.leaked_mb,
     )  # fmt: skip
     return Engine(

@@ -36,6 +36,7 @@ from appliance.store import deployments, events, idempotency, search
 from appliance.store.database import Database, Transaction
 from appliance.store.deployments import NewDeployment, Priced
 from appliance.store.events import Event, NewEvent
+from appliance.store.pages import Pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class Deployments:
         self,
         *,
         db: Database,
+        pages: Pages,
         clock: Clock,
         house: House,
         catalogue: Catalogue,
@@ -98,6 +100,7 @@ class Deployments:
         leaked_mb: Callable[[str], int],
     ) -> None:
         self._db = db
+        self._pages = pages
         self._clock = clock
         self._house = house
         self._catalogue = catalogue
@@ -154,14 +157,12 @@ class Deployments:
 
         With ``text``, of those that have it in their name, id or image.
         """
-        db, sees, now = self._db, caller.sees, self._clock.now()
+        sees, now = caller.sees, self._clock.now()
         if text is None:
-            rows, total = await deployments.page(
-                db, sees, status, number=number, limit=limit, now=now
-            )
+            rows, total = await self._pages.page(sees, status, number=number, limit=limit, now=now)
         else:
             rows, total = await search.page(
-                db, sees, status, text, number=number, limit=limit, now=now
+                self._db, sees, status, text, number=number, limit=limit, now=now
             )
         return [self._view(row) for row in rows], total
 

@@ -98,28 +98,6 @@ COUNT_ACTIVE = """
 SELECT coalesce(sum(n), 0) FROM tally WHERE shown NOT IN ('stopped', 'sleeping', 'failed')
 """
 
-PAGE_FILTERS = {
-    (False, False): "",
-    (True, False): "AND d.owner_id = :owner_id",
-    (False, True): "AND d.shown = :status",
-    (True, True): "AND d.owner_id = :owner_id AND d.shown = :status",
-}
-"""The WHERE of a page by (owned, of one status): apart, so that each can use its own index."""
-
-SELECT_TOTAL = """
-SELECT coalesce(sum(n), 0) FROM tally
-WHERE (:owner_id IS NULL OR owner_id = :owner_id) AND (:status IS NULL OR shown = :status)
-"""
-
-SELECT_PAGE = {
-    key: f"""
-SELECT d.*, {COST_COLUMN}, ({SELECT_TOTAL}) AS total FROM deployment d
-WHERE d.desired <> 'deleted' {condition}
-ORDER BY d.created_us DESC, d.id DESC LIMIT :limit OFFSET :offset
-"""
-    for key, condition in PAGE_FILTERS.items()
-}
-
 ORDER = """
 UPDATE deployment SET desired = :desired, intent = intent + 1, version = version + 1,
     restart_intent = CASE WHEN :restart THEN intent + 1 ELSE restart_intent END,
@@ -235,20 +213,6 @@ async def count_active(db: Database) -> int:
     """How many deployments there are that run or are on their way."""
     [row] = await db.read(COUNT_ACTIVE)
     return int(row[0])
-
-
-async def page(
-    db: Database, owner_id: str | None, status: str | None, *, number: int, limit: int, now: Instant
-) -> tuple[list[Priced], int]:
-    """One page, newest first, and how many there are in all."""
-    scope = {"owner_id": owner_id, "status": status}
-    sql = SELECT_PAGE[owner_id is not None, status is not None]
-    window = {"limit": limit, "offset": (number - 1) * limit}
-    rows = await db.look_up(sql, {**scope, **window, **cost_parameters(now)})
-    if rows:
-        return priced(rows, beside=2), int(rows[0]["total"])
-    [total] = await db.look_up(SELECT_TOTAL, scope)
-    return [], int(total[0])
 
 
 async def order(

@@ -16,6 +16,7 @@ from appliance.domain.usage import HEARTBEAT_S, OPEN_GRACE_US, end_of
 from appliance.store import deployments, usage
 from appliance.store.database import Database, open_database
 from appliance.store.deployments import NewDeployment
+from appliance.store.pages import Pages
 from tests.store.conftest import ADA
 
 S = 1_000_000
@@ -88,7 +89,7 @@ class Model:
             await usage.close_interval(tx, ID, end_of(interval, finished, self.now))
 
     async def charged_s(self) -> int:
-        [found], _ = await deployments.page(self.db, None, None, number=1, limit=1, now=self.now)
+        [found], _ = await Pages(self.db).page(None, None, number=1, limit=1, now=self.now)
         return found.total_cost_cents
 
 

@@ -66,7 +66,7 @@ def test_a_statement_parses_and_finds_its_rows_by_an_index(name: str, sql: str) 
     assert name in SELDOM or not through, _plan(sql)
 
 
-@pytest.mark.parametrize("sql", [s for n, s in STATEMENTS if n == "deployments.SELECT_PAGE"])
+@pytest.mark.parametrize("sql", [s for n, s in STATEMENTS if n == "pages.SELECT_PAGE"])
 def test_a_page_comes_in_the_order_of_its_index(sql: str) -> None:
     lines = _plan(sql)
     assert not [line for line in lines if "TEMP B-TREE" in line], lines

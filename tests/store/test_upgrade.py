@@ -12,6 +12,7 @@ from appliance.domain.instant import Instant, from_us
 from appliance.store import deployments, events, meta, migrate, nodes, provisions, usage
 from appliance.store.database import open_database
 from appliance.store.migrate import APPLICATION_ID, migrations
+from appliance.store.pages import Pages
 
 pytestmark = pytest.mark.anyio
 OLD = Path(__file__).with_name("schema_1.sql")
@@ -35,7 +36,7 @@ def schema_of(path: Path) -> set[str]:
 
 async def test_everything_of_schema_1_is_still_there(old: Path) -> None:
     db = await open_database(old)
-    page, total = await deployments.page(db, None, None, number=1, limit=9, now=AFTER_REBOOT)
+    page, total = await Pages(db).page(None, None, number=1, limit=9, now=AFTER_REBOOT)
     assert total == 2
     assert {p.deployment.id: (p.deployment.shown, p.total_cost_cents) for p in page} == {
         "dep_000000000001": (Status.RUNNING, 0),  # its boot is over: nobody saw it run on
