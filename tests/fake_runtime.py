@@ -1,7 +1,6 @@
 """An in-memory ``ContainerRuntime``, proven against real Podman by ``runtime/test_contract.py``.
 
-A test drives it from three sides: the port's verbs, the world (``finish``, ``lose``, ``reboot``,
-``offer``, …), and ``faults`` on the n-th call of a verb.
+A test drives it from three sides: the port's verbs, the world, and ``faults`` on the n-th call.
 """
 
 import math
@@ -165,14 +164,15 @@ class FakeRuntime:
         await self.faults.around("start", name, lambda: self._start(name))
 
     async def stop(self, name: str, *, grace_s: int) -> None:
-        await self.faults.meet("stop", name, lambda: self._stop(name))
+        stop = self._on_this_one(name, self._stop)
+        await self.faults.meet("stop", name, stop)
         try:
             await self._wait_for_stubborn(name, grace_s)
         finally:
-            self._stop(name)  # Podman ends what it began, whether or not the caller still waits
+            stop()  # Podman ends what it began, whether or not the caller still waits
 
     async def remove(self, name: str) -> None:
-        await self.faults.around("remove", name, lambda: self._remove(name))
+        await self.faults.around("remove", name, self._on_this_one(name, self._remove))
 
     async def purge(self, deployment_id: str) -> None:
         await self.faults.around("purge", deployment_id, lambda: self._purge(deployment_id))
@@ -292,6 +292,11 @@ class FakeRuntime:
         if kept and running and self.behaviours[kept.spec.image].stubborn:
             kept.shown = replace(kept.shown, state=ContainerState.STOPPING)
             await self._clock.sleep(grace_s)
+
+    def _on_this_one(self, name: str, effect: Callable[[str], None]) -> Callable[[], None]:
+        """It is meant for the container of now: late, it passes by a later one of that name."""
+        meant = self._containers.get(name)
+        return lambda: effect(name) if self._containers.get(name) is meant else None
 
     def _stop(self, name: str) -> None:
         kept = self._containers.get(name)

@@ -22,6 +22,7 @@ TEXT_TYPES = ("text/", "application/json", "image/svg+xml")
 TYPES = {
     ".html": "text/html",
     ".js": "text/javascript",
+    ".mjs": "text/javascript",
     ".css": "text/css",
     ".svg": "image/svg+xml",
 }

@@ -134,24 +134,30 @@ class PodmanRuntime:
                 await self._post(f"/containers/{name}/start")
 
     async def stop(self, name: str, *, grace_s: int) -> None:
-        """Stops it; a frozen one is thawed first, since it could not hear the signal."""
+        """Stops it; a frozen one is thawed first, since it could not hear the signal.
+
+        By its id: a call that lands late passes by a later container of that name.
+        """
         with deadline(grace_s + STOP_EXTRA_S, "stop a container"):
             seen = await self._look(name)
-            if seen and seen.container.state is ContainerState.PAUSED:
-                await self._post(f"/containers/{name}/unpause")
-            path, wait_s = f"/containers/{name}/stop", grace_s + STOP_EXTRA_S
-            request = Request("POST", path, wait_s, {"timeout": str(grace_s)}, absent_ok=True)
+            if seen is None:
+                return
+            path, wait_s = f"/containers/{seen.container.id}", grace_s + STOP_EXTRA_S
+            if seen.container.state is ContainerState.PAUSED:
+                await self._post(f"{path}/unpause")
+            grace = {"timeout": str(grace_s)}
+            request = Request("POST", f"{path}/stop", wait_s, grace, absent_ok=True)
             await self._session.ask(request, threads=self._stops)
 
     async def remove(self, name: str) -> None:
-        """Kills and removes it, and verifies that its process is gone."""
+        """Kills and removes it, by its id as ``stop``, and verifies that its process is gone."""
         with deadline(CHANGE_S, "remove a container"):
             async with self._mutations:
                 seen = await self._look(name)
                 if seen is None:
                     return
                 first = process.of_container(seen.pid, seen.container.id) if self._local else None
-                await self._delete_container(name, first)
+                await self._delete_container(seen.container.id, first)
                 if first is not None and not await process.end(first):
                     raise ContainerWedged(f"The process {first.pid} of {name} can't be ended.")
 
@@ -273,17 +279,17 @@ class PodmanRuntime:
         answer = await self._session.get("/volumes/json", timeout_s=READ_S, filters=wanted)
         return [v["Name"] for v in answer.body if v["Name"].startswith(start)]
 
-    async def _delete_container(self, name: str, first: Process | None) -> None:
+    async def _delete_container(self, container_id: str, first: Process | None) -> None:
         """Twice: one that ends meanwhile makes Podman stumble, and it can't end every one."""
         options = {"force": "true", "volumes": "true", "timeout": "0"}
         try:
-            await self._delete(f"/containers/{name}", **options)
+            await self._delete(f"/containers/{container_id}", **options)
         except (RuntimeUnavailable, RuntimeTimeout):
             raise
         except RuntimeFailure:
             if first is not None:
                 process.kill(first)
-            await self._delete(f"/containers/{name}", **options)
+            await self._delete(f"/containers/{container_id}", **options)
 
 
 def connect(

@@ -92,5 +92,20 @@ async def test_nothing_can_be_sent_to_a_file(http: httpx.AsyncClient) -> None:
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
 
 
+async def test_every_file_of_the_page_that_a_browser_reads_has_its_type() -> None:
+    """A script of no type is not run."""
+    app, root = with_page(PlainTextResponse("the API"), web_root()), web_root()
+    files = [f.relative_to(root) for f in root.rglob("*") if f.is_file()]
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://a") as http:
+        kinds = {f.suffix: (await http.get(f"/ui/{f}")).headers["content-type"] for f in files}
+    script = "text/javascript; charset=utf-8"
+    assert {s: k for s, k in kinds.items() if s in (".js", ".mjs")} == {
+        ".js": script,
+        ".mjs": script,
+    }
+    unread = {s for s, k in kinds.items() if k == "application/octet-stream"}
+    assert unread == {".LICENSE", ""}
+
+
 def test_the_page_is_where_the_code_is() -> None:
     assert (web_root() / "js" / "main.js").is_file()

@@ -168,6 +168,20 @@ def test_an_idle_round_asks_podman_the_same_whatever_the_number(world: VirtualWo
     assert [Counter(c) for c in counts] == [idle] * 2
 
 
+def test_a_removal_that_lands_late_passes_by_a_later_container_of_that_name(
+    world: VirtualWorld,
+) -> None:
+    deployment_id = world.run(world.world.deploy())
+    world.settle(LONG_ENOUGH_S)
+    [name] = world.runtime.running(deployment_id)
+    world.runtime.faults.delay("remove")
+    world.runtime.lose(name)
+    world.settle(LONGEST_S)
+    assert world.runtime.running(deployment_id) == [name]
+    world.runtime.faults.land()
+    assert world.runtime.running(deployment_id) == [name]
+
+
 def test_a_page_is_one_statement_one_more_for_new_rows_and_an_idle_round_the_same_for_any_number(
     world: VirtualWorld,
 ) -> None:
