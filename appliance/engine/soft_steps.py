@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import anyio
 
-from appliance.domain.deployment import Deployment
-from appliance.domain.errors import StartRefused
+from appliance.domain.deployment import Deployment, Process
+from appliance.domain.errors import RuntimeTimeout, StartRefused
 from appliance.domain.observed import ContainerName
 from appliance.domain.template import Soften
 from appliance.engine.catalogue import Catalogue
@@ -20,7 +20,8 @@ class SoftSteps:
     """Runs them in a deployment's container. ``prefix`` begins the containers' names.
 
     Whoever runs one is to be ``alone`` with that deployment, from before it is on record until
-    after: the last of the two that ran must be the one that the record tells of.
+    after: the last of the two that ran must be the one that the record tells of. So a process whose
+    command nobody heard the end of takes nothing back: that command may yet run, as the last one.
     """
 
     def __init__(self, runtime: ContainerRuntime, catalogue: Catalogue, prefix: str) -> None:
@@ -28,6 +29,7 @@ class SoftSteps:
         self._catalogue = catalogue
         self._prefix = prefix
         self._alone: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
+        self._unheard: set[tuple[str, Process | None]] = set()
 
     def alone(self, deployment_id: str) -> anyio.Lock:
         """To be held while the memory of that deployment is given or taken."""
@@ -52,8 +54,11 @@ class SoftSteps:
         """Undoes ``give_up``.
 
         Raises:
-            RuntimeFailure: the command failed, did not end in time, or is not known any more.
+            RuntimeFailure: the command failed, did not end in time, is not known any more, or could
+                be followed by an earlier one.
         """
+        if (d.id, d.process) in self._unheard:
+            raise StartRefused("a command before was not answered, and may yet run")
         known = self.of(d)
         await self._run(d, None if known is None else known.undo)
 
@@ -65,5 +70,8 @@ class SoftSteps:
             with anyio.fail_after(LIMIT_S):
                 async for _ in self._runtime.execute(name, argv):
                     pass
+        except RuntimeTimeout:
+            self._unheard.add((d.id, d.process))
+            raise
         except TimeoutError:
             raise StartRefused(f"{argv[0]} did not end in {LIMIT_S} s") from None

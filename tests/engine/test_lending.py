@@ -208,6 +208,27 @@ def test_it_is_not_woken_before_it_sleeps(dorm: Dorm) -> None:
     assert (dorm.ran, dorm.lending) == (["undo"], False)
 
 
+def test_a_command_that_comes_late_is_not_the_last_word(dorm: Dorm) -> None:
+    """Asleep with its door open, or with a share that is another's: so it starts anew."""
+    dorm.runtime.faults.delay("execute")
+    dorm.leave(dorm.add())
+    dorm.ask()
+    dorm.settle(STARTED_S)
+    dorm.runtime.faults.land()
+    assert (dorm.ran, dorm.lending, dorm.shown(dorm.vllm)) == ([], False, [Status.RUNNING])
+    assert "not_woken" in dorm.told()
+
+
+def test_nor_is_one_that_wakes_it(dorm: Dorm) -> None:
+    dorm.leave(dorm.lend())
+    dorm.runtime.faults.delay("execute")
+    dorm.ask()
+    dorm.card.used_mb = 0
+    dorm.settle(2 * STARTED_S)
+    dorm.runtime.faults.land()
+    assert (dorm.ran, dorm.lending, dorm.shown(dorm.vllm)) == (["sleep"], False, [Status.RUNNING])
+
+
 def test_it_sleeps_on_over_a_restart_of_the_appliance(dorm: Dorm) -> None:
     taker = dorm.lend()
     dorm.crash()
