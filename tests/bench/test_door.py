@@ -26,11 +26,12 @@ ROUNDS, ROUND_S = 3, 3
 
 
 def files(stand: Stand) -> Process:
-    """nginx that serves a small file and a big one."""
+    """nginx that serves a small file and a big one; head and body in one segment, as apps do."""
     (stand.top / "www").mkdir()
     (stand.top / "www/1k").write_bytes(b"x" * 1024)
     (stand.top / "www/100m").write_bytes(bytes(100 * 2**20))
-    static = f"server {{ listen 127.0.0.1:{stand.backend}; root {stand.top}/www; }}"
+    here = f"listen 127.0.0.1:{stand.backend}; root {stand.top}/www; tcp_nopush on;"
+    static = f"server {{ {here} }}"
     return start_nginx(stand, "backend", static)
 
 
