@@ -129,9 +129,11 @@ class Driver:
             return Wait(self._shop.clock.now().boot_us + 1_000_000)
         step = plan(d, seen, self._shop.clock.now())
         while isinstance(step, Become):
-            d = await self._shop.ledger.become(d, step)
+            before, d = d, await self._shop.ledger.become(d, step)
             if step.turn is not None:
                 return None  # another container is the deployment's now
+            if seen.gpus.held and d.status is not before.status:
+                return None  # what it held may have been given back with its status
             step = plan(d, seen, self._shop.clock.now())
         if not isinstance(step, Wait):
             return await self._take(d, step)

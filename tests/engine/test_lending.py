@@ -14,7 +14,7 @@ from appliance.domain.order import Order
 from appliance.engine import gpu_watch
 from tests.engine.conftest import ADA, IMAGE, FakeGpus, a_gpu, an_order
 from tests.engine.virtual_world import VirtualWorld
-from tests.fake_faults import Moment
+from tests.fake_faults import Call, Moment
 
 VLLM = "docker.io/vllm/vllm-openai:latest"
 PID = 4711
@@ -340,3 +340,15 @@ def test_idle_for_long_it_is_stopped_as_any_other(dorm: Dorm) -> None:
     dorm.run(dorm.world.engine.updates.update(ADA, dorm.vllm, change))
     dorm.settle(80)
     assert (dorm.shown(dorm.vllm), dorm.lending) == ([Status.SLEEPING], False)
+
+
+def test_after_a_power_cut_it_is_not_started_beside_who_has_its_share(dorm: Dorm) -> None:
+    dorm.lend()
+    [name] = dorm.runtime.running(dorm.vllm)
+    dorm.card.used_mb = 0
+    dorm.runtime.faults.calls.clear()
+    dorm.power_cut()
+    dorm.settle(GRACE_S)
+    assert Call("start", name) not in dorm.runtime.faults.calls
+    assert dorm.shown(dorm.vllm) == [Status.PENDING]
+    assert "in line" in dorm.why()
