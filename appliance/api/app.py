@@ -138,7 +138,7 @@ class _Conversation:
             return
         except ApplianceError as error:
             await self._refuse(websocket, problems.of_error(error))
-        except Exception as error:  # noqa: BLE001 - the edge of the house, as above
+        except Exception as error:  # noqa: BLE001 - the edge for sockets: a defect closes it, told
             await self._refuse(websocket, problems.of_defect(error))
 
     async def _refuse(self, websocket: WebSocket, problem: Response) -> None:

@@ -26,7 +26,7 @@ FOLDED = ("specs", "gpus", "available")
 
 def serve(settings: Settings) -> None:
     """Run the appliance in the foreground."""
-    from appliance import supervisor  # noqa: PLC0415 - the whole house, as above
+    from appliance import supervisor  # noqa: PLC0415 - no other command needs the whole house
 
     log.set_up(settings.log_level)
     raise typer.Exit(supervisor.run(settings))
@@ -44,7 +44,7 @@ def doctor(
 
     With or without a running appliance. Fails if a check does; one that only warns does not.
     """
-    from appliance import diagnosis  # noqa: PLC0415 - same
+    from appliance import diagnosis  # noqa: PLC0415 - no other command needs it
 
     mended = diagnosis.fix(settings) if fix else None
     if mended is not None and not as_json:
@@ -69,7 +69,7 @@ def restore(
 
     Only while the appliance does not run.
     """
-    from appliance import supervisor  # noqa: PLC0415 - same
+    from appliance import supervisor  # noqa: PLC0415 - no command but serve needs it too
 
     try:
         old = supervisor.restore(settings, file)
