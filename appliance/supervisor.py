@@ -281,11 +281,12 @@ async def _open(
         tasks.start_soon(_watch_signals, ending)
         for server, sock in servers:
             serving.start_soon(_serve_on, server, sock)
-        serving.start_soon(door.run, stopping, GRACE_S)
-        log.info("ready address=%s data=%s", _http_url(sockets[0][0]), settings.data_dir)
-        await setup.announce()
-        memory.give_back()
-        await stopping.wait()
+        async with anyio.create_task_group() as outside:
+            outside.start_soon(door.run, stopping, GRACE_S)
+            log.info("ready address=%s data=%s", _http_url(sockets[0][0]), settings.data_dir)
+            await setup.announce()
+            memory.give_back()
+        # Not before the door has seen its last guest off: it would find nobody behind it.
         for server, _ in servers:
             server.stop()
     settings.control_socket.unlink(missing_ok=True)

@@ -1,6 +1,8 @@
 """``kill -9`` at any step, then a start: within 10 s no orphan, no ghost, no lost request."""
 
 import os
+import signal
+import socket
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.box import Api, Box, wait_for
+from tests.box import STOPPED_S, Api, Box, wait_for
 
 pytestmark = pytest.mark.podman
 MOMENTS_S = (0.0, 0.01, 0.03, 0.06, 0.1, 0.15, 0.25)
@@ -109,6 +111,28 @@ def test_sigterm_with_open_streams_ends_in_time_and_leaves_containers_alone(api:
     api.box.start()
     assert pid_of(api.box, d["id"]) == pid
     api.http.delete(f"/deployments/{d['id']}")
+
+
+def test_a_request_that_sigterm_finds_half_sent_is_answered(api: Api) -> None:
+    process = api.box.process
+    assert process is not None
+    with socket.create_connection(("127.0.0.1", api.box.port), timeout=STOPPED_S) as client:
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: local")
+        process.send_signal(signal.SIGTERM)
+        wait_for(lambda: not takes_connections(api.box))
+        client.sendall(b"host\r\n\r\n")
+        with client.makefile("rb") as answer:
+            assert answer.readline() == b"HTTP/1.1 200 OK\r\n"
+    assert process.wait(STOPPED_S) == 0
+    api.box.start()
+
+
+def takes_connections(box: Box) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", box.port)).close()
+    except ConnectionRefusedError:
+        return False
+    return True
 
 
 def test_a_second_appliance_on_the_same_data_ends_at_once(api: Api) -> None:
