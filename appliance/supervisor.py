@@ -42,7 +42,7 @@ from appliance.engine.endpoints import Front
 from appliance.engine.nodes import NodeProfile, Nodes
 from appliance.engine.reports import Reports
 from appliance.engine.vault import Vault, load_key
-from appliance.host import memory, welcome
+from appliance.host import doctor, memory, welcome
 from appliance.host.firewall import Firewall
 from appliance.host.gpus import GpuReader
 from appliance.host.instance import held, prepare_data_dir
@@ -124,6 +124,8 @@ class _Ending:
 async def serve(settings: Settings) -> bool:
     """The appliance, from start to stop. The data directory is ours. True: it is to start again."""
     clock = SystemClock()
+    if settings.podman_url is None:
+        await run_in_daemon(doctor.refuse_old_podman)
     sockets = listeners.door_sockets(settings.listen_http, settings.listen_https, os.environ)
     db = await open_database(settings.database)
     try:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Brings the appliance up on a fresh Debian 12/13 or Ubuntu 22.04/24.04, and deploys `welcome`.
+# Brings the appliance up on a fresh Debian 12/13 or Ubuntu 24.04, and deploys `welcome`.
 # Run again, it changes nothing and says so.
 #   packaging/up.sh           starts it in the background; packaging/down.sh stops it
 #   packaging/up.sh --serve   runs it in the foreground
@@ -9,8 +9,9 @@ set -euo pipefail
 HERE=$(cd "$(dirname "$0")" && pwd)
 . "$HERE/common.sh"
 
-PACKAGES="podman runc crun catatonit busybox-static nftables iptables uidmap curl python3-venv"
-NETWORK_PACKAGES="netavark aardvark-dns"
+PACKAGES="podman runc crun netavark aardvark-dns catatonit busybox-static nftables iptables uidmap
+  curl python3-venv"
+PODMAN_FLOOR=4.3
 EMAIL=${NEURANET_ADMIN_EMAIL-admin@localhost}
 
 main() {
@@ -20,6 +21,7 @@ main() {
   esac
   [ "$(id -u)" = 0 ] || exec sudo --preserve-env "$0" "$@"
   install_packages
+  check_podman
   install_appliance
   if [ "${1:-}" = --serve ]; then
     running_pid >/dev/null && die "it runs already (pid $(running_pid)); packaging/down.sh stops it"
@@ -34,10 +36,7 @@ main() {
 
 install_packages() {
   local missing=() package
-  apt-cache show netavark >/dev/null 2>&1 || quietly "apt-get update" apt-get update
-  # Ubuntu 22.04 has no netavark; its Podman uses the CNI plugins.
-  apt-cache show netavark >/dev/null 2>&1 || NETWORK_PACKAGES=containernetworking-plugins
-  for package in $PACKAGES $NETWORK_PACKAGES; do
+  for package in $PACKAGES; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok' || missing+=("$package")
   done
   if [ ${#missing[@]} -eq 0 ]; then
@@ -50,6 +49,13 @@ install_packages() {
   say "packages: installed ${missing[*]}"
 }
 
+check_podman() {
+  local version
+  version=$(podman --version | grep -oE '[0-9]+(\.[0-9]+)+')
+  printf '%s\n' "$PODMAN_FLOOR" "$version" | sort -V -C ||
+    die "this system's Podman is $version, $PODMAN_FLOOR or newer is needed (Debian 12, Ubuntu 24.04)"
+}
+
 find_python() {
   local candidate
   for candidate in python3 python3.13 python3.12 python3.11; do
@@ -58,7 +64,7 @@ find_python() {
       return
     fi
   done
-  die "Python 3.11 or newer is needed (Ubuntu 22.04: apt-get install python3.11 python3.11-venv)"
+  die "Python 3.11 or newer is needed"
 }
 
 install_appliance() {

@@ -15,6 +15,7 @@ from appliance.host.welcome import find_busybox
 
 NETWORK_PROGRAM_PLACES = (Path("/usr/lib/podman"), Path("/usr/libexec/podman"))
 PODMAN_FLOOR = (4, 3)
+PODMAN_NEEDED = "4.3 or newer is needed (Debian 12, Ubuntu 24.04)"
 PODMAN_ADVISED = (4, 9)
 SQLITE_MENDED = (3, 51, 3)
 GIB = 1024**3
@@ -91,6 +92,17 @@ def read(data_dir: Path, sqlite_version: str) -> Facts:
     )
 
 
+def refuse_old_podman() -> None:
+    """One that is not here may come; one that is too old would do other things than we ask.
+
+    Raises:
+        ValueError: it is too old.
+    """
+    found = _podman_version()
+    if found is not None and version_of(found) < PODMAN_FLOOR:
+        raise ValueError(f"{found}: {PODMAN_NEEDED}")
+
+
 def version_of(text: str) -> tuple[int, ...]:
     """The numbers of a version: ``podman version 4.3.1`` is (4, 3, 1)."""
     found = re.search(r"\d+(\.\d+)+", text)
@@ -108,7 +120,7 @@ def _podman(f: Facts) -> Check:
         return Check("podman", "fail", "not found", "apt-get install podman")
     version = version_of(f.podman)
     if version < PODMAN_FLOOR:
-        return Check("podman", "fail", f.podman, why="4.3 or newer is needed")
+        return Check("podman", "fail", f.podman, PODMAN_NEEDED)
     if version < PODMAN_ADVISED:
         return Check("podman", "warn", f.podman, why="It works; newer ones mend vulnerabilities.")
     return Check("podman", "ok", f.podman)

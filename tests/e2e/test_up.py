@@ -1,6 +1,8 @@
 """``packaging/up.sh`` and ``down.sh``: from a checkout to a page that answers, again and again."""
 
+import os
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -99,6 +101,28 @@ def test_down_leaves_the_container_running_and_up_takes_it_up(place: Box, up: st
     assert "welcome: deployed already" in again
     assert answering_url(place, again) == answering_url(place, up)
     assert containers(place) == before
+
+
+@pytest.fixture
+def old(place: Box) -> Iterator[Box]:
+    """Ubuntu 22.04's Podman comes first on the way to programs, as far as its version goes."""
+    podman = place.top / "bin" / "podman"
+    podman.parent.mkdir()
+    podman.write_text("#!/bin/sh\necho podman version 3.4.4\n")
+    podman.chmod(0o755)
+    way = f"{podman.parent}:{os.environ['PATH']}"
+    yield Box(place.top, extra={"PATH": way, "APPLIANCE_DATA_DIR": str(place.top / "other")})
+    shutil.rmtree(podman.parent)
+
+
+def test_a_podman_that_is_too_old_is_refused_in_words(old: Box, up: str) -> None:
+    assert up
+    tried = script(old, "up.sh")
+    assert tried.returncode == 1
+    assert "failed: this system's Podman is 3.4.4, 4.3 or newer is needed" in tried.stdout
+    served = old.cli("serve")
+    assert served.returncode == 3
+    assert "can't run: podman version 3.4.4: 4.3 or newer is needed" in served.stderr
 
 
 def test_serve_runs_in_the_foreground_unless_it_runs_already(place: Box, up: str) -> None:
