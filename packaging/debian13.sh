@@ -6,21 +6,12 @@
 # and firewall rules go with it, however it ends. Needs root, debootstrap and .venv (test.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. packaging/mirror.sh
 
 VENV=.venv
 ROOT=$PWD/$VENV/debian13
 PACKAGES="podman runc crun netavark aardvark-dns catatonit busybox-static nftables iptables
   iproute2 procps openssl docker-registry apache2-utils curl gcc libc6-dev python3"
-
-# The mirror that this machine's own packages come from.
-mirror() {
-  local found
-  apt-get update -q >/dev/null
-  found=$(apt-get indextargets --format '$(REPO_URI)' \
-    'Created-By: Packages' 'Origin: Debian' 'Label: Debian')
-  [ -n "$found" ] || { echo "no Debian mirror in this machine's APT configuration" >&2; return 1; }
-  head -n 1 <<<"$found"
-}
 
 make_root() {
   local stamp new=$ROOT.new mirror

@@ -7,6 +7,7 @@
 # and the packages debootstrap, e2fsprogs and qemu-system-x86.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. packaging/mirror.sh
 
 VENV=.venv
 TOP=$PWD/$VENV/vm
@@ -17,16 +18,6 @@ DISK=8G
 PACKAGES="systemd systemd-sysv dbus udev linux-image-cloud-amd64 podman crun runc netavark aardvark-dns
   catatonit busybox-static nftables iptables iproute2 procps kmod openssl docker-registry
   apache2-utils curl gcc libc6-dev python3"
-
-# The mirror that this machine's own packages come from.
-mirror() {
-  local found
-  apt-get update -q >/dev/null
-  found=$(apt-get indextargets --format '$(REPO_URI)' \
-    'Created-By: Packages' 'Origin: Debian' 'Label: Debian')
-  [ -n "$found" ] || { echo "no Debian mirror in this machine's APT configuration" >&2; return 1; }
-  head -n 1 <<<"$found"
-}
 
 make_root() {
   local stamp mirror
