@@ -24,11 +24,18 @@ def running(api: Api, **fields: Any) -> dict[str, Any]:
     return api.until(made["id"], "running")
 
 
+def enter(api: Api, deployment: dict[str, Any], *command: str) -> str:
+    """What a command in its container says."""
+    part = deployment["id"].replace("_", "-")
+    name = api.box.podman("ps", "--filter", f"name={part}", "--format", "{{.Names}}")
+    return api.box.podman("exec", name, "busybox", *command)
+
+
 def apply(page: Page) -> dict[str, Any]:
-    """The body that goes out."""
-    with page.expect_request(lambda request: request.method == "PATCH") as sent:
+    """The body that went out; it was answered."""
+    with page.expect_response(lambda answer: answer.request.method == "PATCH") as answered:
         page.get_by_role("button", name="Apply the change").click()
-    return dict(sent.value.post_data_json or {})
+    return dict(answered.value.request.post_data_json or {})
 
 
 def test_only_what_differs_is_sent_and_the_new_container_takes_over(ada: Visit, api: Api) -> None:
@@ -63,6 +70,23 @@ def test_one_that_fails_leaves_what_was_there_and_says_so(ada: Visit, api: Api) 
     expect(told.first).to_be_visible()
     expect(page.get_by_text("Running", exact=True)).to_be_visible()
     assert "before" in ada.box.visit(made["endpoints"][0]["url"]).text
+
+
+def test_a_volume_that_is_taken_out_and_put_back_has_kept_its_data(ada: Visit, api: Api) -> None:
+    made = running(api, volumes=[{"name": "data", "path": "/data"}])
+    enter(api, made, "touch", "/data/kept")
+    page = ada.go(f"/ui/deployments/{made['id']}/change")
+    page.locator(".rows-volume").get_by_role("button", name="Remove").click()
+    assert apply(page) == {"volumes": []}
+    wait_for(lambda: api.get(made["id"])["update"] is None)
+    assert api.get(made["id"])["volumes"] == []
+    page = ada.go(f"/ui/deployments/{made['id']}/change")
+    page.get_by_role("button", name="Add volume").click()
+    page.get_by_label("Name", exact=True).last.fill("data")
+    page.get_by_label("Path in the container").fill("/again")
+    assert apply(page) == {"volumes": [{"name": "data", "path": "/again"}]}
+    wait_for(lambda: api.get(made["id"])["update"] is None)
+    assert enter(api, made, "ls", "/again") == "kept"
 
 
 def test_errors_stand_beside_their_fields_and_nothing_is_changed(ada: Visit, api: Api) -> None:

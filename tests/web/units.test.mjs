@@ -129,7 +129,7 @@ test("a change holds only what is different, and secrets one by one", () => {
       cpus: null, memoryMb: 64, shmMb: null, gpus: ["0"], minVramMb: null, vramMb: 512, exclusive: false,
     },
     ports: [{ port: 80, protocol: "http", name: "page" }], hostname: null, restartPolicy: "never",
-    idleTimeoutMinutes: 5, evictable: true, health: "healthy", healthCheck: { path: "/up", port: null },
+    volumes: [{ name: "data", path: "/data" }], idleTimeoutMinutes: 5, evictable: true, health: "healthy", healthCheck: { path: "/up", port: null },
   }; // prettier-ignore
   const variables = [
     { name: "B", value: "2", secret: "" },
@@ -138,7 +138,7 @@ test("a change holds only what is different, and secrets one by one", () => {
     { name: "OLD", value: "", secret: "yes" },
   ];
   const form = {
-    name: "n", image: "i", variables, limits: limitsOf(d.resources), ports: [{ port: "80", protocol: "http" }],
+    name: "n", image: "i", variables, limits: limitsOf(d.resources), ports: [{ port: "80", protocol: "http" }], volumes: d.volumes,
     command: "", access: "public", hostname: "", restartPolicy: "never", idleTimeout: "5", evictable: true, health: { path: "/up", port: "" },
   }; // prettier-ignore
   assert.deepEqual(changeBody(d, form), {});
@@ -160,6 +160,8 @@ test("a change holds only what is different, and secrets one by one", () => {
     health: null,
   });
   assert.deepEqual(changeBody({ ...d, ports: null }, { ...form, ports: [] }), {});
+  const volumes = [...form.volumes, { name: "cache", path: "/cache" }];
+  assert.deepEqual(changeBody(d, { ...form, volumes }), { volumes });
 });
 
 test("events are read however the stream is cut", () => {

@@ -1,7 +1,7 @@
 // @ts-check
 /** What is different from how a deployment is, as the body of its `PATCH`. Pure. */
 
-import { healthOf, number, portsOf, resources, words } from "./order-body.js";
+import { healthOf, number, portsOf, resources, volumesOf, words } from "./order-body.js";
 
 /** @typedef {import("./types.js").Deployment} Deployment */
 
@@ -12,6 +12,7 @@ import { healthOf, number, portsOf, resources, words } from "./order-body.js";
  * @property {Record<string, string>[]} variables name, value and whether it is a secret
  * @property {Record<string, string>} limits
  * @property {Record<string, string>[]} ports
+ * @property {Record<string, string>[]} volumes
  * @property {{ path: string, port: string }} health
  * @property {string} command
  * @property {string} access
@@ -41,6 +42,7 @@ export function changeBody(d, form) {
     env,
     command: words(form.command),
     ports: ports(d, form.ports),
+    volumes: volumesOf(form.volumes),
     resources: { ...NO_LIMITS, ...resources(form.limits) },
     access: form.access,
     hostname: form.hostname || null,

@@ -29,6 +29,11 @@ export function portsOf(rows) {
   return rows.map(({ port, protocol }) => ({ port: number(port), protocol }));
 }
 
+/** Volumes as the API takes them. @param {Values[]} rows */
+export function volumesOf(rows) {
+  return rows.map(({ name, path }) => ({ name, path }));
+}
+
 /** A health check as the API takes it. @param {{ path: string, port: string }} health */
 export function healthOf({ path, port }) {
   return path ? prune({ path, port: number(port) }) : null;
@@ -39,7 +44,6 @@ export function orderBody(form) {
   const { env, secrets } = variables(form);
   const t = form.template;
   const ports = portsOf(form.ports);
-  const volumes = form.volumes.map((v) => ({ name: v.name, path: v.path }));
   const body = prune({
     nodeId: form.nodeId,
     templateId: form.templateId,
@@ -49,7 +53,7 @@ export function orderBody(form) {
     secrets: some(secrets),
     command: words(form.command),
     ports: changed(ports, t?.ports.map(({ port, protocol }) => ({ port, protocol })) ?? []),
-    volumes: changed(volumes, t?.volumes ?? []),
+    volumes: changed(volumesOf(form.volumes), t?.volumes ?? []),
     resources: changed(resources(form.limits), resources(limitsOf(t?.resources)), true),
     access: form.access,
     hostname: form.hostname,

@@ -24,6 +24,7 @@ import {
   text,
   value,
   valuesOf,
+  volumeRows,
   yieldField,
 } from "./order-fields.js";
 
@@ -101,6 +102,7 @@ class ChangeForm {
   #image;
   #variables = envRows();
   #ports = portRows();
+  #volumes = volumeRows();
   #limits;
   #access;
   #command;
@@ -127,6 +129,7 @@ class ChangeForm {
     for (const name of d.secretNames)
       this.#variables.add({ name, value: "", secret: "yes" }, { value: "unchanged" });
     d.ports?.forEach((p) => this.#ports.add({ port: String(p.port), protocol: p.protocol }));
+    d.volumes.forEach((v) => this.#volumes.add({ name: v.name, path: v.path }));
     this.element = this.#layout(d, node);
   }
 
@@ -147,6 +150,11 @@ class ChangeForm {
         "Ports",
         d.ports === null ? "None were named: it answers on those the image says it listens on." : null,
         this.#ports.element,
+      ),
+      section(
+        "Volumes",
+        "One that is taken out keeps its data until the deployment is deleted.",
+        this.#volumes.element,
       ),
       limitSection(this.#limits, node),
       section(
@@ -169,6 +177,7 @@ class ChangeForm {
       image: value(this.#image),
       variables: this.#variables.values,
       ports: this.#ports.values,
+      volumes: this.#volumes.values,
       limits: valuesOf(this.#limits),
       command: value(this.#command),
       access: this.#access.value(),
@@ -191,7 +200,7 @@ class ChangeForm {
       idleTimeoutMinutes: this.#idleTimeout,
       evictable: this.#yields,
     };
-    const rows = { ports: this.#ports };
+    const rows = { ports: this.#ports, volumes: this.#volumes };
     return findField(
       { plain, limits: this.#limits, health: this.#health, rows, variables: this.#variables },
       name,

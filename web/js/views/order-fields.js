@@ -228,6 +228,12 @@ export function portRows() {
   return new Rows([{ key: "port", label: "Port", placeholder: "8080", type: "number" }, protocol], "port");
 }
 
+export function volumeRows() {
+  const name = { key: "name", label: "Name", placeholder: "data", mono: true };
+  const path = { key: "path", label: "Path in the container", placeholder: "/data", mono: true };
+  return new Rows([name, path], "volume");
+}
+
 /**
  * @param {import("../types.js").HealthCheck | null} usual what holds while nothing is said
  * @param {import("../types.js").HealthCheck | null} [known] what was said before

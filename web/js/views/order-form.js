@@ -4,7 +4,6 @@
 import { iconButton } from "../components/basics.js";
 import { envRows } from "../components/env-rows.js";
 import { field } from "../components/field.js";
-import { Rows } from "../components/rows.js";
 import { h } from "../dom.js";
 import { limitsOf } from "../order-body.js";
 import { makeSecret } from "../secret.js";
@@ -25,6 +24,7 @@ import {
   text,
   value,
   valuesOf,
+  volumeRows,
   yieldField,
 } from "./order-fields.js";
 
@@ -43,13 +43,7 @@ export class OrderForm {
   #settings;
   #variables = envRows();
   #ports = portRows();
-  #volumes = new Rows(
-    [
-      { key: "name", label: "Name", placeholder: "data", mono: true },
-      { key: "path", label: "Path in the container", placeholder: "/data", mono: true },
-    ],
-    "volume",
-  );
+  #volumes = volumeRows();
   /** @type {Record<string, Field>} */
   #limits;
   #access;
