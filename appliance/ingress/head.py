@@ -106,14 +106,15 @@ def check_beginning(data: bytes) -> None:
 class Heads:
     """The heads of one connection.
 
-    A client repeats itself: fields that are byte for byte those of the request before are not
-    taken apart again. The line before them is looked at every time.
+    A client repeats itself: what is byte for byte that of the request before is not taken apart
+    again, be it the whole head or all of it behind its line.
     """
 
-    __slots__ = ("_block", "_last")
+    __slots__ = ("_block", "_last", "_line")
 
     def __init__(self) -> None:
-        self._block = b""  # all of the last head behind its line, the empty line included
+        self._line = b""  # that of the last head
+        self._block = b""  # all of that head behind its line, the empty line included
         self._last = Head(b"", b"", b"", "")
 
     def take(self, data: bytes) -> tuple[Head | None, bytes]:
@@ -124,11 +125,12 @@ class Heads:
         Raises:
             Refused: as ``parse_head``.
         """
-        line = LINE.match(data)
-        if line is not None and data.startswith(self._block, line.end()):
-            head = self._again(*line.groups())
-            if head is not None:
-                return head, data[line.end() + len(self._block) :]
+        line, block = self._line, self._block
+        if line and data.startswith(line) and data.startswith(block, len(line)):
+            return self._last, data[len(line) + len(block) :]
+        again = LINE.match(data)
+        if again is not None and data.startswith(block, again.end()) and self._is_like(again):
+            return self._last, data[again.end() + len(block) :]
         if data.startswith(b"\r\n"):
             data = data[2:]  # RFC 9112, 2.2
         stop = data.find(b"\r\n\r\n") + 4
@@ -137,22 +139,24 @@ class Heads:
         check_beginning(data)
         return None, data
 
-    def _again(self, method: bytes, target: bytes, version: bytes) -> Head | None:
-        """The last head with another target; None where more than that is another."""
+    def _is_like(self, line: re.Match[bytes]) -> bool:
+        """Whether only the target is another; the last head is then the one with that."""
         last = self._last
+        method, target, version = line.groups()
         if method != last.method or version != last.version or len(target) > MAX_TARGET_BYTES:
-            return None
-        if target != last.target:
-            self._last = last = Head(
-                method, target, version, last.host, last.fields, last.length, last.options,
-                last.websocket, last.keeps_alive, last.authority,
-            )  # fmt: skip
-        return last
+            return False
+        self._line = line[0]
+        self._last = Head(
+            method, target, version, last.host, last.fields, last.length, last.options,
+            last.websocket, last.keeps_alive, last.authority,
+        )  # fmt: skip
+        return True
 
     def _read(self, raw: bytes) -> Head:
-        self._last = head = parse_head(raw)
-        self._block = raw[raw.index(b"\r\n") + 2 :]
-        return head
+        stop = raw.index(b"\r\n") + 2
+        self._last = parse_head(raw)
+        self._line, self._block = raw[:stop], raw[stop:]
+        return self._last
 
 
 def parse_head(raw: bytes) -> Head:
