@@ -5,9 +5,7 @@ know is when the answer is over. Servers that end lines with a bare LF are put r
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from appliance.ingress.framing import Chunked, Counted, Framing, UntilClose
 
@@ -23,25 +21,31 @@ SWITCHING = 101
 NO_CONTENT, NOT_MODIFIED = 204, 304
 FINAL = 200
 EMPTY_LINE = b"\r\n\r\n"
-NOTHING = partial(Counted, 0)
 
 
 class BadAnswer(ValueError):
     """The upstream does not speak HTTP/1."""
 
 
+Body = int | type[Chunked | UntilClose]
+"""How many bytes it has, or what tells its end."""
+
+
 @dataclass(slots=True)
 class Answer:
     """What has to be known of an answer. ``closes``: the connection ends with it.
 
-    ``interim``: another answer follows (RFC 9110, 15.2). ``framing`` makes what tells the end of
-    its body.
+    ``interim``: another answer follows (RFC 9110, 15.2).
     """
 
     status: int
-    framing: Callable[[], Framing]
+    body: Body
     closes: bool
     interim: bool
+
+    def framing(self) -> Framing:
+        """Tells the end of its body."""
+        return Counted(self.body) if isinstance(self.body, int) else self.body()
 
 
 class Answers:
@@ -109,17 +113,17 @@ def _answer(raw: bytes, line: re.Match[bytes], method: bytes) -> Answer:
     minor, code = line.groups()
     status = int(code)
     told = {name.lower(): value for name, value in DECISIVE.findall(raw)}
-    framing = _framing(told, status, method)
+    body = _body(told, status, method)
     options = told.get(b"connection", b"").lower()
     kept = (minor == b"1" and b"close" not in options) or b"keep-alive" in options
     interim = status < FINAL and status != SWITCHING
-    return Answer(status, framing, not kept or framing is UntilClose, interim)
+    return Answer(status, body, not kept or body is UntilClose, interim)
 
 
-def _framing(told: dict[bytes, bytes], status: int, method: bytes) -> Callable[[], Framing]:
+def _body(told: dict[bytes, bytes], status: int, method: bytes) -> Body:
     """RFC 9112, 6.3."""
     if status < FINAL or status in (NO_CONTENT, NOT_MODIFIED) or method == b"HEAD":
-        return NOTHING
+        return 0
     coding = told.get(b"transfer-encoding")
     if coding is not None:
         return Chunked if coding.strip().lower().endswith(b"chunked") else UntilClose
@@ -128,4 +132,4 @@ def _framing(told: dict[bytes, bytes], status: int, method: bytes) -> Callable[[
         return UntilClose
     if LENGTH.fullmatch(length) is None:
         raise BadAnswer("its Content-Length is no number")
-    return partial(Counted, int(length))
+    return int(length)

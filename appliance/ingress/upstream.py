@@ -177,12 +177,20 @@ class Upstream(asyncio.Protocol):
                 self._switch(data, wanted=websocket)
                 return
             if not answer.interim:
-                self._answer, self._body = answer, answer.framing()
-                self._asker.answering(answer)
-                self._pass_body(answer, data, stop)
+                self._begin(answer, data, stop)
                 return
             self._asker.answer(data[:stop])
             data = data[stop:]
+
+    def _begin(self, answer: Answer, data: bytes, stop: int) -> None:
+        """The final answer, whose head ends at ``stop``: most have come as a whole."""
+        self._asker.answering(answer)
+        if answer.body == len(data) - stop:
+            self._asker.answer(data)
+            self._over(reusable=not answer.closes)
+            return
+        self._answer, self._body = answer, answer.framing()
+        self._pass_body(answer, data, stop)
 
     def _pass_body(self, answer: Answer, data: bytes, start: int) -> None:
         """Passes ``data`` on, of which the body begins or goes on at ``start``."""

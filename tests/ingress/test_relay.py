@@ -226,6 +226,19 @@ async def test_the_answer_to_head_ends_with_its_head(lab: Lab) -> None:
     assert backend.connections == 1
 
 
+async def test_what_a_server_says_beyond_its_answer_reaches_nobody(lab: Lab) -> None:
+    async def two_for_one(talk: Talk) -> None:
+        await talk.head()
+        await talk.say(HELLO + HELLO.replace(b"hello", b"other"))
+
+    backend = await lab.deploy("a", two_for_one)
+    client = await lab.client()
+    for nth in (1, 2):
+        await client.send(get())
+        assert await client.answer() == (200, b"hello")
+        assert backend.connections == nth
+
+
 async def test_a_server_that_ends_lines_with_lf_is_understood(lab: Lab) -> None:
     async def sloppy(talk: Talk) -> None:
         while True:
