@@ -4,8 +4,9 @@ An answer that does not come says nothing: Podman goes on though its caller is g
 may land behind whatever is asked later. (Of ten starts sent to a frozen service, each with a stop
 behind it, six landed after the stop when it went on with 4.3.1, seven with 5.4.2: measured.)
 
-So it is noted before it is sent, and a container that is not seen to have been created or started
-by it is never used again: it is removed, and the next one has another name. A start that lands then
+So it is noted before it is sent (a create and the start that follows at once as the start alone),
+and a container that is not seen to have been created or started by it is never used again: it is
+removed, and the next one has another name. A start that lands then
 finds no such container; a create that lands makes one that nobody starts.
 """
 

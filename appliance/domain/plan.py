@@ -328,7 +328,7 @@ def _bring(d: Deployment, seen: Observed) -> Step:
             Status.STARTING, "recreated", words, reason=d.reason, failures=d.failures,
             new_generation=True,
         )  # fmt: skip
-    return Create(seen.image)
+    return Create(seen.image, start=True)
 
 
 def _gpus_awaited(d: Deployment, seen: Observed) -> Step | None:

@@ -68,10 +68,14 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Create the container of the current generation from the image that was seen."""
+    """Create the container of the current generation from the image that was seen.
+
+    ``start``: and start it, if no order came meanwhile.
+    """
 
     image: ImageFacts
     candidate: bool = False
+    start: bool = False
 
 
 @dataclass(frozen=True, slots=True)

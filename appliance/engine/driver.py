@@ -222,9 +222,8 @@ class Driver:
                 await shop.gpus.claim(d.id)
             case Pull(of_update):
                 await self._fetch((candidate(d) if of_update else d).spec.image)
-            case Create(image, of_update):
-                spec = await self._spec(candidate(d) if of_update else d, image)
-                await shop.runtime.create(spec)
+            case Create():
+                await self._create(d, step)
             case Start(of_update):
                 await shop.runtime.start(self._name(candidate(d) if of_update else d))
             case Stop():
@@ -235,6 +234,16 @@ class Driver:
                 await self._take_back(d)
             case Remove() | Retire() | Reject() | Bury():
                 await self._clear_away(d, step)
+
+    async def _create(self, d: Deployment, step: Create) -> None:
+        """The start is on record with the create; an order that came meanwhile goes before it."""
+        wanted = candidate(d) if step.candidate else d
+        await self._shop.runtime.create(await self._spec(wanted, step.image))
+        now = await deployments.for_driver(self._shop.db, d.id) if step.start else None
+        if now is not None and now.version == d.version:
+            await self._shop.runtime.start(self._name(wanted))
+        elif now is not None:
+            await self._shop.ledger.ask(now, None)
 
     async def _take_back(self, d: Deployment) -> None:
         with anyio.CancelScope() as self._long:
@@ -289,4 +298,5 @@ class Driver:
 
 def _asked(d: Deployment, step: Create | Start) -> Asked:
     generation = candidate(d).generation if step.candidate else d.generation
-    return Asked(Verb.CREATE if isinstance(step, Create) else Verb.START, generation)
+    to_start = isinstance(step, Start) or step.start
+    return Asked(Verb.START if to_start else Verb.CREATE, generation)

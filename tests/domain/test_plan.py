@@ -143,7 +143,7 @@ def test_a_container_without_an_image_is_pulled_first() -> None:
     d = a_row(status=Status.PULLING, observed_intent=1)
     assert plan(d, Observed(), NOW) == Pull()
     d = a_row(status=Status.STARTING, observed_intent=1)
-    assert plan(d, Observed(image=IMAGE), NOW) == Create(IMAGE)
+    assert plan(d, Observed(image=IMAGE), NOW) == Create(IMAGE, start=True)
     assert plan(d, Observed(a_container(ContainerState.CREATED)), NOW) == Start()
 
 
@@ -344,7 +344,7 @@ def test_the_container_after_a_doubtful_one_has_another_name(asked: Asked) -> No
     assert isinstance(step, Become)
     fresh = advance(d, step, NOW)
     assert (fresh.generation, fresh.last_generation) == (2, 2)
-    assert plan(fresh, Observed(image=IMAGE), NOW) == Create(IMAGE)
+    assert plan(fresh, Observed(image=IMAGE), NOW) == Create(IMAGE, start=True)
 
 
 def test_one_that_rests_without_a_container_casts_no_doubt() -> None:

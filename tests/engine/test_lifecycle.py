@@ -5,6 +5,7 @@ import pytest
 from appliance.domain.deployment import RestartPolicy, Status
 from appliance.domain.errors import ImageFailure, InvalidRequest, NotFound
 from appliance.domain.order import Order
+from appliance.runtime.port import ContainerSpec
 from tests.engine.conftest import ADA, IMAGE, OKI, PREFIX, World, an_order
 from tests.waiting import eventually
 
@@ -143,6 +144,24 @@ async def test_stop_during_a_pull_cancels_the_pull(world: World) -> None:
     await world.engine.deployments.stop(ADA, i)
     await world.until(i, Status.STOPPED)
     assert world.runtime.names() == []
+
+
+async def test_stopped_while_it_is_created_it_is_never_started(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = world.runtime.create
+
+    async def create_and_stop(spec: ContainerSpec) -> None:
+        await create(spec)
+        await world.engine.deployments.stop(ADA, i)
+
+    monkeypatch.setattr(world.runtime, "create", create_and_stop)
+    i = await world.deploy()
+    await world.until(i, Status.STOPPED)
+    assert world.runtime.faults.count("start") == 0
+    await world.engine.deployments.start(ADA, i)
+    await world.until(i, Status.RUNNING)
+    assert world.runtime.names() == [name(i)]
 
 
 async def test_one_pull_serves_two_deployments(world: World) -> None:
