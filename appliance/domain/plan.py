@@ -320,15 +320,18 @@ def _bring(d: Deployment, seen: Observed) -> Step:
         return gpus
     if seen.image is None:
         return _fetch(d)
-    if d.status is not Status.STARTING:
-        return Become(Status.STARTING, "starting", "Starting")
     if is_doubtful(d, d.generation, None):
         words = "Podman did not say what became of the container; a new one follows"
         return Become(
             Status.STARTING, "recreated", words, reason=d.reason, failures=d.failures,
             new_generation=True,
         )  # fmt: skip
-    return Create(seen.image, start=True)
+    create = Create(seen.image, start=True)
+    if d.status is Status.STARTING:
+        return create
+    # What it holds is looked at anew after each change of its status.
+    then = None if seen.gpus.held else create
+    return Become(Status.STARTING, "starting", "Starting", then=then)
 
 
 def _gpus_awaited(d: Deployment, seen: Observed) -> Step | None:

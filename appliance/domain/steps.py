@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from appliance.domain.deployment import Asked, Deployment, Health, Reason, Status
+from appliance.domain.deployment import Asked, Deployment, Health, Reason, Status, Verb
 from appliance.domain.instant import Instant, to_us
 from appliance.domain.observed import Container, ImageFacts
 from appliance.domain.transitions import legal
@@ -22,12 +22,26 @@ class Turn(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Create:
+    """Create the container of the current generation from the image that was seen.
+
+    ``candidate`` here and below: that of the update. ``start``: and start it, if no order came
+    meanwhile.
+    """
+
+    image: ImageFacts
+    candidate: bool = False
+    start: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Become:
     """Write this into the row, with an event of type ``event`` saying ``message``.
 
     ``accept`` takes up the newest order (and forgives earlier failures), ``at_rest`` notes that
     the container was found not running. ``container`` records its facts, ``ended`` deals with the
     end of its last run. ``retry_in_s`` postpones the next try. An empty message writes no event.
+    ``then`` is done next without another look; that Podman is asked for it is in the same write.
     """
 
     status: Status
@@ -44,11 +58,12 @@ class Become:
     restarted: bool = False
     new_generation: bool = False
     turn: Turn | None = None
+    then: Create | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """Fetch the image; ``candidate`` here and below: that of the update."""
+    """Fetch the image."""
 
     candidate: bool = False
 
@@ -64,18 +79,6 @@ class Reject:
 
     name: str
     missing: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Create:
-    """Create the container of the current generation from the image that was seen.
-
-    ``start``: and start it, if no order came meanwhile.
-    """
-
-    image: ImageFacts
-    candidate: bool = False
-    start: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,7 @@ def advance(before: Deployment, step: Become, now: Instant) -> Deployment:
         reason=step.reason,
         restart_count=before.restart_count + step.restarted,
         retry_boot_us=_retry(step, now),
-        asked=_unanswered(before, step),
+        asked=_asked(before, step),
         updated_at=now.wall,
     )
     for change in (_accepted, _recorded, _ended, _timed, _turned):
@@ -153,8 +156,17 @@ def _retry(step: Become, now: Instant) -> int | None:
     return None if step.retry_in_s is None else now.boot_us + round(step.retry_in_s * 1_000_000)
 
 
-def _unanswered(before: Deployment, step: Become) -> Asked | None:
+def asked_by(d: Deployment, step: Create | Start) -> Asked:
+    """What Podman is asked for by ``step``, as it is put on record."""
+    generation = d.update.generation if step.candidate and d.update else d.generation
+    to_start = isinstance(step, Start) or step.start
+    return Asked(Verb.START if to_start else Verb.CREATE, generation)
+
+
+def _asked(before: Deployment, step: Become) -> Asked | None:
     """What was asked is answered by a container that was seen to have done it."""
+    if step.then is not None:
+        return asked_by(before, step.then)
     seen = step.container or step.ended
     if before.asked is None or seen is None or seen.generation != before.asked.generation:
         return before.asked

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import anyio
 
 from appliance.clock import Clock
-from appliance.domain.deployment import Asked, Deployment, Desired, Status, Verb
+from appliance.domain.deployment import Deployment, Desired, Status
 from appliance.domain.errors import (
     GpuMissing,
     RuntimeFailure,
@@ -38,6 +38,7 @@ from appliance.domain.steps import (
     Stop,
     TakeBack,
     Wait,
+    asked_by,
 )
 from appliance.domain.update import candidate
 from appliance.engine.addresses import Addresses
@@ -130,10 +131,10 @@ class Driver:
         step = plan(d, seen, self._shop.clock.now())
         while isinstance(step, Become):
             before, d = d, await self._shop.ledger.become(d, step)
-            if step.turn is not None:
-                return None  # another container is the deployment's now
-            if seen.gpus.held and d.status is not before.status:
-                return None  # what it held may have been given back with its status
+            if step.then is not None:
+                return await self._carry_out(d, step.then)
+            if _is_outdated(seen, before, step):
+                return None
             step = plan(d, seen, self._shop.clock.now())
         if not isinstance(step, Wait):
             return await self._take(d, step)
@@ -203,7 +204,11 @@ class Driver:
 
     async def _take(self, d: Deployment, step: Act) -> Wait | None:
         if isinstance(step, Create | Start):
-            d = await self._shop.ledger.ask(d, _asked(d, step))
+            d = await self._shop.ledger.ask(d, asked_by(d, step))
+        return await self._carry_out(d, step)
+
+    async def _carry_out(self, d: Deployment, step: Act) -> Wait | None:
+        """Does what is on record, where it has to be."""
         try:
             await self._act(d, step)
         except RuntimeFailure as error:
@@ -296,7 +301,6 @@ class Driver:
                 await self._shop.pulls.fetch(reference)
 
 
-def _asked(d: Deployment, step: Create | Start) -> Asked:
-    generation = candidate(d).generation if step.candidate else d.generation
-    to_start = isinstance(step, Start) or step.start
-    return Asked(Verb.START if to_start else Verb.CREATE, generation)
+def _is_outdated(seen: Observed, before: Deployment, step: Become) -> bool:
+    """Another container is the deployment's now, or what it held was given back with its status."""
+    return step.turn is not None or (bool(seen.gpus.held) and step.status is not before.status)

@@ -147,6 +147,18 @@ def test_a_container_without_an_image_is_pulled_first() -> None:
     assert plan(d, Observed(a_container(ContainerState.CREATED)), NOW) == Start()
 
 
+def test_that_a_container_is_asked_for_is_written_with_the_status_before_it() -> None:
+    d = a_row(status=Status.PENDING, observed_intent=1)
+    step = plan(d, Observed(image=IMAGE), NOW)
+    assert isinstance(step, Become)
+    assert (step.status, step.then) == (Status.STARTING, Create(IMAGE, start=True))
+    assert advance(d, step, NOW).asked == Asked(Verb.START, d.generation)
+    with_gpu = Observed(image=IMAGE, gpus=GpuView(held=("x.com/gpu=1",)))
+    step = plan(replace(d, spec=Spec("x", resources=Resources(gpus=1))), with_gpu, NOW)
+    assert isinstance(step, Become)
+    assert (step.then, advance(d, step, NOW).asked) == (None, None)
+
+
 def test_a_stop_that_does_not_work_ends_in_removal() -> None:
     stuck = Observed(a_container(ContainerState.STOPPING))
     d = a_row(desired=Desired.STOPPED, status=Status.STOPPING, observed_intent=1)

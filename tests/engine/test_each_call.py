@@ -19,7 +19,7 @@ from appliance.domain.observed import ImageFacts
 from appliance.domain.setbacks import LOOK_AGAIN_US
 from appliance.engine.deployments import Deployments
 from tests.engine.conftest import ADA, IMAGE, an_order
-from tests.engine.virtual_world import VirtualWorld
+from tests.engine.virtual_world import START_S, VirtualWorld
 from tests.fake_faults import Call, Faults, Moment, Verb
 
 PULLED = "docker.io/library/pulled:latest"
@@ -166,6 +166,18 @@ def test_an_idle_round_asks_podman_the_same_whatever_the_number(world: VirtualWo
         counts.append([call.verb for call in world.runtime.faults.calls])
     idle = Counter(ping=3, list_containers=3, all_stats=4)
     assert [Counter(c) for c in counts] == [idle] * 2
+
+
+def test_a_start_asks_podman_four_times_and_writes_three_times(world: VirtualWorld) -> None:
+    begin(world, "stop")  # the image is met for the first time
+    written: list[str] = []
+    world.run(world.world.db._writer.set_trace_callback(written.append))
+    world.runtime.faults.calls.clear()
+    world.run(world.world.deploy(an_order(PULLED)))
+    world.settle(START_S * 2)
+    calls = [call.verb for call in world.runtime.faults.calls]
+    assert calls == ["image", "create", "start", "inspect"]
+    assert written.count("COMMIT") == 3
 
 
 def test_a_removal_that_lands_late_passes_by_a_later_container_of_that_name(
