@@ -61,6 +61,10 @@ class Companions:
         image = None if d.spec.health else await self._image(c.image_id)
         return self._probes.health(d, c, image)
 
+    def met(self, image: ImageFacts) -> None:
+        """A container is made from it: its facts need not be asked for again."""
+        self._images[image.id] = image
+
     def leave(self, deployment_id: str) -> None:
         """The deployment's own container does not run any more."""
         errand = self._errands.pop(deployment_id, None)

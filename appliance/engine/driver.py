@@ -243,6 +243,7 @@ class Driver:
     async def _create(self, d: Deployment, step: Create) -> None:
         """The start is on record with the create; an order that came meanwhile goes before it."""
         wanted = candidate(d) if step.candidate else d
+        self._shop.companions.met(step.image)
         await self._shop.runtime.create(await self._spec(wanted, step.image))
         now = await deployments.for_driver(self._shop.db, d.id) if step.start else None
         if now is not None and now.version == d.version:

@@ -169,11 +169,10 @@ def test_an_idle_round_asks_podman_the_same_whatever_the_number(world: VirtualWo
 
 
 def test_a_start_asks_podman_four_times_and_writes_three_times(world: VirtualWorld) -> None:
-    begin(world, "stop")  # the image is met for the first time
     written: list[str] = []
     world.run(world.world.db._writer.set_trace_callback(written.append))
     world.runtime.faults.calls.clear()
-    world.run(world.world.deploy(an_order(PULLED)))
+    world.run(world.world.deploy())
     world.settle(START_S * 2)
     calls = [call.verb for call in world.runtime.faults.calls]
     assert calls == ["image", "create", "start", "inspect"]
