@@ -326,12 +326,11 @@ def _bring(d: Deployment, seen: Observed) -> Step:
             Status.STARTING, "recreated", words, reason=d.reason, failures=d.failures,
             new_generation=True,
         )  # fmt: skip
-    create = Create(seen.image, start=True)
+    at_once = not seen.gpus.held  # else it is looked at what it holds, and has, before each step
+    create = Create(seen.image, start=at_once)
     if d.status is Status.STARTING:
         return create
-    # What it holds is looked at anew after each change of its status.
-    then = None if seen.gpus.held else create
-    return Become(Status.STARTING, "starting", "Starting", then=then)
+    return Become(Status.STARTING, "starting", "Starting", then=create if at_once else None)
 
 
 def _gpus_awaited(d: Deployment, seen: Observed) -> Step | None:

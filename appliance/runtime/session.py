@@ -3,7 +3,7 @@
 podman-py's connections are used as they are (the unix socket, the pool of them). Its objects are
 not: they ask twice where once is enough and silently ignore options (5.8.0, measured). Nor is the
 layer of requests between them: it takes twice the time of the connection itself (1.5 ms of the
-processor for a request, 0.8 without, measured), and a start waits for six of them.
+processor for a request, 0.8 without, measured), and a start waits for five of them.
 """
 
 import json

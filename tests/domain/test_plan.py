@@ -153,10 +153,17 @@ def test_that_a_container_is_asked_for_is_written_with_the_status_before_it() ->
     assert isinstance(step, Become)
     assert (step.status, step.then) == (Status.STARTING, Create(IMAGE, start=True))
     assert advance(d, step, NOW).asked == Asked(Verb.START, d.generation)
-    with_gpu = Observed(image=IMAGE, gpus=GpuView(held=("x.com/gpu=1",)))
-    step = plan(replace(d, spec=Spec("x", resources=Resources(gpus=1))), with_gpu, NOW)
+
+
+def test_where_a_gpu_is_held_there_is_a_look_before_each_step() -> None:
+    d = a_row(status=Status.PENDING, spec=Spec("x", resources=Resources(gpus=1)))
+    seen = Observed(image=IMAGE, gpus=GpuView(held=("x.com/gpu=1",)))
+    d = replace(d, observed_intent=d.intent)
+    step = plan(d, seen, NOW)
     assert isinstance(step, Become)
-    assert (step.then, advance(d, step, NOW).asked) == (None, None)
+    d = advance(d, step, NOW)
+    assert (step.then, d.asked) == (None, None)
+    assert plan(d, seen, NOW) == Create(IMAGE, start=False)
 
 
 def test_a_stop_that_does_not_work_ends_in_removal() -> None:
