@@ -101,7 +101,7 @@ class Story:
             waits = d.reason is not None and "restart" in d.reason.message
             if d.shown is not RESTING[wanted] and not waits:
                 return False
-        names = "".join(self.runtime.names())
+        names = "".join([*self.runtime.names(), *self.runtime.networks])
         return not any(
             i[4:] in names for i, wanted in self.wanted.items() if wanted is Desired.DELETED
         )
