@@ -177,6 +177,8 @@ class ContainerRuntime(Protocol):
 
         Raises:
             StartRefused: it could not be started, or ended with a code other than 0.
+            RuntimeUnavailable: it was not begun.
+            RuntimeTimeout: nobody can tell; it may run, or may yet.
         """
 
     def open_terminal(

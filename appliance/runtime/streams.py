@@ -22,6 +22,7 @@ from appliance.domain.errors import (
     ImageFailure,
     NoSuchContainer,
     RuntimeFailure,
+    RuntimeTimeout,
     RuntimeUnavailable,
     StartRefused,
 )
@@ -114,14 +115,15 @@ class PodmanStreams:
 
     async def execute(self, name: str, argv: Sequence[str]) -> AsyncIterator[bytes]:
         """Runs ``argv`` inside and yields what it writes."""
-        with deadline(READ_S, "prepare a command"):
-            session = await self._prepare(name, argv)
+        session = await self._prepare(name, argv)
         path, body = f"{LIBPOD}/exec/{session}/start", {"Detach": False, "Tty": False}
-        async with self._open_soon(self._client.build_request("POST", path, json=body)) as answer:
-            async for piece in _payloads(answer):
-                yield piece
-        with deadline(READ_S, "tell how a command ended"):
-            code = await self._exit_code(session)
+        request = self._client.build_request("POST", path, json=body)
+        with _perhaps_begun(argv[0]):
+            async with self._open_soon(request) as answer:
+                async for piece in _payloads(answer):
+                    yield piece
+            with deadline(READ_S, "tell how a command ended"):
+                code = await self._exit_code(session)
         if code:
             raise StartRefused(f"{argv[0]} ended with code {code} in {name}.")
 
@@ -203,9 +205,13 @@ class PodmanStreams:
         return await run_in_daemon(partial(activity.bytes_written, self._socket_path))
 
     async def _prepare(self, name: str, argv: Sequence[str]) -> str:
+        """Nothing begins by this alone, however late it lands."""
         body = {"Cmd": list(argv), "AttachStdout": True, "AttachStderr": True}
         try:
-            answer = await self._ask("POST", f"/containers/{name}/exec", json=body)
+            with anyio.fail_after(READ_S):
+                answer = await self._ask("POST", f"/containers/{name}/exec", json=body)
+        except TimeoutError as late:
+            raise RuntimeUnavailable(f"Podman did not prepare {argv[0]}.") from late
         except (NoSuchContainer, RuntimeUnavailable):
             raise
         except RuntimeFailure as failure:
@@ -274,6 +280,15 @@ def _transport() -> Iterator[None]:
         yield
     except httpx.TransportError as error:
         raise RuntimeUnavailable("Podman's service does not answer.") from error
+
+
+@contextmanager
+def _perhaps_begun(program: str) -> Iterator[None]:
+    """Whoever is not answered here can't tell whether the program runs."""
+    try:
+        yield
+    except RuntimeUnavailable as error:
+        raise RuntimeTimeout(f"Podman did not tell what became of {program}.") from error
 
 
 async def _lines(answer: httpx.Response) -> AsyncIterator[Mapping[str, Any]]:

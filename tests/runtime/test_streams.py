@@ -10,7 +10,12 @@ import anyio
 import pytest
 from anyio.abc import SocketStream
 
-from appliance.domain.errors import ImageFailure, RuntimeUnavailable, StartRefused
+from appliance.domain.errors import (
+    ImageFailure,
+    RuntimeTimeout,
+    RuntimeUnavailable,
+    StartRefused,
+)
 from appliance.runtime.pull import USUAL_DEADLINES
 from appliance.runtime.streams import PodmanStreams
 
@@ -21,7 +26,10 @@ HEAD = "HTTP/1.1 {} OK\r\nContent-Type: application/json\r\nConnection: close\r\
 
 @asynccontextmanager
 async def answering(*answers: Sequence[bytes], status: int = 200) -> AsyncIterator[PodmanStreams]:
-    """Streams to a service that gives these answers, one a request, in exactly these pieces."""
+    """Streams to a service that gives these answers, one a request, in exactly these pieces.
+
+    Behind the last one it hangs up on whoever asks.
+    """
     with tempfile.TemporaryDirectory(prefix="nn", dir="/tmp") as folder:
         path, left = Path(folder) / "s.sock", list(answers)
 
@@ -29,6 +37,8 @@ async def answering(*answers: Sequence[bytes], status: int = 200) -> AsyncIterat
             async with client:
                 with suppress(anyio.EndOfStream):  # from one who only asks who listens
                     await client.receive()
+                    if not left:
+                        return
                     await client.send(HEAD.format(status).encode())
                     for piece in left.pop(0):
                         await client.send(piece)
@@ -67,6 +77,19 @@ async def test_the_code_is_asked_for_until_podman_knows_it() -> None:
     running, ended = [b'{"Running": true, "ExitCode": 0}'], [b'{"Running": false, "ExitCode": 9}']
     async with answering([b'{"Id": "x"}'], [], running, ended) as streams:
         with pytest.raises(StartRefused, match="code 9"):
+            await anext(streams.execute("nnx-dep-a-g1", ("true",)))
+
+
+async def test_of_a_command_that_was_sent_and_not_answered_nobody_can_tell() -> None:
+    """The service may yet run it, as late as it likes."""
+    async with answering([b'{"Id": "x"}']) as streams:
+        with pytest.raises(RuntimeTimeout):
+            await anext(streams.execute("nnx-dep-a-g1", ("true",)))
+
+
+async def test_a_command_that_could_not_be_prepared_was_not_begun() -> None:
+    async with answering() as streams:
+        with pytest.raises(RuntimeUnavailable):
             await anext(streams.execute("nnx-dep-a-g1", ("true",)))
 
 
