@@ -1,10 +1,11 @@
 """What ``FakeRuntime`` is furnished with: a registry's offers, containers' behaviour, terminals."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import anyio
+import anyio.lowlevel
 
 from appliance.domain.errors import ImageFailure, RuntimeFailure
 from appliance.domain.observed import Container, ContainerState, ImageFacts
@@ -19,6 +20,16 @@ class Offer:
     failure: ImageFailure | None = None
     steps: Sequence[PullProgress] = (PullProgress(1, 1),)
     gate: anyio.Event | None = None
+
+    async def download(self, on_progress: Callable[[PullProgress], None]) -> None:
+        """As far as it comes."""
+        if self.failure:
+            raise self.failure
+        for step in self.steps:
+            on_progress(step)
+            await anyio.lowlevel.checkpoint()
+        if self.gate:
+            await self.gate.wait()
 
 
 @dataclass

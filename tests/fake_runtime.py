@@ -202,7 +202,7 @@ class FakeRuntime:
         return await self.faults.around("check_health", name, lambda: self._healthy(name))
 
     async def execute(self, name: str, argv: Sequence[str]) -> AsyncIterator[bytes]:
-        output, code = await self.faults.around("execute", name, lambda: self._run_in(name, argv))
+        output, code = await self.faults.around("execute", name, self._run_in(name, argv))
         for piece in output:
             yield piece
         if code:
@@ -210,7 +210,7 @@ class FakeRuntime:
 
     @asynccontextmanager
     async def open_terminal(self, name: str, argv: Sequence[str]) -> AsyncIterator["FakeTerminal"]:
-        await self.faults.around("open_terminal", name, lambda: self._run_in(name, argv))
+        await self.faults.around("open_terminal", name, self._run_in(name, argv))
         terminal = FakeTerminal()
         self.terminals.append(terminal)
         try:
@@ -346,12 +346,18 @@ class FakeRuntime:
         gone = self.behaviours[kept.spec.image].missing
         return tuple(path for path in paths if path in gone)
 
-    def _run_in(self, name: str, argv: Sequence[str]) -> tuple[Sequence[bytes], int]:
-        kept = self._get(name)
-        if kept.shown.state is not ContainerState.RUNNING:
-            raise StartRefused(f"{name} does not run.")
-        self.executed.append((name, tuple(argv)))
-        return self.commands.get(tuple(argv), ((), 0))
+    def _run_in(self, name: str, argv: Sequence[str]) -> Callable[[], tuple[Sequence[bytes], int]]:
+        """It is meant for the process of now: what Podman has prepared ends with that."""
+        was, command = self.container(name), tuple(argv)
+
+        def run() -> tuple[Sequence[bytes], int]:
+            now = self._get(name).shown
+            if now.state is not ContainerState.RUNNING or not was or now.process != was.process:
+                raise StartRefused(f"{name} does not run.")
+            self.executed.append((name, command))
+            return self.commands.get(command, ((), 0))
+
+        return run
 
     def _read_stats(self, name: str) -> ContainerStats | None:
         kept = self._containers.get(name)
@@ -376,13 +382,7 @@ class FakeRuntime:
         offer = self.registry.get(reference)
         if offer is None:
             raise ImageFailure("image_not_found", f"There is no {reference}.")
-        if offer.failure:
-            raise offer.failure
-        for step in offer.steps:
-            on_progress(step)
-            await anyio.lowlevel.checkpoint()
-        if offer.gate:
-            await offer.gate.wait()
+        await offer.download(on_progress)
         self._store(reference)
 
     # Bookkeeping.
