@@ -117,7 +117,7 @@ def assemble(m: Materials) -> Engine:
     probes = Probes(m.runtime, m.clock, m.tasks, lambda i: reconciler.nudge(i))  # noqa: PLW0108 - made below, with these
     activity = _activity(m.clock, addresses)
     companions = Companions(m.db, ledger, m.runtime, m.clock, m.tasks, probes, activity)
-    steps = SoftSteps(m.runtime, m.catalogue, m.house.prefix)
+    steps = SoftSteps(m.runtime, m.catalogue, ledger, m.house.prefix)
     shop = Workshop(
         m.db, ledger, m.runtime, m.clock, pulls, companions, gpus, addresses, drains, m.vault,
         pulse, steps,

@@ -64,12 +64,25 @@ class Ledger:
         return written
 
     async def lend(self, d: Deployment) -> bool:
-        """Others may have its GPU memory; False: it may not be asked for it now."""
+        """Others may have its GPU memory, for which it is told next.
+
+        False: it may not be asked for it now.
+        """
         async with self._db.transaction() as tx:
             lent = await gpus.lend(tx, d.id)
         if lent:
             self._addresses.lent(d.id)
         return lent
+
+    async def ask_back(self, d: Deployment) -> bool:
+        """Its process is told next to take its GPU memory back; False: it may not be told."""
+        async with self._db.transaction() as tx:
+            return await gpus.ask_back(tx, d.id)
+
+    async def heard(self, d: Deployment) -> None:
+        """What its process was told last is over."""
+        async with self._db.transaction() as tx:
+            await gpus.heard(tx, d.id)
 
     async def took_back(self, d: Deployment) -> None:
         """Its container has taken back the GPU memory that it had given up."""

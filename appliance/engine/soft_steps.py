@@ -5,11 +5,12 @@ from collections.abc import Sequence
 
 import anyio
 
-from appliance.domain.deployment import Deployment, Process
-from appliance.domain.errors import RuntimeTimeout, StartRefused
+from appliance.domain.deployment import Deployment
+from appliance.domain.errors import RuntimeFailure, RuntimeTimeout, StartRefused
 from appliance.domain.observed import ContainerName
 from appliance.domain.template import Soften
 from appliance.engine.catalogue import Catalogue
+from appliance.engine.ledger import Ledger
 from appliance.runtime.port import ContainerRuntime
 
 LIMIT_S = 60
@@ -22,14 +23,17 @@ class SoftSteps:
     Whoever runs one is to be ``alone`` with that deployment, from before it is on record until
     after: the last of the two that ran must be the one that the record tells of. So a process whose
     command nobody heard the end of takes nothing back: that command may yet run, as the last one.
+    That is on record before a command is sent, and taken off when its end is heard.
     """
 
-    def __init__(self, runtime: ContainerRuntime, catalogue: Catalogue, prefix: str) -> None:
+    def __init__(
+        self, runtime: ContainerRuntime, catalogue: Catalogue, ledger: Ledger, prefix: str
+    ) -> None:
         self._runtime = runtime
         self._catalogue = catalogue
+        self._ledger = ledger
         self._prefix = prefix
         self._alone: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
-        self._unheard: set[tuple[str, Process | None]] = set()
 
     def alone(self, deployment_id: str) -> anyio.Lock:
         """To be held while the memory of that deployment is given or taken."""
@@ -42,22 +46,23 @@ class SoftSteps:
         return None if template is None else template.soften
 
     async def give_up(self, d: Deployment) -> None:
-        """Has it give GPU memory back.
+        """Has it give GPU memory back; if it lends its share, that is on record.
 
         Raises:
             RuntimeFailure: the command failed, or did not end in time.
         """
         known = self.of(d)
         await self._run(d, None if known is None else known.command)
+        await self._ledger.heard(d)
 
     async def take_back(self, d: Deployment) -> None:
-        """Undoes ``give_up``.
+        """Undoes ``give_up``; that it did is for the caller to put on record.
 
         Raises:
             RuntimeFailure: the command failed, did not end in time, is not known any more, or could
                 be followed by an earlier one.
         """
-        if (d.id, d.process) in self._unheard:
+        if not await self._ledger.ask_back(d):
             raise StartRefused("a command before was not answered, and may yet run")
         known = self.of(d)
         await self._run(d, None if known is None else known.undo)
@@ -70,8 +75,10 @@ class SoftSteps:
             with anyio.fail_after(LIMIT_S):
                 async for _ in self._runtime.execute(name, argv):
                     pass
-        except RuntimeTimeout:
-            self._unheard.add((d.id, d.process))
-            raise
         except TimeoutError:
             raise StartRefused(f"{argv[0]} did not end in {LIMIT_S} s") from None
+        except RuntimeTimeout:
+            raise
+        except RuntimeFailure:
+            await self._ledger.heard(d)
+            raise

@@ -64,7 +64,8 @@ VALUES (:deployment_id, :gpu, :device, :exclusive, :vram_mb, :now_us)
 """
 
 LEND = """
-UPDATE gpu_hold SET loan = 'lent' WHERE deployment_id = :deployment_id AND exclusive = 0
+UPDATE gpu_hold SET loan = 'lent', unheard = 1
+WHERE deployment_id = :deployment_id AND exclusive = 0
 AND EXISTS (
     SELECT 1 FROM deployment WHERE id = :deployment_id AND desired = 'running'
     AND status = 'running' AND intent = observed_intent AND next_spec IS NULL
@@ -78,8 +79,17 @@ WHERE deployment_id = :deployment_id AND gpu = :gpu AND loan = 'lent'
 RETURNING gpu
 """
 
+ASK_BACK = """
+UPDATE gpu_hold SET unheard = 1
+WHERE deployment_id = :deployment_id AND loan = 'returned' AND unheard = 0
+RETURNING gpu
+"""
+
+HEARD = "UPDATE gpu_hold SET unheard = 0 WHERE deployment_id = :deployment_id AND unheard = 1"
+
 END_LOAN = """
-UPDATE gpu_hold SET loan = NULL WHERE deployment_id = :deployment_id AND loan = 'returned'
+UPDATE gpu_hold SET loan = NULL, unheard = 0
+WHERE deployment_id = :deployment_id AND loan = 'returned'
 RETURNING gpu
 """
 
@@ -129,8 +139,24 @@ async def lenders(db: Database) -> list[str]:
 
 
 async def lend(tx: Transaction, deployment_id: str) -> bool:
-    """Lets others have the share of a deployment; False: it does not just run, or holds alone."""
+    """Lets others have the share of a deployment, and notes the command that is to be sent for it.
+
+    False: it does not just run, or holds alone.
+    """
     return bool(await tx.execute(LEND, {"deployment_id": deployment_id}))
+
+
+async def ask_back(tx: Transaction, deployment_id: str) -> bool:
+    """Notes the command that is to be sent to take the memory back; False: one before may yet run.
+
+    A loan ends with its process, and so does what is noted here.
+    """
+    return bool(await tx.execute(ASK_BACK, {"deployment_id": deployment_id}))
+
+
+async def heard(tx: Transaction, deployment_id: str) -> None:
+    """The command that was noted last has ended, or was never begun: nothing may yet run."""
+    await tx.execute(HEARD, {"deployment_id": deployment_id})
 
 
 async def end_loan(tx: Transaction, deployment_id: str) -> bool:
