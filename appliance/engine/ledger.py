@@ -80,7 +80,7 @@ class Ledger:
             return await gpus.ask_back(tx, d.id)
 
     async def heard(self, d: Deployment) -> None:
-        """What its process was told last is over."""
+        """What its process was told last is done, or it was not told."""
         async with self._db.transaction() as tx:
             await gpus.heard(tx, d.id)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import anyio
 
 from appliance.domain.deployment import Deployment
-from appliance.domain.errors import RuntimeFailure, RuntimeTimeout, StartRefused
+from appliance.domain.errors import RuntimeUnavailable, StartRefused
 from appliance.domain.observed import ContainerName
 from appliance.domain.template import Soften
 from appliance.engine.catalogue import Catalogue
@@ -22,8 +22,9 @@ class SoftSteps:
 
     Whoever runs one is to be ``alone`` with that deployment, from before it is on record until
     after: the last of the two that ran must be the one that the record tells of. So a process whose
-    command nobody heard the end of takes nothing back: that command may yet run, as the last one.
-    That is on record before a command is sent, and taken off when its end is heard.
+    command was not heard to be done takes nothing back: what it began may yet be done, as the last.
+    That is on record before a command is sent. One that fails says nothing either: it may have
+    given up waiting for a server that goes on.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class SoftSteps:
                 be followed by an earlier one.
         """
         if not await self._ledger.ask_back(d):
-            raise StartRefused("a command before was not answered, and may yet run")
+            raise StartRefused("what it was told before may yet be done")
         known = self.of(d)
         await self._run(d, None if known is None else known.undo)
 
@@ -77,8 +78,6 @@ class SoftSteps:
                     pass
         except TimeoutError:
             raise StartRefused(f"{argv[0]} did not end in {LIMIT_S} s") from None
-        except RuntimeTimeout:
-            raise
-        except RuntimeFailure:
+        except RuntimeUnavailable:  # it was not begun
             await self._ledger.heard(d)
             raise

@@ -155,7 +155,7 @@ async def ask_back(tx: Transaction, deployment_id: str) -> bool:
 
 
 async def heard(tx: Transaction, deployment_id: str) -> None:
-    """The command that was noted last has ended, or was never begun: nothing may yet run."""
+    """The command that was noted last is done, or was not begun: there is nothing to come of it."""
     await tx.execute(HEARD, {"deployment_id": deployment_id})
 
 

@@ -283,6 +283,16 @@ def test_one_that_does_not_wake_up_starts_anew(dorm: Dorm, fails: str) -> None:
     assert len(dorm.runtime.running(dorm.vllm)) == 1
 
 
+def test_a_command_that_fails_may_have_begun_something(dorm: Dorm) -> None:
+    """A server that was too slow for it goes to sleep all the same, behind what wakes it."""
+    dorm.runtime.commands[dorm.sleep] = ((), 1)
+    dorm.leave(dorm.add())
+    dorm.ask()
+    dorm.settle(STARTED_S)
+    assert (dorm.ran, dorm.lending, dorm.shown(dorm.vllm)) == (["sleep"], False, [Status.RUNNING])
+    assert "not_woken" in dorm.told()
+
+
 def test_podman_away_is_no_reason_to_start_anew(dorm: Dorm) -> None:
     dorm.leave(dorm.lend())
     dorm.runtime.faults.fail("execute", times=3)
