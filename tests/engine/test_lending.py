@@ -1,40 +1,26 @@
 """What sleeps on its GPU lends its share, and has it back before it is asked for anything."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import anyio
 import pytest
 
 from appliance.domain.change import Change
 from appliance.domain.deployment import Deployment, HealthCheck, Resources, Status
-from appliance.domain.gpu import GpuProcess, Survey
 from appliance.domain.observed import ImageFacts
 from appliance.domain.order import Order
-from appliance.engine import gpu_watch
-from tests.engine.conftest import ADA, IMAGE, FakeGpus, a_gpu, an_order
+from tests.engine.cards import OneCard
+from tests.engine.conftest import ADA, IMAGE, an_order
 from tests.engine.virtual_world import VirtualWorld
 from tests.fake_faults import Call, Moment
 
 VLLM = "docker.io/vllm/vllm-openai:latest"
-PID = 4711
 SHARE_MB, ASLEEP_MB, OTHERS_MB = 20_000, 1_000, 10_000
 GRACE_S = 10
 HEALTH = HealthCheck("/health", start_period_s=5)
 STARTED_S = 10
 """Nobody answers the health check here; then its start period is over."""
-
-
-@dataclass
-class OneCard(FakeGpus):
-    """One GPU of 24,000 MiB, and the memory of one process on it."""
-
-    used_mb: int = 0
-
-    def survey(self) -> Survey:
-        process = GpuProcess(PID, self.used_mb)
-        reading = replace(a_gpu(0), vram_used_mb=self.used_mb, processes=(process,))
-        return Survey((reading,))
 
 
 class Dorm(VirtualWorld):
@@ -49,8 +35,7 @@ class Dorm(VirtualWorld):
         order = Order("node_1", "vllm", resources=share, evictable=True, health=HEALTH)
         self.vllm = self.run(self.world.deploy(order))
         self.settle(STARTED_S)
-        container = self.row(self.vllm).container_id
-        patch.setattr(gpu_watch, "container_of", lambda pid: container if pid == PID else None)
+        self.card.lies_in(self.row(self.vllm).container_id, patch)
         self.card.used_mb = SHARE_MB
         self.settle(GRACE_S)
         template = self.world.engine.deployments._catalogue.get("vllm")

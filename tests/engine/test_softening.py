@@ -1,36 +1,21 @@
 """Idle deployments that share a GPU give memory back before any is stopped."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 import pytest
 
 from appliance.domain.deployment import Resources, Status
-from appliance.domain.gpu import GpuProcess, Survey
 from appliance.domain.observed import ImageFacts
 from appliance.domain.order import Order
-from appliance.engine import gpu_watch
-from tests.engine.conftest import ADA, IMAGE, FakeGpus, a_gpu, an_order
+from tests.engine.cards import OneCard
+from tests.engine.conftest import ADA, IMAGE, an_order
 from tests.engine.virtual_world import VirtualWorld
 
 OLLAMA = "docker.io/ollama/ollama:latest"
-PID = 4711
 SHARE_MB, LOADED_MB, EMPTY_MB = 8_000, 20_000, 500
 GRACE_S = 10
 STARTED_S = 70
 """The template has a health check that nobody answers here; then its start period is over."""
-
-
-@dataclass
-class OneCard(FakeGpus):
-    """One GPU of 24,000 MiB, and a process that has some of it."""
-
-    used_mb: int = 0
-
-    def survey(self) -> Survey:
-        process = GpuProcess(PID, self.used_mb)
-        reading = replace(a_gpu(0), vram_used_mb=self.used_mb, processes=(process,))
-        return Survey((reading,))
 
 
 class Crowd(VirtualWorld):
@@ -46,7 +31,7 @@ class Crowd(VirtualWorld):
         self.ollama = self.run(self.world.deploy(order))
         self.settle(STARTED_S)
         container = self.run(self.world.view(self.ollama)).deployment.container_id
-        patch.setattr(gpu_watch, "container_of", lambda pid: container if pid == PID else None)
+        self.card.lies_in(container, patch)
         self.card.used_mb = LOADED_MB
         self.settle(GRACE_S)
 
