@@ -81,9 +81,11 @@ class Faults:
         """The call has its effect, and raises ``RuntimeTimeout``."""
         self._plan("lose_answer", verb, nth, times)
 
-    def delay(self, verb: Verb, *, nth: int = 1, times: float = 1) -> None:
-        """The call raises ``RuntimeTimeout``; its effect lands at ``land``."""
-        self._plan("delay", verb, nth, times)
+    def delay(
+        self, verb: Verb, *, error: RuntimeFailure | None = None, nth: int = 1, times: float = 1
+    ) -> None:
+        """The call raises ``error`` (None: ``RuntimeTimeout``); its effect lands at ``land``."""
+        self._plan("delay", verb, nth, times, error)
 
     def crash(self, verb: Verb, moment: Moment, *, nth: int = 1) -> None:
         """The caller is never heard of again: ``crashed``. The effect comes before that, not at
@@ -155,6 +157,8 @@ class Faults:
             await anyio.sleep_forever()
         raise fault.error
 
-    def _plan(self, kind: Kind, verb: Verb, nth: int, times: float) -> None:
-        error = RuntimeTimeout("Podman did not answer in time (test).")
-        self._planned[verb].append(Fault(kind, error, nth, times))
+    def _plan(
+        self, kind: Kind, verb: Verb, nth: int, times: float, error: RuntimeFailure | None = None
+    ) -> None:
+        problem = error or RuntimeTimeout("Podman did not answer in time (test).")
+        self._planned[verb].append(Fault(kind, problem, nth, times))

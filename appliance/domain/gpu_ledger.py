@@ -133,6 +133,26 @@ def lacking(one: Waiting, own: Sequence[Hold]) -> Waiting:
     return replace(one, need=need)
 
 
+def in_turn(
+    cards: Sequence[Card], holds: Sequence[Hold], line: Sequence[Waiting]
+) -> Sequence[Waiting]:
+    """The line, in which who wants back what it has lent goes ahead of those whom it keeps out.
+
+    It holds something in spite of the loan. Who can't be served beside that waits for it to be
+    through; behind such a one it would wait for somebody who waits for it.
+    """
+    ids = {one.deployment_id for one in line}
+    still = [hold for hold in holds if hold.deployment_id in ids]
+    if not still:
+        return line
+    needs = {one.need: one for one in line}
+    out = {need for need, one in needs.items() if _kept_out(cards, still, one)}
+    first = next((n for n, one in enumerate(line) if one.need in out), len(line))
+    holders = {hold.deployment_id for hold in still}
+    ahead = [one for one in line[first:] if one.deployment_id in holders and one.need not in out]
+    return [*line[:first], *ahead, *(one for one in line[first:] if one not in ahead)]
+
+
 def held_wrongly(holds: Iterable[Hold]) -> list[str]:
     """The GPUs held by two of whom one holds it alone: must always be none."""
     by_gpu: dict[str, list[Hold]] = {}
@@ -154,6 +174,11 @@ def waiting_reason(place: Place) -> Reason:
 
 def _any_alone(holds: Iterable[Hold]) -> bool:
     return any(hold.exclusive for hold in holds)
+
+
+def _kept_out(cards: Sequence[Card], holds: Sequence[Hold], one: Waiting) -> bool:
+    place = settle(cards, holds, [one]).places.get(one.deployment_id)
+    return place is not None and not place.hopeless
 
 
 def _serve(walk: _Walk, one: Waiting) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from appliance.clock import Clock
 from appliance.domain.deployment import Deployment, Desired
 from appliance.domain.eviction import Eviction, Idler, evict
-from appliance.domain.gpu_ledger import Hold, Loan, Place, Waiting, lacking, settle
+from appliance.domain.gpu_ledger import Hold, Loan, Place, Waiting, in_turn, lacking, settle
 from appliance.domain.observed import Container, ContainerState, GpuView
 from appliance.engine import views
 from appliance.engine.gpu_watch import GpuWatch
@@ -151,7 +151,8 @@ class Gpus:
         own: dict[str, list[Hold]] = {}
         for hold in holds:
             own.setdefault(hold.deployment_id, []).append(hold)
-        return _Books(kept, holds, [lacking(one, own.get(one.deployment_id, ())) for one in line])
+        line = [lacking(one, own.get(one.deployment_id, ())) for one in line]
+        return _Books(kept, holds, in_turn(self._watch.state.cards(), holds, line))
 
     def _true(self, kept: KeptHold) -> Hold:
         """What a hold keeps from others: its share, or what it really has where that is more.

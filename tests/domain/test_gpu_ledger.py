@@ -12,6 +12,7 @@ from appliance.domain.gpu_ledger import (
     Hold,
     Waiting,
     held_wrongly,
+    in_turn,
     lacking,
     settle,
     waiting_reason,
@@ -90,6 +91,16 @@ def test_a_share_that_was_lent_is_waited_for_on_the_same_card_beside_what_is_lef
     assert [g.gpu for g in settle([BIG, SMALL], [left], [again]).grants] == ["GPU-small"]
     others = Hold("dep_x", "GPU-small", exclusive=False, vram_mb=1_001)
     assert settle([BIG, SMALL], [left, others], [again]).grants == ()
+
+
+def test_who_wants_its_share_back_goes_ahead_of_those_whom_it_keeps_out() -> None:
+    need = GpuNeed(1, vram_mb=7_000, exclusive=False)
+    left = Hold("dep_lent", "GPU-small", exclusive=False, vram_mb=1_000)
+    back = lacking(Waiting("dep_lent", need), [left])
+    small, alone, later = in_line(GpuNeed(1, vram_mb=500, exclusive=False), ONE, ONE)
+    assert in_turn([SMALL], [left], [small, alone, later, back]) == [small, back, alone, later]
+    assert in_turn([SMALL, BIG], [left], [small, alone, back]) == [small, alone, back]
+    assert in_turn([SMALL], [], [alone, small]) == [alone, small]
 
 
 def test_who_has_lent_nothing_waits_as_it_is() -> None:

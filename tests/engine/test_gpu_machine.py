@@ -31,40 +31,29 @@ NEEDS = (
 )  # fmt: skip
 
 
-class GpuBox(Lifecycle):
-    """Three GPUs, that come and go, and more who want them than there are."""
+class GpuStory(Lifecycle):
+    """The GPUs, who wants them, and what must hold whatever happens to both."""
 
-    def __init__(self) -> None:
-        self.gpus = FakeGpus(CARDS)
-        super().__init__(self.gpus)
+    def __init__(self, gpus: FakeGpus) -> None:
+        self.gpus = gpus
+        self.cards = gpus.readings
+        super().__init__(gpus)
         self.alone: set[str] = set()
         self.met: list[tuple[str, str]] = []
         self.world.runtime.on_run = self.witness
 
-    @rule(
-        image=st.sampled_from([IMAGE, PULLED, ENDS, CRASHES, STUBBORN]),
-        need=st.sampled_from(NEEDS),
-        sleeps=st.booleans(),
-        evictable=st.booleans(),
-    )
-    def create_on_a_gpu(
-        self, image: str, need: Resources, sleeps: bool, evictable: bool = False
-    ) -> None:
-        order = Order(
-            node_id="node_1", custom_image=image, resources=need,
-            idle_timeout=IdleTimeout(SLEEPS_AFTER_S / 60 if sleeps else None),
-            evictable=evictable,
-        )  # fmt: skip
+    def deploy(self, image: str, order: Order) -> str:
         made = self.world.run(self.world.world.deploy(order))
-        self.told[made] = Acknowledged({image}, sleeps=sleeps or evictable)
+        sleeps = order.evictable or bool(order.idle_timeout and order.idle_timeout.minutes)
+        self.told[made] = Acknowledged({image}, sleeps=sleeps)
+        self.note(made, order.resources or Resources())
+        self.world.settle()
+        return made
+
+    def note(self, made: str, need: Resources) -> None:
+        """What ``made`` is to have, before it has it."""
         if need.exclusive:
             self.alone.add(made.replace("_", "-"))
-        self.world.settle()
-
-    @rule(there=st.sets(st.sampled_from(CARDS)))
-    def gpus_come_and_go(self, there: set[object]) -> None:
-        self.gpus.readings = tuple(card for card in CARDS if card in there)
-        self.world.settle(6)
 
     def witness(self, name: str) -> None:
         """At the moment a process begins: whether it meets another on a GPU one has alone."""
@@ -88,7 +77,7 @@ class GpuBox(Lifecycle):
         shared: Counter[str] = Counter()
         for hold in self.holds():
             shared[hold.gpu] += hold.vram_mb or 0
-        for card in CARDS:
+        for card in self.cards:
             assert shared[card.gpu.key] <= (card.gpu.vram_mb or 0)
 
     @invariant()
@@ -111,7 +100,7 @@ class GpuBox(Lifecycle):
         ]
 
     def comes_to_rest(self) -> None:
-        self.gpus.readings = CARDS
+        self.gpus.readings = self.cards
         super().comes_to_rest()
         at_rest = {i for i, v in self.listed().items() if v.deployment.shown in
                    (Status.STOPPED, Status.SLEEPING, Status.FAILED)}  # fmt: skip
@@ -139,6 +128,34 @@ class GpuBox(Lifecycle):
         assert place is not None
         if first[0] == deployment_id and not place.hopeless:
             assert self.holds() != []
+
+
+class GpuBox(GpuStory):
+    """Three GPUs, that come and go, and more who want them than there are."""
+
+    def __init__(self) -> None:
+        super().__init__(FakeGpus(CARDS))
+
+    @rule(
+        image=st.sampled_from([IMAGE, PULLED, ENDS, CRASHES, STUBBORN]),
+        need=st.sampled_from(NEEDS),
+        sleeps=st.booleans(),
+        evictable=st.booleans(),
+    )
+    def create_on_a_gpu(
+        self, image: str, need: Resources, sleeps: bool, evictable: bool = False
+    ) -> None:
+        order = Order(
+            node_id="node_1", custom_image=image, resources=need,
+            idle_timeout=IdleTimeout(SLEEPS_AFTER_S / 60 if sleeps else None),
+            evictable=evictable,
+        )  # fmt: skip
+        self.deploy(image, order)
+
+    @rule(there=st.sets(st.sampled_from(CARDS)))
+    def gpus_come_and_go(self, there: set[object]) -> None:
+        self.gpus.readings = tuple(card for card in CARDS if card in there)
+        self.world.settle(6)
 
 
 def test_no_story_gives_a_gpu_twice() -> None:

@@ -145,6 +145,19 @@ def test_nobody_overtakes_it_in_line(dorm: Dorm) -> None:
     assert (dorm.ran, dorm.shown(later)) == (["sleep", "undo"], [Status.PENDING])
 
 
+def test_it_does_not_wait_for_who_waits_for_it(dorm: Dorm) -> None:
+    """Ahead in line is one who wants the GPU alone, and can't have it before this one is gone."""
+    taker = dorm.lend()
+    alone = dorm.run(dorm.world.deploy(an_order(gpus=1)))
+    dorm.ask()
+    dorm.settle(5)
+    assert (dorm.lending, dorm.shown(alone)) == (True, [Status.PENDING])
+    dorm.leave(taker)
+    assert (dorm.ran, dorm.lending, dorm.shown(alone)) == (
+        ["sleep", "undo"], False, [Status.PENDING]
+    )  # fmt: skip
+
+
 def test_who_agreed_to_gives_way_for_it(dorm: Dorm) -> None:
     process = dorm.row(dorm.vllm).process
     taker = dorm.lend(evictable=True)

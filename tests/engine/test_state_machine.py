@@ -340,7 +340,7 @@ def endings(image: str, policy: RestartPolicy) -> frozenset[Status]:
         return LOOPING
     if image == CRASHES and policy is not RestartPolicy.NEVER:
         return LOOPING
-    return frozenset({ENDING[image]})
+    return frozenset({ENDING.get(image, Status.RUNNING)})
 
 
 def search(examples: int, steps: int, machine: type[Lifecycle] = Lifecycle) -> None:

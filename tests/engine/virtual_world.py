@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from appliance.domain.observed import ContainerName, ContainerState
+from appliance.domain.observed import Container, ContainerName, ContainerState
 from appliance.engine import gpu_watch
 from appliance.store.database import Row
 from tests.engine.conftest import PREFIX, FakeGpus, appliance, with_users
@@ -35,6 +35,7 @@ class WitnessedRuntime(FakeRuntime):
         super().__init__(prefix=PREFIX, clock=clock)
         self._true = clock
         self.on_run: Callable[[str], None] = lambda _name: None
+        self.on_command: Callable[[str, tuple[str, ...]], None] = lambda _name, _argv: None
         self._began: dict[str, float] = {}
         self._ran: defaultdict[str, float] = defaultdict(float)
 
@@ -46,13 +47,18 @@ class WitnessedRuntime(FakeRuntime):
         still = sum(
             self._true.true_s - began
             for name, began in self._began.items()
-            if _owner(name) == deployment_id
+            if owner(name) == deployment_id
         )
         return round(self._ran[deployment_id] + still, 6)
 
     def running(self, deployment_id: str | None = None) -> list[str]:
         """Its containers (None: everybody's) whose process runs now."""
-        return [name for name in self._began if deployment_id in (None, _owner(name))]
+        return [name for name in self._began if deployment_id in (None, owner(name))]
+
+    def processes(self) -> list[Container]:
+        """Every container whose process runs now."""
+        there = [self.container(name) for name in self._began]
+        return [container for container in there if container and container.process]
 
     async def start(self, name: str) -> None:
         """Takes a moment, as every start does: two runs never begin at once."""
@@ -77,6 +83,17 @@ class WitnessedRuntime(FakeRuntime):
         self._began[name] = self._true.true_s
         self.on_run(name)
 
+    def _run_in(self, name: str, argv: Sequence[str]) -> Callable[[], tuple[Sequence[bytes], int]]:
+        run = super()._run_in(name, argv)
+
+        def witnessed() -> tuple[Sequence[bytes], int]:
+            output, code = run()
+            if code == 0:
+                self.on_command(name, tuple(argv))
+            return output, code
+
+        return witnessed
+
     def _end(self, name: str, exit_code: int, *, out_of_memory: bool = False) -> None:
         super()._end(name, exit_code, out_of_memory=out_of_memory)
         self._over(name)
@@ -88,10 +105,11 @@ class WitnessedRuntime(FakeRuntime):
     def _over(self, name: str) -> None:
         began = self._began.pop(name, None)
         if began is not None:
-            self._ran[_owner(name)] += self._true.true_s - began
+            self._ran[owner(name)] += self._true.true_s - began
 
 
-def _owner(name: str) -> str:
+def owner(name: str) -> str:
+    """The deployment whose container has that name, or would have it."""
     parsed = ContainerName.parse(name, prefix=PREFIX)
     return parsed.deployment_id if parsed else ""
 
