@@ -176,6 +176,13 @@ class Lending(GpuStory):
             case _:
                 pass
 
+    @rule(there=st.sets(st.sampled_from(CARDS)), seconds=st.sampled_from([1, 6, 20]))
+    def a_gpu_is_away(self, there: set[object], seconds: float) -> None:
+        self.gpus.readings = tuple(card for card in CARDS if card in there)
+        self.world.settle(seconds)
+        self.gpus.readings = CARDS
+        self.world.settle()
+
     # Who asks.
 
     @rule(which=which, stays_s=st.sampled_from([0, 1, 20]), how=hows)
@@ -296,7 +303,7 @@ class Lending(GpuStory):
 
 
 def test_no_story_of_lenders_takes_memory_that_is_anothers() -> None:
-    search(examples=30, steps=20, machine=Lending)
+    search(examples=12, steps=12, machine=Lending)
 
 
 @pytest.mark.slow
