@@ -88,9 +88,9 @@ class GpuWatch:
     async def run(self, changed: Callable[[], Awaitable[None]]) -> None:
         """Looks until cancelled; tells ``changed`` when there is more or less to give."""
         while True:
-            before = self.state.cards()
+            before = self.state
             await self.look(older_than_us=0)
-            if self.state.cards() != before:
+            if self.state.memory != before.memory or self.state.cards() != before.cards():
                 await changed()
             await self._clock.sleep(SURVEY_EVERY_S)
 

@@ -201,6 +201,17 @@ def test_a_command_that_a_crash_left_behind_is_not_the_last_word(
     assert dorm.row(dorm.vllm).generation == 2
 
 
+def test_memory_that_comes_free_later_than_anybody_looks_for_it_is_given_all_the_same(
+    dorm: Dorm,
+) -> None:
+    dorm.runtime.faults.crash("execute", "late")
+    taker = dorm.add()
+    assert dorm.shown(taker) == [Status.PENDING]
+    dorm.card.used_mb = ASLEEP_MB
+    dorm.settle(6)
+    assert dorm.shown(dorm.vllm, taker) == [Status.RUNNING] * 2
+
+
 def test_it_is_not_woken_before_it_sleeps(dorm: Dorm) -> None:
     """What came first would be undone by what comes last, and nobody would know.
 
