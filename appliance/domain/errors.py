@@ -190,6 +190,13 @@ class NoCommand(StartRefused):
         super().__init__("The image has no command of its own: say one in `command`.")
 
 
+class NotWoken(RuntimeFailure):
+    """What a process was told of its GPU memory may yet be done: it is told nothing more."""
+
+    code = "not_woken"
+    retryable = False
+
+
 class GpuMissing(RuntimeFailure):
     """The container started without a device that its GPU's CDI spec promises."""
 

@@ -5,6 +5,7 @@ from appliance.domain.errors import (
     ContainerWedged,
     ImageFailure,
     NoSuchContainer,
+    NotWoken,
     PortTaken,
     RuntimeFailure,
     RuntimeTimeout,
@@ -38,12 +39,12 @@ def after_failure(  # noqa: PLR0911 - a ladder: the first rung that holds
     """The step after ``step`` failed with ``error``.
 
     A lost answer is not a failure: look again soon. Podman away is nobody's fault: say so and
-    wait for it. Stopping and removing are tried again for as long as it takes. A container that
-    can't take its GPU memory back serves nobody, and is replaced. What time can heal is tried again
-    with back-off; what it can't is a failure at once.
+    wait for it. Stopping and removing are tried again for as long as it takes. What becomes of a
+    container that did not take its GPU memory back is for the next look, which may find it ended.
+    What time can heal is tried again with back-off; what it can't is a failure at once.
     """
     if isinstance(step, TakeBack):
-        return _begin_anew(error, now)
+        return _not_taken_back(error, now)
     if isinstance(error, RuntimeUnavailable):
         # What is to be retired serves no more: no word of it on the one that does.
         return Wait() if isinstance(step, Retire) else _runtime_away(d, error)
@@ -65,10 +66,11 @@ def after_failure(  # noqa: PLR0911 - a ladder: the first rung that holds
     return _try_again(d, step, error)
 
 
-def _begin_anew(error: RuntimeFailure, now: Instant) -> Become | Wait:
-    if isinstance(error, RuntimeUnavailable | RuntimeTimeout | NoSuchContainer):
-        return Wait(now.boot_us + LOOK_AGAIN_US)
-    reason = Reason("not_woken", f"It did not take its GPU memory back ({error}): it starts anew")
+def _not_taken_back(error: RuntimeFailure, now: Instant) -> Become | Wait:
+    if not isinstance(error, NotWoken):
+        away = isinstance(error, RuntimeUnavailable)
+        return Wait(now.boot_us + LOOK_AGAIN_US if away else now.boot_us)
+    reason = Reason(error.code, f"{error}: it starts anew")
     return Become(Status.STARTING, "not_woken", reason.message, reason=reason, new_generation=True)
 
 

@@ -253,9 +253,13 @@ class Driver:
 
     async def _take_back(self, d: Deployment) -> None:
         with anyio.CancelScope() as self._long:
+            lock = self._shop.steps.alone(d.id)
             if self._interrupted:
                 return
-            async with self._shop.steps.alone(d.id):
+            if lock.locked():
+                async with lock:
+                    return  # what was seen is old by now
+            async with lock:
                 await self._shop.steps.take_back(d)
                 with anyio.CancelScope(shield=True):  # the door must hear of what is on record
                     await self._shop.ledger.took_back(d)

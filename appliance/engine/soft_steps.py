@@ -1,12 +1,13 @@
 """What templates know of GPU memory: the commands that give it back, and take it back."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
 
 import anyio
 
 from appliance.domain.deployment import Deployment
-from appliance.domain.errors import RuntimeUnavailable, StartRefused
+from appliance.domain.errors import NotWoken, RuntimeFailure, RuntimeUnavailable, StartRefused
 from appliance.domain.observed import ContainerName
 from appliance.domain.template import Soften
 from appliance.engine.catalogue import Catalogue
@@ -15,6 +16,8 @@ from appliance.runtime.port import ContainerRuntime
 
 LIMIT_S = 60
 """For either command: tens of gigabytes are copied between the GPU and the machine's memory."""
+
+log = logging.getLogger(__name__)
 
 
 class SoftSteps:
@@ -60,13 +63,17 @@ class SoftSteps:
         """Undoes ``give_up``; that it did is for the caller to put on record.
 
         Raises:
-            RuntimeFailure: the command failed, did not end in time, is not known any more, or could
-                be followed by an earlier one.
+            NotWoken: an earlier command could still be done, behind this one.
+            RuntimeFailure: the command failed, did not end in time, or is not known any more.
         """
         if not await self._ledger.ask_back(d):
-            raise StartRefused("what it was told before may yet be done")
+            raise NotWoken("It did not take its GPU memory back, and may yet do what it was told")
         known = self.of(d)
-        await self._run(d, None if known is None else known.undo)
+        try:
+            await self._run(d, None if known is None else known.undo)
+        except RuntimeFailure as error:
+            log.info("took no memory back deployment=%s: %s", d.id, error)
+            raise
 
     async def _run(self, d: Deployment, argv: Sequence[str] | None) -> None:
         if argv is None:

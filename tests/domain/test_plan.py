@@ -24,6 +24,7 @@ from appliance.domain.errors import (
     GpuMissing,
     ImageFailure,
     NoSuchContainer,
+    NotWoken,
     PortTaken,
     RuntimeFailure,
     RuntimeTimeout,
@@ -266,7 +267,8 @@ def test_memory_is_taken_back_once_it_was_returned(
 
 
 @pytest.mark.parametrize(
-    "error", [RuntimeUnavailable("x"), RuntimeTimeout("x"), NoSuchContainer("x")]
+    "error",
+    [RuntimeUnavailable("x"), RuntimeTimeout("x"), NoSuchContainer("x"), StartRefused("x")],
 )
 def test_memory_that_may_have_been_taken_back_is_looked_after_again(error: RuntimeFailure) -> None:
     step = after_failure(a_row(status=Status.RUNNING), TakeBack(), error, NOW)
@@ -275,7 +277,7 @@ def test_memory_that_may_have_been_taken_back_is_looked_after_again(error: Runti
 
 
 def test_a_container_that_can_not_take_its_memory_back_is_replaced() -> None:
-    step = after_failure(a_row(status=Status.RUNNING), TakeBack(), StartRefused("x"), NOW)
+    step = after_failure(a_row(status=Status.RUNNING), TakeBack(), NotWoken("x"), NOW)
     assert isinstance(step, Become)
     assert (step.status, step.new_generation) == (Status.STARTING, True)
 

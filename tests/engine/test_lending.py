@@ -292,6 +292,19 @@ def test_one_that_does_not_wake_up_starts_anew(dorm: Dorm, fails: str) -> None:
     assert len(dorm.runtime.running(dorm.vllm)) == 1
 
 
+def test_one_that_ends_while_it_wakes_up_is_told_as_ended(dorm: Dorm) -> None:
+    """And charged to its end, not to when it was given up."""
+    dorm.leave(dorm.lend())
+    dorm.runtime.faults.hang("execute")
+    dorm.ask()
+    [name] = dorm.runtime.running(dorm.vllm)
+    dorm.runtime.finish(name, 3)
+    dorm.card.used_mb = 0
+    dorm.settle(60 + STARTED_S)
+    told = [one for one in dorm.told() if one in ("crashed", "not_woken")]
+    assert (told, dorm.shown(dorm.vllm)) == (["crashed"], [Status.RUNNING])
+
+
 def test_a_command_that_fails_may_have_begun_something(dorm: Dorm) -> None:
     """A server that was too slow for it goes to sleep all the same, behind what wakes it."""
     dorm.runtime.commands[dorm.sleep] = ((), 1)
