@@ -1,5 +1,4 @@
-"""Stories of lenders: whatever happens, no GPU has less memory than is in use, and none is asked in
-its sleep."""
+"""Stories of lenders: no GPU has less memory than is in use, and nobody is asked in its sleep."""
 
 from collections import Counter
 
