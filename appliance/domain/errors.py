@@ -21,6 +21,7 @@ ApplianceError
 │   ├── ContainerWedged     Podman can't start or stop this container ever again
 │   ├── StartRefused        the container can't start as specified (command, device, user …)
 │   │   └── NoCommand       there is no command to start
+│   ├── NotWoken            it may yet do what it was told of its GPU memory before
 │   ├── GpuMissing          it started, but a GPU it was promised is not inside
 │   └── ImageFailure        image_not_found, registry_unauthorized, registry_unreachable,
 │                           pull_stalled, pull_timeout, pull_failed
