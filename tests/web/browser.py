@@ -76,7 +76,9 @@ class Visit:
         page.get_by_label("E-mail").fill(email)
         page.get_by_label("Password").fill(password)
         arrived = page.get_by_role("heading", name="Deployments", exact=True)
-        broken_off = page.locator(".field-error:visible, .notice.bad").first
+        # Not what is still there of the try before, while the next is under way.
+        told = page.locator("form:has([type=submit]:enabled) .field-error:visible")
+        broken_off = told.or_(page.locator(".notice.bad")).first
         for _ in range(TRIES):
             page.get_by_role("button", name="Log in").click()
             arrived.or_(broken_off).first.wait_for()
