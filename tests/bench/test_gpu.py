@@ -33,9 +33,9 @@ def test_a_scheduling_decision(held: int) -> None:
     line = [Waiting(f"dep_{n}", need) for n, need in enumerate(needs())]
     times_ms = []
     for _ in range(50):
-        began = time.perf_counter()
+        began = time.thread_time()  # it never waits: what the machine does beside is not its time
         settle(cards, holds, line)
-        times_ms.append((time.perf_counter() - began) * 1000)
+        times_ms.append((time.thread_time() - began) * 1000)
     print(f"\nscheduling, {GPUS} GPUs ({held} held), {WAITING} in line: "
           f"median {median(times_ms):.2f} ms, worst {max(times_ms):.2f} ms")  # fmt: skip
 
