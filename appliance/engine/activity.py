@@ -57,6 +57,11 @@ class Activity:
         traffic = self._traffic.get(deployment_id)
         return 0 if traffic is None else traffic.open_requests
 
+    def engagements(self, deployment_id: str) -> int:
+        """How much goes on in it without the door."""
+        traffic = self._traffic.get(deployment_id)
+        return 0 if traffic is None else traffic.engagements
+
     def idle_s(self, deployment_id: str) -> int | None:
         """Seconds since it was last used; 0 while it is, None if it never was."""
         traffic = self._traffic.get(deployment_id)

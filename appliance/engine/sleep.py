@@ -6,12 +6,12 @@ none gets lost, however it falls in with the order.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from appliance.clock import Clock
 from appliance.domain.deployment import Deployment, Reason, Status
 from appliance.domain.errors import StaleVersion, StoreFailure
-from appliance.domain.eviction import Idler, evicted_reason
+from appliance.domain.eviction import GRACE_US, Idler, evicted_reason
 from appliance.domain.idleness import Use, idle_reason, is_due
 from appliance.engine.activity import Activity
 from appliance.engine.addresses import Address, Addresses
@@ -92,26 +92,30 @@ class Sleep:
                 continue
             minutes, now_us = address.idle_timeout_minutes, self._clock.now().boot_us
             if minutes is not None and is_due(self._use(address), minutes, now_us):
-                await self._put_to_sleep({deployment_id: idle_reason(minutes)})
+                await self._give_way({deployment_id: idle_reason(minutes)})
 
     async def _make_room(self) -> None:
         """All who have to give way do, or none: none would be enough alone."""
-        idlers = self._idlers() if self._gpus.is_waited_for() else []
-        if not idlers or await self._soften(idlers):
+        if not self._gpus.is_waited_for():
             return
-        eviction = await self._gpus.eviction(idlers)
+        idlers = self._idlers()
+        if idlers and await self._soften(idlers):
+            return
+        willing = [*idlers, *self._lenders_in_line()]
+        eviction = await self._gpus.eviction(willing) if willing else None
         if eviction is None:
             return
         rows = [await deployments.for_driver(self._db, i) for i in eviction.givers]
         taker = await deployments.for_driver(self._db, eviction.taker)
-        idle = {one.deployment_id for one in self._idlers()}  # the last look; no await from here on
-        if taker is not None and idle.issuperset(eviction.givers):
-            await self._put_to_sleep({d.id: evicted_reason(d, taker) for d in rows if d})
+        lenders = _ids(self._lenders_in_line())  # the last look; no await from here on
+        if taker is not None and (lenders | _ids(self._idlers())).issuperset(eviction.givers):
+            reasons = {d.id: evicted_reason(d, taker) for d in rows if d}
+            await self._give_way(reasons, lenders)
 
     async def _soften(self, idlers: Sequence[Idler]) -> bool:
         """Has memory given back where that is enough; whoever asks meanwhile waits for it."""
         soft = await self._softening.choose(idlers)
-        idle = {one.deployment_id for one in self._idlers()}  # the last look before they are marked
+        idle = _ids(self._idlers())  # the last look before they are marked
         if soft is None or not idle.issuperset(soft.givers):
             return False
         for deployment_id in soft.givers:
@@ -132,33 +136,56 @@ class Sleep:
             if a.evictable and may_sleep(a) and not self._use(a).open
         ]
 
+    def _lenders_in_line(self) -> list[Idler]:
+        """Those that wait for their share, and keep others from the rest of it meanwhile.
+
+        Whoever asks for them waits at the door, so nothing is cut short. They are the last to give
+        way: it costs them their process.
+        """
+        return [
+            Idler(a.deployment_id, GRACE_US)
+            for a in self._addresses.all()
+            if a.lending and a.evictable and may_sleep(a) and self._gpus.place(a.deployment_id)
+            if not self._activity.engagements(a.deployment_id)
+        ]
+
     def _use(self, address: Address) -> Use:
         return self._activity.use(address.deployment_id, address.since_boot_us)
 
-    async def _put_to_sleep(self, reasons: Mapping[str, Reason]) -> None:
-        """Orders it for those that were seen unused just now, with no await since; all or none."""
+    async def _give_way(
+        self, reasons: Mapping[str, Reason], lenders: frozenset[str] = frozenset()
+    ) -> None:
+        """Orders it for those that were seen unused just now, with no await since; all or none.
+
+        They go to sleep; ``lenders``, who are asked for, begin anew when it is their turn.
+        """
         versions = {i: self._addresses.doze(i) for i in reasons}
-        asleep: list[Deployment] = []
+        giving: list[Deployment] = []
         try:
-            asleep = await self._order(versions, reasons)
+            giving = await self._order(versions, reasons, lenders)
         except StaleVersion as error:
-            log.debug("not put to sleep: %s", error)
+            log.debug("does not give way: %s", error)
         finally:
-            for deployment_id in versions.keys() - {d.id for d in asleep}:
+            for deployment_id in versions.keys() - {d.id for d in giving}:
                 self._addresses.rouse(deployment_id)
-        for d in asleep:
+        for d in giving:
             self._tell(d)
-            if self._activity.use(d.id, 0).open:  # a terminal, say: it does not ask the door
-                await self.wake(d.id)
+            if d.id not in lenders and self._activity.use(d.id, 0).open:
+                await self.wake(d.id)  # a terminal, say: it does not ask the door
 
     async def _order(
-        self, versions: Mapping[str, int], reasons: Mapping[str, Reason]
+        self, versions: Mapping[str, int], reasons: Mapping[str, Reason], lenders: frozenset[str]
     ) -> list[Deployment]:
         now, written = self._clock.now(), []
         async with self._db.transaction() as tx:
             for i, why in reasons.items():
-                d = await store.put_to_sleep(tx, i, versions[i], why, now)
-                told = NewEvent(why.code, f"{why.message}: going to sleep", status=d.shown)
+                if i in lenders:
+                    d = await store.begin_anew(tx, i, versions[i], now)
+                    words = f"{why.message}: begins anew when it is its turn"
+                else:
+                    d = await store.put_to_sleep(tx, i, versions[i], why, now)
+                    words = f"{why.message}: going to sleep"
+                told = NewEvent(why.code, words, status=d.shown)
                 await events.record(tx, d.id, d.owner_id, told, now)
                 written.append(d)
         return written
@@ -174,3 +201,7 @@ def may_sleep(address: Address) -> bool:
     if address.status is not Status.RUNNING or address.paused or address.dozing:
         return False
     return bool(address.http or address.tcp)
+
+
+def _ids(idlers: Iterable[Idler]) -> frozenset[str]:
+    return frozenset(one.deployment_id for one in idlers)

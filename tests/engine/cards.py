@@ -42,6 +42,10 @@ class TrueCards(FakeGpus):
         super().__init__(tuple(readings))
         self.shares_mb: dict[str, int] = {}
         """By deployment; who has none has its GPUs alone, and all of their memory."""
+        self.asleep_mb: dict[str, int] = {}
+        """What it can't give up; who has none here, next to nothing."""
+        self.outside_mb = 0
+        """What programs have on each that are in no container."""
         self._world: VirtualWorld | None = None
         self._fell_asleep_s: dict[Process, float] = {}
 
@@ -81,8 +85,9 @@ class TrueCards(FakeGpus):
             for container in self._on(reading)
             if container.process
         )
-        used_mb = self.used_mb(reading).total()
-        return replace(reading, vram_used_mb=used_mb, processes=processes)
+        outside = GpuProcess(PID, self.outside_mb)
+        used_mb = self.used_mb(reading).total() + self.outside_mb
+        return replace(reading, vram_used_mb=used_mb, processes=(*processes, outside))
 
     def _has_mb(self, container: Container, reading: GpuReading) -> int:
         assert self._world is not None
@@ -90,7 +95,7 @@ class TrueCards(FakeGpus):
         asleep_s = self._fell_asleep_s.get(container.process) if container.process else None
         if asleep_s is None or self._world.clock.true_s < asleep_s + FREED_AFTER_S:
             return share_mb
-        return ASLEEP_MB
+        return self.asleep_mb.get(owner(container.name), ASLEEP_MB)
 
     def _on(self, reading: GpuReading) -> list[Container]:
         running = [] if self._world is None else self._world.runtime.processes()

@@ -12,7 +12,7 @@ from appliance.domain.errors import StartRefused
 from appliance.domain.observed import Container, ImageFacts
 from appliance.domain.order import IdleTimeout, Order
 from appliance.engine.catalogue import PACKAGED_TEMPLATES, Catalogue
-from tests.engine.cards import TrueCards
+from tests.engine.cards import ASLEEP_MB, TrueCards
 from tests.engine.conftest import ADA, IMAGE, a_gpu
 from tests.engine.test_gpu_machine import GpuStory
 from tests.engine.test_state_machine import (
@@ -36,6 +36,9 @@ SHARES = (
 )  # fmt: skip
 BORROWED = Resources(gpus=1, vram_mb=15_000, exclusive=False)
 NEEDS = (*SHARES, BORROWED, Resources(gpus=1), Resources(gpus=2))
+KEPT_MB = (ASLEEP_MB, ASLEEP_MB, 7_000)
+"""What a lender has in its sleep."""
+
 ATTEMPT_S = 70
 """Longer than either command may last."""
 
@@ -65,6 +68,7 @@ class Lending(GpuStory):
         assert template.soften is not None
         self.sleep, self.undo = template.soften.command, template.soften.undo or ()
         self.vllms: list[str] = []
+        self.keeps_mb = ASLEEP_MB
         self.over: list[str] = []
         self.undone: Counter[str] = Counter()
 
@@ -78,7 +82,7 @@ class Lending(GpuStory):
 
     @initialize()
     def a_lender_is_there(self) -> None:
-        self.create_a_lender(share=BIG, sleeps=False)
+        self.create_a_lender(share=BIG, sleeps=False, keeps_mb=ASLEEP_MB)
 
     @rule(need=shares, evictable=st.booleans(), how=hows, stays_s=st.sampled_from([1, 5, 15]))
     def a_share_is_lent(self, need: Resources, evictable: bool, how: str, stays_s: float) -> None:
@@ -111,12 +115,13 @@ class Lending(GpuStory):
             self.a_share_is_lent(need, evictable=True, how="well", stays_s=5)
         self.what_was_late_lands()
 
-    @rule(share=st.sampled_from(SHARES), sleeps=st.booleans())
-    def create_a_lender(self, share: Resources, sleeps: bool) -> None:
+    @rule(share=st.sampled_from(SHARES), sleeps=st.booleans(), keeps_mb=st.sampled_from(KEPT_MB))
+    def create_a_lender(self, share: Resources, sleeps: bool, keeps_mb: int) -> None:
         order = Order(
             "node_1", "vllm", resources=share, evictable=True, health=HealthCheck("/", None, 1),
             idle_timeout=IdleTimeout(1 if sleeps else None),
         )  # fmt: skip
+        self.keeps_mb = keeps_mb
         self.vllms.append(self.deploy(VLLM, order))
 
     @rule(
@@ -140,6 +145,7 @@ class Lending(GpuStory):
         super().note(made, need)
         if need.vram_mb is not None:
             self.truth.shares_mb[made] = need.vram_mb
+        self.truth.asleep_mb[made] = self.keeps_mb
 
     # The commands.
 
