@@ -287,7 +287,7 @@ async def _open(
             outside.start_soon(door.run, stopping, GRACE_S)
             log.info("ready address=%s data=%s", _http_url(sockets[0][0]), settings.data_dir)
             await setup.announce()
-            memory.give_back()
+            memory.settle()
         # Not before the door has seen its last guest off: it would find nobody behind it.
         for server, _ in servers:
             server.stop()
