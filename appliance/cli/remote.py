@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -20,6 +21,9 @@ JsonObject = dict[str, Any]
 
 ANSWER_S = 60.0
 """No answer takes longer; streams, which send heartbeats, may be silent for so long."""
+
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Where nothing is TLS: all that httpx would trust takes longer to read than the whole answer."""
 
 PAGE_LIMIT = 100
 
@@ -126,14 +130,15 @@ def connect(url: str | None, token: str | None, data_dir: Path) -> Iterator[Remo
     if url is None:
         where = str(control_socket(data_dir))
         _knock(where)
-        transport = httpx.HTTPTransport(uds=where)
+        transport = httpx.HTTPTransport(uds=where, verify=_NO_TLS)
         # a proxy of the environment must not come between us and our own socket
         http = httpx.Client(transport=transport, base_url="http://appliance", trust_env=False)
     else:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         # nor between us and a loopback address: the token would go to the proxy in the clear
+        sealed = url.startswith("https:")
         http = httpx.Client(
-            base_url=_checked(url), headers=headers, trust_env=url.startswith("https:")
+            base_url=_checked(url), headers=headers, trust_env=sealed, verify=sealed or _NO_TLS
         )
         where = url
     http.timeout = httpx.Timeout(ANSWER_S, connect=10)
