@@ -77,7 +77,6 @@ install_appliance() {
   fi
   mkdir -p "$(dirname "$VENV")"
   [ -x "$VENV/bin/python" ] || quietly "making $VENV" "$(find_python)" -m venv "$VENV"
-  quietly "pip install" "$VENV/bin/pip" install -q --upgrade --force-reinstall --no-deps "$HERE/.."
   quietly "pip install" "$VENV/bin/pip" install -q "$HERE/.."
   echo "$stamp" >"$VENV/stamp"
   say "appliance: installed into $VENV"
