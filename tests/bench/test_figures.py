@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.box import Api, Box, wait_for
+from tests.box import NO_TLS, Api, Box, wait_for
 from tests.podman_harness import free_ports
 
 pytestmark = [pytest.mark.bench, pytest.mark.podman]
@@ -137,7 +137,7 @@ def bare() -> Iterator[str]:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(url).status_code == 200
+        return httpx.get(url, verify=NO_TLS).status_code == 200
     except httpx.TransportError:
         return False
 

@@ -12,7 +12,7 @@ import pytest
 from appliance.api.app import create_app
 from appliance.api.routes import ROUTES, Route
 from appliance.domain.permissions import Policy
-from tests.box import PASSWORD, Api, Box, wait_for
+from tests.box import NO_TLS, PASSWORD, Api, Box, wait_for
 
 pytestmark = pytest.mark.podman
 PROTECTED = [r for r in ROUTES if r.policy is not Policy.PUBLIC]
@@ -23,7 +23,7 @@ PROBLEM = {"type", "title", "status", "detail", "code", "errorId"}
 def login(box: Box, email: str) -> httpx.Client:
     box.cli("user", "add", email, "--password-stdin", stdin=f"{PASSWORD}\n")
     body = {"email": email, "password": PASSWORD}
-    answer = httpx.post(f"{box.url}/auth/login", json=body)
+    answer = httpx.post(f"{box.url}/auth/login", json=body, verify=NO_TLS)
     assert answer.status_code == 200, answer.text
     return box.client(answer.json()["token"])
 
@@ -55,7 +55,7 @@ def check_problem(answer: httpx.Response, status: int) -> None:
 def test_nobody_gets_in_without_a_token(box: Box, route: Route, token: str | None) -> None:
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     url = box.url + route.path.replace("{id}", "x")
-    answer = httpx.request(route.method, url, headers=headers)
+    answer = httpx.request(route.method, url, headers=headers, verify=NO_TLS)
     check_problem(answer, 401)
     assert answer.headers["www-authenticate"] == "Bearer"
 

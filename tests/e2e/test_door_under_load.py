@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
-from tests.box import Api, wait_for
+from tests.box import NO_TLS, Api, wait_for
 
 pytestmark = pytest.mark.podman
 
@@ -35,7 +35,7 @@ class Load:
     over: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
-        with httpx.Client(headers={"Host": self.host}, timeout=20) as http:
+        with httpx.Client(headers={"Host": self.host}, timeout=20, verify=NO_TLS) as http:
             while not self.over.is_set():
                 began = time.monotonic()
                 try:
@@ -74,7 +74,7 @@ def deploy(api: Api) -> str:
 
 def answers(url: str) -> bool:
     try:
-        return httpx.get(url).status_code > 0
+        return httpx.get(url, verify=NO_TLS).status_code > 0
     except httpx.TransportError:
         return False
 

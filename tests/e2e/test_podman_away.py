@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.box import Api, Box, wait_for
+from tests.box import NO_TLS, Api, Box, wait_for
 from tests.podman_harness import freeze, thaw
 from tests.waiting import PATIENCE_S
 
@@ -39,7 +39,7 @@ def load(api: Api, paths: list[str]) -> Iterator[list[tuple[int, float]]]:
 
     def read() -> None:
         with httpx.Client(
-            base_url=api.box.url, headers=api.http.headers, timeout=PATIENCE_S
+            base_url=api.box.url, headers=api.http.headers, timeout=PATIENCE_S, verify=NO_TLS
         ) as http:
             while not over.is_set():
                 for path in paths:

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.box import Api, Box, running_box, wait_for
+from tests.box import NO_TLS, Api, Box, running_box, wait_for
 from tests.e2e.test_sleep import ask, host_of, told
 from tests.fake_nvml import FakeNvml, gpus_of
 from tests.podman_harness import busybox_archive
@@ -204,7 +204,7 @@ def test_models_are_unloaded_and_it_goes_on_serving(
 
 def models(api: Api, deployment_id: str) -> int:
     url, headers = f"{api.box.url}/v1/models", {"Host": host_of(deployment_id)}
-    return httpx.get(url, headers=headers, timeout=60).status_code
+    return httpx.get(url, headers=headers, timeout=60, verify=NO_TLS).status_code
 
 
 def test_vllm_sleeps_on_its_gpu_and_wakes_for_its_next_request(

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from appliance.host import welcome
+from tests.box import NO_TLS
 
 BUSYBOX = welcome.find_busybox()
 HARDENED = ("--init", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
@@ -176,7 +177,8 @@ def welcome_container(lab: Lab, mode: str) -> Iterator[Welcome]:
         "run", "-d", *MODES[mode], "-p", "127.0.0.1::8080",
         "-e", 'GREETING=<b>A&B\\1/"', "-e", "TWO_LINES=a\nb", welcome.REFERENCE,
     )  # fmt: skip
-    with httpx.Client(base_url=f"http://{lab.podman('port', name, '8080')}") as client:
+    url = f"http://{lab.podman('port', name, '8080')}"
+    with httpx.Client(base_url=url, verify=NO_TLS) as client:
         started = Welcome(lab, name, client)
         assert within(10, started.answers)
         yield started
@@ -226,7 +228,7 @@ def test_a_stream_comes_line_by_line_and_blocks_nobody(running: Welcome) -> None
 @pytest.mark.podman
 def test_many_at_once_are_all_answered(running: Welcome) -> None:
     url = str(running.client.base_url.join("/stream"))
-    clients = [httpx.Client() for _ in range(40)]
+    clients = [httpx.Client(verify=NO_TLS) for _ in range(40)]
     streams = [c.send(c.build_request("GET", url), stream=True) for c in clients]
     assert [s.status_code for s in streams] == [200] * 40
     for client in clients:

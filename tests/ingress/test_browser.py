@@ -43,7 +43,7 @@ async def visit(home: Path, url: str) -> str:
     rules = "--host-resolver-rules=MAP * 127.0.0.1"
     for _ in range(TRIES):
         done = await anyio.run_process(
-            ["chromium", *options, rules, "--dump-dom", url],
+            ["chromium-headless-shell", *options, rules, "--dump-dom", url],
             env={**os.environ, "HOME": str(home)}, check=False,
         )  # fmt: skip
         if UNSETTLED not in done.stderr:

@@ -55,7 +55,7 @@ async def served_serial(port: int, host: str | None) -> int | None:
     """The serial number of the certificate a client is shown, None if it is shown none."""
 
     def shake() -> int | None:
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         try:
             pem = _shown(context, port, host)

@@ -124,7 +124,7 @@ async def browser(
     async with async_playwright() as playwright:
         context = await playwright.chromium.launch_persistent_context(
             home / "chrome",
-            executable_path=shutil.which("chromium"),
+            executable_path=shutil.which("chromium-headless-shell"),
             args=[*ARGUMENTS, "--host-resolver-rules=MAP * 127.0.0.1"],
             env={**os.environ, "HOME": str(home)},
         )

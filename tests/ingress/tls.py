@@ -122,7 +122,7 @@ async def _shake(taken: socket.socket, certificates: Certificates, server: Serve
 def asked(certificates: Certificates, host: str) -> bool:
     """Whether a handshake for ``host`` gets a certificate, with no socket between."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     client = context.wrap_bio(to_client, to_server, server_hostname=host)
     server = certificates.context.wrap_bio(to_server, to_client, server_side=True)

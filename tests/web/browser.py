@@ -43,8 +43,8 @@ addEventListener('securitypolicyviolation',
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """A browser that speaks to loopback alone."""
-    path = shutil.which("chromium")
-    assert path, "chromium is not installed: packaging/test.sh brings it"
+    path = shutil.which("chromium-headless-shell")
+    assert path, "chromium-headless-shell is not installed: packaging/test.sh brings it"
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
