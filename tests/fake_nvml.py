@@ -1,24 +1,20 @@
 """A machine with NVIDIA GPUs, as its driver's library tells of it: real nvidia-ml-py, fake driver.
 
-The library is compiled from ``nvml/nvml.c``. It is loaded here under NVML's own name, so that
+The library is compiled from ``native/nvml.c``. It is loaded here under NVML's own name, so that
 nvidia-ml-py in this process finds it; another process finds it by ``LD_LIBRARY_PATH``.
 """
 
-import atexit
 import ctypes
 import json
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from secrets import token_hex
-from tempfile import mkdtemp
 
-SOURCE = Path(__file__).parent / "nvml" / "nvml.c"
+from tests.native import shared_library
+
 NAME = "libnvidia-ml.so.1"
 
 
@@ -76,14 +72,9 @@ class FakeNvml:
         os.environ["FAKE_NVML"] = str(self.file)
 
 
-@cache
 def library(*, old: bool = False) -> Path:
-    """The compiled library, once a session; ``old``: as of a driver before 510."""
-    made = Path(mkdtemp(prefix="nnnvml-", dir="/tmp")) / NAME
-    atexit.register(shutil.rmtree, made.parent)
-    command = ["gcc", "-Wall", "-Werror", "-shared", "-fPIC", f"-Wl,-soname,{NAME}", "-o"]
-    subprocess.run([*command, str(made), str(SOURCE), *(["-DOLD"] if old else [])], check=True)
-    return made
+    """The compiled library; ``old``: as of a driver before 510."""
+    return shared_library("nvml.c", NAME, *(["-DOLD"] if old else []))
 
 
 @contextmanager

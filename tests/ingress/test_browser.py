@@ -1,6 +1,5 @@
 """A browser trusts the authority for this machine's names, and for nothing else."""
 
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,15 +8,11 @@ import pytest
 
 from appliance.ingress.certificates import Certificates
 from tests.ingress.tls import Place, Server, serving, trust
+from tests.web.browser import environ
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 HOST = "dep-a.localhost"
-UNSETTLED = b"net::ERR_NETWORK_CHANGED"
-"""Chromium breaks off what is under way when an interface of the machine comes or goes, as with
-every container of other tests."""
-
-TRIES = 3
 
 
 @pytest.fixture
@@ -38,16 +33,13 @@ async def server(certificates: Certificates) -> AsyncIterator[Server]:
 
 
 async def visit(home: Path, url: str) -> str:
-    """What the browser makes of a page; again if it broke off loading it (see ``UNSETTLED``)."""
+    """What the browser makes of a page."""
     options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={home / 'chrome'}"]
     rules = "--host-resolver-rules=MAP * 127.0.0.1"
-    for _ in range(TRIES):
-        done = await anyio.run_process(
-            ["chromium-headless-shell", *options, rules, "--dump-dom", url],
-            env={**os.environ, "HOME": str(home)}, check=False,
-        )  # fmt: skip
-        if UNSETTLED not in done.stderr:
-            break
+    done = await anyio.run_process(
+        ["chromium-headless-shell", *options, rules, "--dump-dom", url],
+        env=environ(HOME=str(home)), check=False,
+    )  # fmt: skip
     return done.stdout.decode()
 
 

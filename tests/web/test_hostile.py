@@ -78,7 +78,7 @@ def test_addresses_and_searches_stay_text(browser: Browser, owned: Box) -> None:
                 "/ui/new/",
                 "/ui/deployments/",
             ):
-                made.open(
+                page.goto(
                     owned.url + path + page.evaluate("encodeURIComponent", text).replace(".", "%2E")
                 )
                 settle(page)
