@@ -7,8 +7,8 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 
 PACKAGES="podman runc crun netavark aardvark-dns catatonit busybox-static nftables iptables
-  iproute2 openssl chromium-headless-shell libnss3-tools docker-registry apache2-utils curl nginx-light wrk
-  gcc libc6-dev"
+  iproute2 openssl chromium-headless-shell libnss3-tools docker-registry apache2-utils curl
+  nginx-light wrk gcc libc6-dev"
 VENV=.venv
 MARKS="not slow and not bench"
 PYTEST_ARGS=(-n 3 --dist loadscope)

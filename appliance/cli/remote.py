@@ -136,9 +136,10 @@ def connect(url: str | None, token: str | None, data_dir: Path) -> Iterator[Remo
     else:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         # nor between us and a loopback address: the token would go to the proxy in the clear
-        sealed = url.startswith("https:")
+        base = _checked(url)
+        sealed = base.scheme == "https"
         http = httpx.Client(
-            base_url=_checked(url), headers=headers, trust_env=sealed, verify=sealed or _NO_TLS
+            base_url=base, headers=headers, trust_env=sealed, verify=sealed or _NO_TLS
         )
         where = url
     http.timeout = httpx.Timeout(ANSWER_S, connect=10)
@@ -194,7 +195,7 @@ def _given(params: Mapping[str, str | int | None]) -> dict[str, str | int]:
     return {name: value for name, value in params.items() if value is not None}
 
 
-def _checked(url: str) -> str:
+def _checked(url: str) -> httpx.URL:
     """Only the loopback address is spoken to without TLS: a token is a password."""
     try:
         parsed = httpx.URL(url)
@@ -205,7 +206,7 @@ def _checked(url: str) -> str:
     if parsed.scheme == "http" and _far(parsed.host):
         message = f"{url!r} must be https://…: the network would see the token"
         raise CommandFailed(message, ExitCode.USAGE)
-    return url
+    return parsed
 
 
 def _far(host: str) -> bool:

@@ -101,16 +101,16 @@ class Sleep:
         idlers = self._idlers()
         if idlers and await self._soften(idlers):
             return
-        willing = [*idlers, *self._lenders_in_line()]
+        lenders = self._lenders_in_line()
+        willing = [*lenders, *(one for one in idlers if one.deployment_id not in _ids(lenders))]
         eviction = await self._gpus.eviction(willing) if willing else None
         if eviction is None:
             return
         rows = [await deployments.for_driver(self._db, i) for i in eviction.givers]
         taker = await deployments.for_driver(self._db, eviction.taker)
-        lenders = _ids(self._lenders_in_line())  # the last look; no await from here on
-        if taker is not None and (lenders | _ids(self._idlers())).issuperset(eviction.givers):
-            reasons = {d.id: evicted_reason(d, taker) for d in rows if d}
-            await self._give_way(reasons, lenders)
+        anew = _ids(self._lenders_in_line())  # the last look; no await from here on
+        if taker is not None and (anew | _ids(self._idlers())).issuperset(eviction.givers):
+            await self._give_way({d.id: evicted_reason(d, taker) for d in rows if d}, anew)
 
     async def _soften(self, idlers: Sequence[Idler]) -> bool:
         """Has memory given back where that is enough; whoever asks meanwhile waits for it."""
@@ -157,7 +157,7 @@ class Sleep:
     ) -> None:
         """Orders it for those that were seen unused just now, with no await since; all or none.
 
-        They go to sleep; ``lenders``, who are asked for, begin anew when it is their turn.
+        They go to sleep; ``lenders``, who stand in line, begin anew when it is their turn.
         """
         versions = {i: self._addresses.doze(i) for i in reasons}
         giving: list[Deployment] = []

@@ -19,7 +19,7 @@ WHERE id = :id AND version = :version AND desired = 'running' AND status = 'runn
 RETURNING *
 """
 
-# Whose share is lent is asked for nothing; what of its update waits for that share begins anew too.
+# Whose share is lent is asked for nothing. It may have an update that waits for the share as well.
 BEGIN_ANEW = """
 UPDATE deployment SET intent = intent + 1, restart_intent = intent + 1, version = version + 1,
     updated_us = :now_us

@@ -147,3 +147,17 @@ def echoed(port: int, data: bytes) -> bytes:
             return b"".join(iter(lambda: connection.recv(65536), b""))
         except OSError:
             return b""
+
+
+@pytest.mark.parametrize("scheme", ["https", "HTTPS"])
+def test_the_command_line_comes_from_elsewhere_over_the_authority(
+    api: Api, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    monkeypatch.setenv("APPLIANCE_TOKEN", api.box.token())
+    elsewhere = ("ps", "--url", f"{scheme}://localhost:{api.box.https_port}")
+    untrusted = api.box.cli(*elsewhere)
+    assert untrusted.returncode != 0
+    assert "CERTIFICATE_VERIFY_FAILED" in untrusted.stderr
+    monkeypatch.setenv("SSL_CERT_FILE", str(api.box.data / "tls/ca.crt"))
+    trusted = api.box.cli(*elsewhere)
+    assert trusted.returncode == 0, trusted.stderr

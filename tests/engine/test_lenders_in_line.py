@@ -1,7 +1,6 @@
 """Lenders that are all asked for, and keep one another from the rest of their shares."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -32,7 +31,7 @@ class Knot(VirtualWorld):
         assert template.soften is not None
         self._sleep = template.soften.command
         self.first, self.second = (self._lender(mb) for mb in (20_000, 18_000))
-        self.third = self._deploy(replace(an_order(gpus=1, vram_mb=LAST_MB, exclusive=False)))
+        self.third = self._deploy(an_order(gpus=1, vram_mb=LAST_MB, exclusive=False))
         assert self.shown() == [Status.RUNNING] * 2
         assert self.lending() == [True, True]
         self.cards.outside_mb = OUTSIDE_MB
