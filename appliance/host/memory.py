@@ -5,14 +5,15 @@ import gc
 
 
 def settle() -> None:
-    """For after a start: what there is by then stays, what was needed only for it goes.
+    """For after a start, which needs much for a short while: what there is by then stays.
 
-    What stays is left out of every later collection (``gc.freeze``): else a full one goes through
+    It is left out of every later collection (``gc.freeze``): else a full one goes through
     all of it again, 40 ms in which nobody is answered. What is free is given to the machine, also
     in the middle of the heap (malloc_trim(3)); glibc alone has that, and a reason to.
     """
-    gc.unfreeze()
-    gc.collect()
+    if gc.get_freeze_count():  # a life before this one, of which most is garbage by now
+        gc.unfreeze()
+        gc.collect()
     gc.freeze()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
