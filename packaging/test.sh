@@ -13,6 +13,7 @@ VENV=.venv
 MARKS="not slow and not bench"
 PYTEST_ARGS=(-n 3 --dist loadscope)
 LIMIT_S=3000  # the gate ends in time whatever hangs
+unset PYTHONDONTWRITEBYTECODE  # as installed by pip: or each appliance a test starts compiles it all anew
 case "${1:-}" in
   "") ;;
   --all) MARKS="not bench"; LIMIT_S=14400; PACKAGES+=" debootstrap" ;;
