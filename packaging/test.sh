@@ -11,7 +11,7 @@ PACKAGES="podman runc crun netavark aardvark-dns catatonit busybox-static nftabl
   nginx-light wrk gcc libc6-dev"
 VENV=.venv
 MARKS="not slow and not bench"
-PYTEST_ARGS=(-n 3 --dist loadscope)
+PYTEST_ARGS=(-n 4 --dist loadscope)
 LIMIT_S=3000  # the gate ends in time whatever hangs
 unset PYTHONDONTWRITEBYTECODE  # as installed by pip: or each appliance a test starts compiles it all anew
 case "${1:-}" in
