@@ -21,7 +21,7 @@ from appliance.runtime.home import PodmanHome
 from appliance.store import meta
 from appliance.store.database import open_database
 from tests.podman_harness import apart, busybox_archive, free_ports, random_pool, remove_lab
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, pause_s
 
 ROOT = Path(__file__).parents[1]
 STOPPED_S = 15
@@ -185,10 +185,11 @@ class Api:
 def wait_for(
     fact: Callable[[], bool], *, within_s: float = PATIENCE_S, what: Callable[[], str] = lambda: ""
 ) -> None:
-    deadline = time.monotonic() + within_s
+    began_s = time.monotonic()
     while not fact():
-        assert time.monotonic() < deadline, f"not within {within_s} s: {what()}"
-        time.sleep(0.02)
+        waited_s = time.monotonic() - began_s
+        assert waited_s < within_s, f"not within {within_s} s: {what()}"
+        time.sleep(pause_s(waited_s))
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +230,12 @@ def drop_firewall(box: Box) -> None:
         subprocess.run([nft, "delete", "table", "inet", table], check=True)
 
 
+@pytest.fixture(scope="module")
+def token(box: Box) -> str:
+    return box.token()
+
+
 @pytest.fixture
-def api(box: Box) -> Iterator[Api]:
-    with box.client(box.token()) as http:
+def api(box: Box, token: str) -> Iterator[Api]:
+    with box.client(token) as http:
         yield Api(box, http)

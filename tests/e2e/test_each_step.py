@@ -89,7 +89,7 @@ def shimmed() -> Iterator[ShimmedBox]:
         remove_lab(box.top, box.pool)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def api(shimmed: ShimmedBox) -> Iterator[Api]:
     with shimmed.client(shimmed.token()) as http:
         yield Api(shimmed, http)

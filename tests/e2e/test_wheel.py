@@ -49,8 +49,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The ``bin`` of a virtual environment with nothing but the wheel and what it asks for."""
     venv = tmp_path_factory.mktemp("venv")
-    run(sys.executable, "-m", "venv", str(venv))
-    run(str(venv / "bin/pip"), "install", "-q", "--disable-pip-version-check", str(wheel))
+    run(sys.executable, "-m", "venv", "--without-pip", str(venv))
+    run(sys.executable, "-m", "pip", "--python", str(venv), "install", "-q", str(wheel))
     return venv / "bin"
 
 
