@@ -74,12 +74,16 @@ class Box:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
+        self.launch()
+        wait_for(self.answers, what=(self.top / "log").read_text)
+
+    def launch(self) -> None:
+        """As ``start``, without waiting until it answers."""
         with (self.top / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [self.python, "-m", "appliance", "serve"],
                 cwd=self.top, env=self.environ, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        wait_for(self.answers, what=(self.top / "log").read_text)
 
     def answers(self) -> bool:
         assert self.process is not None
