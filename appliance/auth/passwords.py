@@ -5,12 +5,14 @@ who would wait behind more than 32 others is told to come back.
 """
 
 import secrets
+from base64 import b64encode
 from collections.abc import Callable
 from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
 
 from appliance.domain.errors import FieldError, InvalidRequest, RateLimited
 
@@ -40,7 +42,7 @@ class Passwords:
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
         self._limiter = CapacityLimiter(AT_ONCE)
         self._present = 0
-        self._nobodys = self._hasher.hash(secrets.token_urlsafe())
+        self._nobodys = _unmatched(self._hasher)
 
     async def hash(self, password: str) -> str:
         """The text to keep for ``password``.
@@ -77,3 +79,13 @@ class Passwords:
             return await to_thread.run_sync(work, limiter=self._limiter)
         finally:
             self._present -= 1
+
+
+def _unmatched(hasher: PasswordHasher) -> str:
+    """What looks like ``hasher``'s, takes as long to verify, and was made from no password."""
+    salt, tag = (
+        b64encode(secrets.token_bytes(length)).rstrip(b"=").decode()
+        for length in (hasher.salt_len, hasher.hash_len)
+    )
+    costs = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
+    return f"$argon2id$v={ARGON2_VERSION}${costs}${salt}${tag}"

@@ -15,6 +15,7 @@ from appliance.cli.output import print_facts, print_json, print_table, tell
 from appliance.cli.remote import JsonObject, Remote
 from appliance.config import Settings
 from appliance.domain.errors import ApplianceError
+from appliance.host import memory
 
 if TYPE_CHECKING:  # at run time it would load the whole house, which other commands spare
     from appliance.host.doctor import Check
@@ -26,6 +27,7 @@ FOLDED = ("specs", "gpus", "available")
 
 def serve(settings: Settings) -> None:
     """Run the appliance in the foreground."""
+    memory.gather()
     from appliance import supervisor  # noqa: PLC0415 - no other command needs the whole house
 
     log.set_up(settings.log_level)
@@ -69,6 +71,7 @@ def restore(
 
     Only while the appliance does not run.
     """
+    memory.gather()
     from appliance import supervisor  # noqa: PLC0415 - no command but serve needs it too
 
     try:

@@ -4,6 +4,15 @@ import ctypes
 import gc
 
 
+def gather() -> None:
+    """For before a start, all of which stays: nobody looks for garbage until ``settle``.
+
+    Modules and ten thousand rows would be gone through again and again as they come: a sixth of
+    a start.
+    """
+    gc.disable()
+
+
 def settle() -> None:
     """For after a start, which needs much for a short while: what there is by then stays.
 
@@ -15,6 +24,7 @@ def settle() -> None:
         gc.unfreeze()
         gc.collect()
     gc.freeze()
+    gc.enable()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

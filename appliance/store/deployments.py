@@ -186,7 +186,9 @@ async def expected(db: Database) -> list[Expected]:
 
 async def live(db: Database) -> list[Deployment]:
     """Every deployment that is not deleted."""
-    return [to_deployment(row) for row in await db.read(SELECT_LIVE)]
+    rows = await db.read(SELECT_LIVE)
+    names = tuple(rows[0].keys()) if rows else ()
+    return [_read(names, tuple(row)) for row in rows]
 
 
 async def known(db: Database, ids: list[str]) -> dict[str, int | None]:
@@ -258,6 +260,10 @@ def to_deployment(row: Row) -> Deployment:
 @lru_cache(maxsize=4096)
 def _deployment(names: tuple[str, ...], values: tuple[Any, ...]) -> Deployment:
     """Remembered, for the same few rows are read again and again: a page is 20, clients poll."""
+    return _read(names, values)
+
+
+def _read(names: tuple[str, ...], values: tuple[Any, ...]) -> Deployment:
     row = dict(zip(names, values, strict=True))
     return Deployment(
         id=row["id"], owner_id=row["owner_id"], node_id=row["node_id"], name=row["name"],

@@ -12,6 +12,7 @@ from appliance.host import memory
 def thawed() -> Iterator[None]:
     yield
     gc.unfreeze()
+    gc.enable()
 
 
 def test_what_there_is_is_left_out_of_every_later_collection() -> None:
@@ -31,3 +32,10 @@ def test_what_a_life_before_left_behind_is_collected_in_the_next() -> None:
     memory.settle()
     gc.unfreeze()
     assert known not in map(id, gc.get_objects())
+
+
+def test_nothing_is_collected_between_the_beginning_of_a_start_and_its_end() -> None:
+    memory.gather()
+    assert not gc.isenabled()
+    memory.settle()
+    assert gc.isenabled()
