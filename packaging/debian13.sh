@@ -60,7 +60,7 @@ enter() {
     pivot_root . .
     umount --lazy .
     exec catatonit -- env -i --chdir="$place" HOME=/root LANG=C.UTF-8 \
-      PATH=/usr/sbin:/usr/bin:/sbin:/bin PYTHONDONTWRITEBYTECODE=1 "$@"
+      PATH=/usr/sbin:/usr/bin:/sbin:/bin PYTHONPYCACHEPREFIX=/tmp/python "$@"
   ' enter "$ROOT" "$@"
 }
 
