@@ -1,6 +1,10 @@
-"""JupyterLab in a real container, used through the front door: a notebook's cell, a terminal."""
+"""JupyterLab in a real container, used through the front door: a notebook's cell, a terminal.
+
+By its protocol, which tells what goes over the wire, and by its page in a real browser.
+"""
 
 import json
+import shutil
 import ssl
 import tempfile
 import uuid
@@ -10,22 +14,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from socket import create_connection
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 import pytest
+from playwright.sync_api import Page, expect, sync_playwright
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
-from tests.box import Api, wait_for
+from tests.box import Api, Box, wait_for
 from tests.e2e.jupyter_image import PYTHON, jupyter_archive
+from tests.ingress.tls import trust
 from tests.waiting import PATIENCE_S
+from tests.web.browser import ARGUMENTS, PATIENCE_MS, environ
 
 pytestmark = [pytest.mark.podman, pytest.mark.slow]
 
 IMAGE = "localhost/test/jupyterlab:latest"
 TOKEN = "a token of the notebook's own"
 CODE = "import sys\nprint('forty', 6 * 7, sys.prefix)"
+TERMINAL_SETTINGS = "/lab/api/settings/@jupyterlab/terminal-extension:plugin"
 
 Json = dict[str, Any]
 
@@ -51,10 +59,16 @@ class Lab:
             yield made
 
 
-@pytest.fixture
-def lab(api: Api) -> Iterator[Lab]:
+@pytest.fixture(scope="module")
+def lab(box: Box, token: str) -> Iterator[Lab]:
     with tempfile.TemporaryDirectory(prefix="nnjup-", dir="/tmp") as folder:
-        api.box.podman("import", str(jupyter_archive(Path(folder))), IMAGE)
+        box.podman("import", str(jupyter_archive(Path(folder))), IMAGE)
+    with box.client(token) as http, deployed(Api(box, http)) as made:
+        yield made
+
+
+@contextmanager
+def deployed(api: Api) -> Iterator[Lab]:
     made = api.create(
         templateId=None, customImage=IMAGE, ports=[{"port": 8888}],
         command=[str(PYTHON), "-m", "jupyterlab", "--ip=0.0.0.0", "--allow-root", "--no-browser"],
@@ -63,9 +77,9 @@ def lab(api: Api) -> Iterator[Lab]:
     shown = api.until(made["id"], "running")
     url = shown["endpoints"][0]["url"]
     where = urlsplit(url)
-    trust = ssl.create_default_context(cafile=api.box.data / "tls/ca.crt")
+    trusting = ssl.create_default_context(cafile=api.box.data / "tls/ca.crt")
     with httpx.Client(
-        base_url=f"https://127.0.0.1:{where.port}", verify=trust, timeout=PATIENCE_S,
+        base_url=f"https://127.0.0.1:{where.port}", verify=trusting, timeout=PATIENCE_S,
         headers={"Host": where.netloc, "Authorization": f"token {TOKEN}"},
     ) as http:  # fmt: skip
         http.event_hooks["request"].append(
@@ -75,7 +89,7 @@ def lab(api: Api) -> Iterator[Lab]:
             lambda: http.get("/api").status_code == 200,
             what=lambda: str(api.http.get(f"/deployments/{made['id']}/logs").json()),
         )
-        yield Lab(url, http, trust)
+        yield Lab(url, http, trusting)
     api.http.delete(f"/deployments/{made['id']}")
 
 
@@ -139,3 +153,44 @@ def test_a_cell_runs_and_a_terminal_answers(lab: Lab) -> None:
     assert "JupyterLab" in page.text
     assert run_cell(lab, CODE) == "forty 42 /opt/jupyter\n"
     assert "42-typed" in type_into_terminal(lab, "echo $((6 * 7))-typed", "42-typed")
+
+
+@pytest.fixture
+def page(lab: Lab, box: Box, tmp_path: Path) -> Iterator[Page]:
+    """JupyterLab's page in a browser that trusts the authority, logged in, with the launcher."""
+    trust(tmp_path, box.data / "tls/ca.crt")
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            tmp_path / "chrome",
+            executable_path=shutil.which("chromium-headless-shell"),
+            args=[*ARGUMENTS, "--host-resolver-rules=MAP * 127.0.0.1"],
+            env={**environ(HOME=str(tmp_path))},
+        )
+        context.set_default_timeout(PATIENCE_MS)
+        made = context.new_page()
+        made.goto(f"{lab.url}/lab?reset&{urlencode({'token': TOKEN})}")
+        yield made
+        context.close()
+
+
+def test_a_cell_runs_in_the_page(page: Page) -> None:
+    page.locator(".jp-LauncherCard[data-category=Notebook]").click()
+    cell = page.locator(".jp-Notebook .jp-CodeCell")
+    cell.locator(".cm-content").click()
+    page.keyboard.insert_text(CODE)
+    page.keyboard.press("Shift+Enter")
+    printed = cell.first.locator(".jp-OutputArea-output")
+    expect(printed).to_have_text("forty 42 /opt/jupyter", timeout=PATIENCE_MS)
+
+
+def test_a_terminal_answers_in_the_page(lab: Lab, page: Page) -> None:
+    in_words = {"raw": '{"screenReaderMode": true}'}  # else a terminal's lines are pixels
+    lab.http.put(TERMINAL_SETTINGS, json=in_words).raise_for_status()
+    page.reload()
+    page.locator(".jp-LauncherCard[data-category=Other]", has_text="Terminal").click()
+    terminal = page.locator(".jp-Terminal")
+    terminal.locator(".xterm-helper-textarea").focus()
+    page.keyboard.type("echo $((6 * 7))-typed\n")
+    expect(terminal.locator(".xterm-accessibility")).to_contain_text(
+        "42-typed", timeout=PATIENCE_MS
+    )
