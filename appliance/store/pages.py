@@ -3,6 +3,8 @@
 Clients poll, so the same few rows are asked for again and again. A page's query tells which rows
 are on it, at which version, and what has changed without one: what they have cost. Only what was
 not met yet is read whole. (To hand over 46 columns of 20 rows took a third of an answer's time.)
+Rows that come before the page are counted by the index and not looked at: the last page of 10,000
+took 7 ms else, in which nobody was answered. (With a ``status`` it still does: see 0011_pages.sql.)
 """
 
 import json
@@ -31,9 +33,12 @@ WHERE (:owner_id IS NULL OR owner_id = :owner_id) AND (:status IS NULL OR shown 
 
 SELECT_PAGE = {
     key: f"""
-SELECT d.id, d.version, d.updated_us, {COST_COLUMN}, ({SELECT_TOTAL}) AS total FROM deployment d
-WHERE d.desired <> 'deleted' {condition}
-ORDER BY d.created_us DESC, d.id DESC LIMIT :limit OFFSET :offset
+SELECT d.id, d.version, d.updated_us, {COST_COLUMN}, ({SELECT_TOTAL}) AS total
+FROM (
+    SELECT d.id AS listed_id FROM deployment d WHERE d.desired <> 'deleted' {condition}
+    ORDER BY d.created_us DESC, d.id DESC LIMIT :limit OFFSET :offset
+) CROSS JOIN deployment d ON d.id = listed_id
+ORDER BY d.created_us DESC, d.id DESC
 """
     for key, condition in FILTERS.items()
 }
