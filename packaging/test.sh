@@ -93,10 +93,14 @@ step() {
   "$@" || FAILED+=("$name")
 }
 
-install_packages || { echo "could not install what the tests need" >&2; exit 1; }
-make_venv || { echo "could not make the virtual environment" >&2; exit 1; }
-make_page_tools || { echo "could not fetch what checks the web page" >&2; exit 1; }
-if [ "$MARKS" != bench ]; then
+verdict() {
+  [ ${#FAILED[@]} -eq 0 ] && return 0
+  echo "failed: ${FAILED[*]}" >&2
+  return 1
+}
+
+# What needs nothing but the source.
+checks() {
   step format $VENV/bin/ruff format --check -q .
   step lint $VENV/bin/ruff check -q .
   step types $VENV/bin/mypy
@@ -104,10 +108,14 @@ if [ "$MARKS" != bench ]; then
   step "page: format" page_format
   step "page: types" page_types
   step "page: units" page_units
-fi
+  verdict
+}
+
+install_packages || { echo "could not install what the tests need" >&2; exit 1; }
+make_venv || { echo "could not make the virtual environment" >&2; exit 1; }
+make_page_tools || { echo "could not fetch what checks the web page" >&2; exit 1; }
+[ "$MARKS" != bench ] && { checks & CHECKS=$!; }  # beside the tests, which wait more than they compute
 step tests timeout --kill-after=30 $LIMIT_S $VENV/bin/pytest -q -m "$MARKS" "${PYTEST_ARGS[@]}"
 [ "${1:-}" = --all ] && step "tests on Debian 13" debian13
-if [ ${#FAILED[@]} -gt 0 ]; then
-  echo "failed: ${FAILED[*]}" >&2
-  exit 1
-fi
+[ -n "${CHECKS:-}" ] && { wait "$CHECKS" || FAILED+=("checks"); }
+verdict

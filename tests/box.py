@@ -120,8 +120,12 @@ class Box:
         return done.stdout.decode().strip()
 
     def client(self, token: str) -> httpx.Client:
-        headers = {"Authorization": f"Bearer {token}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=PATIENCE_S, verify=NO_TLS)
+        """For many threads too: it gives no connection up as surplus or old. Else one that another
+        thread has just been given may be closed under it, as httpcore 1.0 does both at once."""
+        return httpx.Client(
+            base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE_S,
+            verify=NO_TLS, limits=httpx.Limits(max_keepalive_connections=None, keepalive_expiry=None),
+        )  # fmt: skip
 
     def visit(self, url: str) -> httpx.Response:
         """GETs a deployment's address as a browser on this machine would, over the local CA."""
