@@ -122,9 +122,10 @@ class Box:
     def client(self, token: str) -> httpx.Client:
         """For many threads too: it gives no connection up as surplus or old. Else one that another
         thread has just been given may be closed under it, as httpcore 1.0 does both at once."""
+        all_kept = httpx.Limits(max_keepalive_connections=None, keepalive_expiry=None)
         return httpx.Client(
             base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE_S,
-            verify=NO_TLS, limits=httpx.Limits(max_keepalive_connections=None, keepalive_expiry=None),
+            verify=NO_TLS, limits=all_kept,
         )  # fmt: skip
 
     def visit(self, url: str) -> httpx.Response:
