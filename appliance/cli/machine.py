@@ -27,9 +27,9 @@ FOLDED = ("specs", "gpus", "available")
 
 def serve(settings: Settings) -> None:
     """Run the appliance in the foreground."""
-    memory.gather()
     from appliance import supervisor  # noqa: PLC0415 - no other command needs the whole house
 
+    memory.gather()
     log.set_up(settings.log_level)
     raise typer.Exit(supervisor.run(settings))
 
