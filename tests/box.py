@@ -198,7 +198,7 @@ def wait_for(
     while not fact():
         waited_s = time.monotonic() - began_s
         assert waited_s < within_s, f"not within {within_s} s: {what()}"
-        time.sleep(pause_s(waited_s))
+        time.sleep(min(pause_s(waited_s), within_s - waited_s))
 
 
 @pytest.fixture(scope="module")

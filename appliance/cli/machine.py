@@ -71,7 +71,6 @@ def restore(
 
     Only while the appliance does not run.
     """
-    memory.gather()
     from appliance import supervisor  # noqa: PLC0415 - no command but serve needs it too
 
     try:
