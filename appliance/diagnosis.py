@@ -27,7 +27,9 @@ def diagnose(settings: Settings, survey: Survey | None = None) -> list[Check]:
     home = podman_home(settings)
     trial = None if settings.podman_url else read_result(home)
     verdict = None if trial is None else _trial_check(trial)
-    checks = examine(settings.data_dir, sqlite_version=SQLITE_VERSION, trial=verdict)
+    checks = examine(
+        settings.data_dir, settings.network_pool, sqlite_version=SQLITE_VERSION, trial=verdict
+    )
     seen = survey or GpuReader(settings.cdi_dirs).survey()
     checks += gpu_doctor.judge(gpu_doctor.read(seen, settings.cdi_dirs))
     if trial is not None and trial.works:

@@ -1,4 +1,4 @@
-# Shared by debian13.sh and vm.sh: where Debian comes from.
+# Shared by elsewhere.sh and vm.sh: where Debian comes from.
 
 # The mirror that this machine's own packages come from.
 mirror() {

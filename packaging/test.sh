@@ -81,7 +81,7 @@ page_units() { node --test tests/web/units.test.mjs >$VENV/page/units.log || { c
 
 # What talks to Podman, on that of Debian 13; up.sh and the wheel's installation need the network.
 debian13() {
-  timeout --kill-after=30 $LIMIT_S packaging/debian13.sh python3 -m pytest -q -p no:cacheprovider \
+  timeout --kill-after=30 $LIMIT_S packaging/elsewhere.sh trixie python3 -m pytest -q -p no:cacheprovider \
     -m "podman and not slow and not bench" "${PYTEST_ARGS[@]}" tests/runtime tests/host tests/e2e \
     --ignore=tests/e2e/test_up.py --ignore=tests/e2e/test_wheel.py
 }

@@ -21,7 +21,7 @@ main() {
   esac
   [ "$(id -u)" = 0 ] || exec sudo --preserve-env "$0" "$@"
   install_packages
-  check_podman
+  check_podman "$(podman --version)"
   install_appliance
   if [ "${1:-}" = --serve ]; then
     running_pid >/dev/null && die "it runs already (pid $(running_pid)); packaging/down.sh stops it"
@@ -44,6 +44,8 @@ install_packages() {
     return
   fi
   quietly "apt-get update" apt-get update
+  # Before anything is installed: an older system lacks some of the packages too, and says only that.
+  check_podman "$(apt-cache policy podman | grep Candidate)"
   quietly "apt-get install ${missing[*]}" env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y --no-install-recommends "${missing[@]}"
   say "packages: installed ${missing[*]}"
@@ -51,7 +53,7 @@ install_packages() {
 
 check_podman() {
   local version
-  version=$(podman --version | grep -oE '[0-9]+(\.[0-9]+)+')
+  version=$(grep -oE '[0-9]+(\.[0-9]+)+' <<<"$1" | head -n 1) || die "this system has no Podman: $1"
   printf '%s\n' "$PODMAN_FLOOR" "$version" | sort -V -C ||
     die "this system's Podman is $version, $PODMAN_FLOOR or newer is needed (Debian 12, Ubuntu 24.04)"
 }

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Literal
 
@@ -53,9 +54,11 @@ class Facts:
     sqlite: str
 
 
-def examine(data_dir: Path, *, sqlite_version: str, trial: Check | None) -> list[Check]:
+def examine(
+    data_dir: Path, pool: IPv4Network, *, sqlite_version: str, trial: Check | None
+) -> list[Check]:
     """Every finding about this machine; ``trial`` is what trying the OCI runtimes has shown."""
-    checks = judge(read(data_dir, sqlite_version))
+    checks = judge(read(data_dir, pool, sqlite_version))
     return checks if trial is None else [*checks, trial]
 
 
@@ -74,7 +77,7 @@ def judge(facts: Facts) -> list[Check]:
     ]
 
 
-def read(data_dir: Path, sqlite_version: str) -> Facts:
+def read(data_dir: Path, pool: IPv4Network, sqlite_version: str) -> Facts:
     """Looks at the machine."""
     place = next((p for p in (data_dir, *data_dir.parents) if p.exists()), Path("/"))
     usage = shutil.disk_usage(place)
@@ -83,7 +86,7 @@ def read(data_dir: Path, sqlite_version: str) -> Facts:
         podman=_podman_version(),
         programs=frozenset(_programs_here()),
         static_busybox=find_busybox() is not None,
-        no_firewall=unavailable(),
+        no_firewall=unavailable(pool),
         memory_limits=_memory_limits(),
         free_bytes=usage.free,
         total_bytes=usage.total,

@@ -14,9 +14,10 @@ is asked for only where this table can't be had.
 import logging
 import os
 import shutil
+import subprocess
 from ipaddress import IPv4Network
 
-import anyio
+from anyio.to_thread import run_sync
 
 from appliance.clock import Clock
 
@@ -61,7 +62,7 @@ class Firewall:
 
     async def apply(self) -> bool:
         """Puts them in place; whether they are. Why they can't be is logged, once."""
-        problem = unavailable() or await _nft(ruleset(self._table, self._pool))
+        problem = _absent() or await _commit(ruleset(self._table, self._pool))
         if problem is not None and problem != self._problem:
             log.warning("containers can reach this machine's services: %s", problem)
         self._problem = problem
@@ -75,20 +76,35 @@ class Firewall:
 
     async def remove(self) -> str | None:
         """Takes them away; None if they are gone, else why they can't be."""
-        return await _nft(f"add table inet {self._table}\ndelete table inet {self._table}\n")
+        return await _commit(f"add table inet {self._table}\ndelete table inet {self._table}\n")
 
 
-def unavailable() -> str | None:
-    """Why this process can't have a firewall at all; None if it can."""
+def unavailable(pool: IPv4Network) -> str | None:
+    """Why this process can't have a firewall; None if it can. Tries all but the commit; blocks."""
+    return _absent() or _nft("--check", ruleset("appliance_trial", pool))
+
+
+def _absent() -> str | None:
     if os.geteuid() != 0:
         return "only root can set firewall rules"
     return None if shutil.which("nft") else "nft is missing (Debian: nftables)"
 
 
-async def _nft(script: str) -> str | None:
+async def _commit(script: str) -> str | None:
+    return await run_sync(_nft, script, abandon_on_cancel=True)
+
+
+def _nft(*arguments: str) -> str | None:
+    """Runs nft; what is wrong, or None.
+
+    The script goes as an argument: nft 1.0.9 (Ubuntu 24.04) reads ``-f -`` only from a pipe or a
+    file, and an event loop may give its child a socket (uvloop does).
+    """
     try:
-        with anyio.fail_after(NFT_S):
-            done = await anyio.run_process(["nft", "-f", "-"], input=script.encode(), check=False)
-    except (OSError, TimeoutError) as error:
+        done = subprocess.run(  # noqa: S603 - rules of ours, and no shell
+            ["nft", *arguments],  # noqa: S607 - wherever this machine has it
+            capture_output=True, text=True, timeout=NFT_S, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
         return f"nft: {error}"
-    return None if done.returncode == 0 else f"nft: {done.stderr.decode().strip()}"
+    return None if done.returncode == 0 else f"nft: {done.stderr.strip()}"

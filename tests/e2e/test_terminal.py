@@ -52,7 +52,7 @@ def test_who_goes_leaves_no_process_behind(api: Api) -> None:
     container = api.box.podman("ps", "--format", "{{.Names}}", "--filter", name)
     before = shells(api, container)
     with open_terminal(api, d["id"]) as ws:
-        ws.send(b"sleep 9876 & sleep 6789\n")
+        ws.send(b"tail -n 9876 -f /dev/null & tail -n 6789 -f /dev/null\n")
         wait_for(lambda: "6789" in api.box.podman("top", container, "args"))
         assert shells(api, container) > before
     wait_for(lambda: shells(api, container) == before)

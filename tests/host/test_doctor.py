@@ -1,6 +1,7 @@
 """What the doctor makes of the facts."""
 
 from dataclasses import replace
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,6 @@ def test_versions_are_read_from_words() -> None:
 
 def test_this_machine_is_examined_and_the_trial_comes_last(tmp_path: Path) -> None:
     trial = Check("oci runtime", "ok", "runc")
-    checks = examine(tmp_path, sqlite_version="3.40.1", trial=trial)
+    checks = examine(tmp_path, IPv4Network("10.99.0.0/24"), sqlite_version="3.40.1", trial=trial)
     assert checks[-1] == trial
     assert {c.name for c in checks} >= {"podman", "disk", "firewall"}

@@ -23,8 +23,8 @@ while True: listener.accept()[0].close()
 CONNECT = "import socket; socket.create_connection(('{ip}', {port}), 1).close()"
 
 
-def run(*argv: str, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
+def run(*argv: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(argv, capture_output=True, text=True, check=False)
 
 
 @dataclass
@@ -77,10 +77,19 @@ def listen(name: str, ip: str, port: int) -> "subprocess.Popen[str]":
 def test_a_container_reaches_dns_and_answers_but_no_service_of_the_host(pair: Pair) -> None:
     wait_for(lambda: pair.reaches(pair.inside, "10.99.0.1", 8000))
     for _ in range(2):  # put in place again, it replaces itself
-        done = run(
-            "ip", "netns", "exec", pair.host, "nft", "-f", "-", stdin=ruleset("appliance_t", POOL)
-        )
+        done = run("ip", "netns", "exec", pair.host, "nft", ruleset("appliance_t", POOL))
         assert done.returncode == 0, done.stderr
     assert not pair.reaches(pair.inside, "10.99.0.1", 8000)
     assert pair.reaches(pair.inside, "10.99.0.1", 53)
     assert pair.reaches(pair.host, "10.99.0.2", 8000)
+
+
+def test_where_rules_can_not_be_set_the_trial_says_so() -> None:
+    """Root in a user namespace of its own, without the right to this machine's rules."""
+    code = (
+        "from ipaddress import IPv4Network; from appliance.host.firewall import unavailable;"
+        f"print(unavailable(IPv4Network('{POOL}')))"
+    )
+    root = ("unshare", "--user", "--map-root-user")
+    assert "Operation not permitted" in run(*root, sys.executable, "-c", code).stdout
+    assert run(*root, "--net", sys.executable, "-c", code).stdout == "None\n"

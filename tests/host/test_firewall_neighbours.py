@@ -36,8 +36,8 @@ while True: listener.accept()[0].close()
 CONNECT = "import socket; socket.create_connection(({ip!r}, {port}), 1).close()"
 
 
-def run(*argv: str, stdin: str | None = None) -> None:
-    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
+def run(*argv: str) -> None:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, (argv, done.stderr)
 
 
@@ -60,7 +60,7 @@ class Street:
         return subprocess.run(argv, capture_output=True, check=False).returncode == 0
 
     def protect(self) -> None:
-        run(*self.inside("host"), "nft", "-f", "-", stdin=ruleset("appliance_t", POOL))
+        run(*self.inside("host"), "nft", ruleset("appliance_t", POOL))
 
     def build(self) -> None:
         for who in EVERYBODY:
