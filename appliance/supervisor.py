@@ -64,7 +64,7 @@ from appliance.store.database import Database, open_database
 GRACE_S = 4
 """What open requests get after SIGTERM; with Podman's own end it all stays below 15 s."""
 
-EXIT_UNUSABLE = 3
+EXIT_UNUSABLE = 1
 SERVICE_WAIT_S = 5.0
 WELCOME_AGAIN_S = 10.0
 MIB = 1024 * 1024

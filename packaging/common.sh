@@ -9,22 +9,24 @@ quietly() {
   output=$("$@" 2>&1) || { printf '%s\n' "$output" >&2; die "$what"; }
 }
 
-as_root() {
-  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
-}
-
 DATA_DIR=${APPLIANCE_DATA_DIR:-/var/lib/appliance}
-HTTP=${APPLIANCE_LISTEN_HTTP:-127.0.0.1:8080}
-HTTPS=${APPLIANCE_LISTEN_HTTPS:-0.0.0.0:8443}
-HTTP=${HTTP/#0.0.0.0:/127.0.0.1:}
 VENV=${NEURANET_VENV:-/opt/appliance/venv}
-PID_FILE=$DATA_DIR/appliance.pid
+LINK=${NEURANET_LINK-/usr/local/bin/appliance}
 LOG_FILE=$DATA_DIR/appliance.log
 
-# The pid of the running appliance of this data directory; fails if there is none.
+# The service of this data directory, where systemd runs this machine; else nothing.
+service() {
+  [ -d /run/systemd/system ] || return 0
+  if [ "$DATA_DIR" = /var/lib/appliance ]; then echo appliance; else
+    echo "appliance-$(systemd-escape --path "$DATA_DIR")"
+  fi
+}
+SERVICE=$(service)
+UNIT=/etc/systemd/system/$SERVICE.service
+
+# The pid of the running appliance of this data directory, which holds its lock; fails if none does.
 running_pid() {
-  local pid
-  pid=$(as_root cat "$PID_FILE" 2>/dev/null) || return 1
-  as_root tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -q 'appliance serve' || return 1
-  echo "$pid"
+  local inode
+  inode=$(stat -c %i "$DATA_DIR/lock" 2>/dev/null) || return 1
+  grep -oP "FLOCK +ADVISORY +WRITE +\K[0-9]+(?= \S+:$inode )" /proc/locks
 }

@@ -4,17 +4,21 @@ set -euo pipefail
 . "$(cd "$(dirname "$0")" && pwd)/common.sh"
 
 [ "$(id -u)" = 0 ] || exec sudo --preserve-env "$0" "$@"
-if ! pid=$(running_pid); then
+if [ -n "$SERVICE" ] && [ -e "$UNIT" ]; then
+  quietly "stopping the service $SERVICE" systemctl disable --now "$SERVICE"
+  rm "$UNIT"
+  quietly "systemctl daemon-reload" systemctl daemon-reload
+elif pid=$(running_pid); then
+  kill -TERM "$pid"
+else
   say "server: does not run"
   exit 0
 fi
-kill -TERM "$pid"
 for _ in $(seq 100); do
-  if [ ! -d "/proc/$pid" ]; then
-    rm -f "$PID_FILE"
+  if ! running_pid >/dev/null; then
     say "server: stopped; its containers keep running (packaging/up.sh takes them up again)"
     exit 0
   fi
   sleep 0.2
 done
-die "pid $pid did not end within 20 s; see $LOG_FILE"
+die "pid $(running_pid) did not end within 20 s"

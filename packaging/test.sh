@@ -3,6 +3,7 @@
 #   packaging/test.sh            everything but the slow suites and the figures
 #   packaging/test.sh --all      the slow suites too, and those that talk to Podman on Debian 13
 #   packaging/test.sh --bench    only the figures, printed
+#   packaging/test.sh --on noble only those that talk to Podman, on another system (elsewhere.sh)
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -13,13 +14,16 @@ VENV=.venv
 MARKS="not slow and not bench"
 PYTEST_ARGS=(-n 4 --dist loadscope)
 LIMIT_S=3000  # the gate ends in time whatever hangs
+ELSEWHERE=
 unset PYTHONDONTWRITEBYTECODE  # as installed by pip: or each appliance a test starts compiles it all anew
 case "${1:-}" in
   "") ;;
-  --all) MARKS="not bench"; LIMIT_S=14400; PACKAGES+=" debootstrap" ;;
+  --all) MARKS="not bench"; LIMIT_S=14400; ELSEWHERE=trixie ;;
   --bench) MARKS="bench"; PYTEST_ARGS=(-s) ;;
-  *) echo "usage: packaging/test.sh [--all|--bench]" >&2; exit 2 ;;
+  --on) ELSEWHERE=${2:?which system?} ;;
+  *) echo "usage: packaging/test.sh [--all|--bench|--on SUITE]" >&2; exit 2 ;;
 esac
+[ -n "$ELSEWHERE" ] && PACKAGES+=" debootstrap"
 
 say() { printf '== %s\n' "$*"; }
 
@@ -79,9 +83,9 @@ page_types() { node $VENV/page/node_modules/typescript/bin/tsc -p tests/web/tsco
 
 page_units() { node --test tests/web/units.test.mjs >$VENV/page/units.log || { cat $VENV/page/units.log; return 1; }; }
 
-# What talks to Podman, on that of Debian 13; up.sh and the wheel's installation need the network.
-debian13() {
-  timeout --kill-after=30 $LIMIT_S packaging/elsewhere.sh trixie python3 -m pytest -q -p no:cacheprovider \
+# What talks to Podman; up.sh and the wheel's installation need the network.
+elsewhere() {
+  timeout --kill-after=30 $LIMIT_S packaging/elsewhere.sh "$ELSEWHERE" python3 -m pytest -q -p no:cacheprovider \
     -m "podman and not slow and not bench" "${PYTEST_ARGS[@]}" tests/runtime tests/host tests/e2e \
     --ignore=tests/e2e/test_up.py --ignore=tests/e2e/test_wheel.py
 }
@@ -114,8 +118,10 @@ checks() {
 install_packages || { echo "could not install what the tests need" >&2; exit 1; }
 make_venv || { echo "could not make the virtual environment" >&2; exit 1; }
 make_page_tools || { echo "could not fetch what checks the web page" >&2; exit 1; }
-[ "$MARKS" != bench ] && { checks & CHECKS=$!; }  # beside the tests, which wait more than they compute
-step tests timeout --kill-after=30 $LIMIT_S $VENV/bin/pytest -q -m "$MARKS" "${PYTEST_ARGS[@]}"
-[ "${1:-}" = --all ] && step "tests on Debian 13" debian13
+if [ "${1:-}" != --on ]; then
+  [ "$MARKS" != bench ] && { checks & CHECKS=$!; }  # beside the tests, which wait more than they compute
+  step tests timeout --kill-after=30 $LIMIT_S $VENV/bin/pytest -q -m "$MARKS" "${PYTEST_ARGS[@]}"
+fi
+[ -n "$ELSEWHERE" ] && step "tests on $ELSEWHERE" elsewhere
 [ -n "${CHECKS:-}" ] && { wait "$CHECKS" || FAILED+=("checks"); }
 verdict

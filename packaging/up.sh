@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Brings the appliance up on a fresh Debian 12/13 or Ubuntu 24.04, and deploys `welcome`.
 # Run again, it changes nothing and says so.
-#   packaging/up.sh           starts it in the background; packaging/down.sh stops it
+#   packaging/up.sh           starts it in the background, where systemd runs as a service of it, which
+#                             comes back after a reboot; packaging/down.sh stops it
 #   packaging/up.sh --serve   runs it in the foreground
 # APPLIANCE_* settings in the environment are used; NEURANET_VENV says where it is installed,
-# NEURANET_ADMIN_EMAIL who the first admin is (empty: nobody; the one-time set-up link is printed).
+# NEURANET_LINK where its command can be found (empty: nowhere), NEURANET_ADMIN_EMAIL who the first
+# admin is (empty: nobody; the one-time set-up link is printed).
 set -euo pipefail
 HERE=$(cd "$(dirname "$0")" && pwd)
 . "$HERE/common.sh"
@@ -23,11 +25,13 @@ main() {
   install_packages
   check_podman "$(podman --version)"
   install_appliance
+  link_command
   if [ "${1:-}" = --serve ]; then
     running_pid >/dev/null && die "it runs already (pid $(running_pid)); packaging/down.sh stops it"
     exec "$VENV/bin/appliance" serve
   fi
   start
+  HTTP=$(setting listen_http) HTTPS=$(setting listen_https)
   local password
   password=$(ensure_admin)
   ensure_welcome
@@ -86,6 +90,18 @@ install_appliance() {
   if running_pid >/dev/null; then "$HERE/down.sh"; fi
 }
 
+# So that `appliance` is a command; what somebody else has put there stays.
+link_command() {
+  [ -n "$LINK" ] && [ "$(readlink "$LINK")" != "$VENV/bin/appliance" ] || return 0
+  if [ -e "$LINK" ] || [ -L "$LINK" ]; then
+    say "command: $LINK is another one; this one is $VENV/bin/appliance"
+  else
+    mkdir -p "$(dirname "$LINK")"
+    ln -s "$VENV/bin/appliance" "$LINK"
+    say "command: $LINK"
+  fi
+}
+
 start() {
   local pid
   if pid=$(running_pid); then
@@ -93,20 +109,66 @@ start() {
     return
   fi
   (umask 077 && mkdir -p "$DATA_DIR")
-  setsid "$VENV/bin/appliance" serve >>"$LOG_FILE" 2>&1 </dev/null &
-  pid=$!
-  echo "$pid" >"$PID_FILE"
+  if [ -n "$SERVICE" ]; then start_service; else start_process; fi
   for _ in $(seq 150); do
-    if curl -fsS -m 2 "http://$HTTP/healthz" >/dev/null 2>&1; then
-      say "server: started (pid $pid), log in $LOG_FILE"
+    if ask /healthz >/dev/null 2>&1; then
+      say "server: started (pid $(running_pid)), its log: $(log_place)"
       return
     fi
-    kill -0 "$pid" 2>/dev/null || break
+    starting || break
     sleep 0.2
   done
-  tail -n 5 "$LOG_FILE" >&2
+  if [ -n "$SERVICE" ]; then journalctl -u "$SERVICE" -n 5 -o cat >&2; else tail -n 5 "$LOG_FILE" >&2; fi
   die "the appliance did not come up"
 }
+
+start_process() {
+  setsid "$VENV/bin/appliance" serve >>"$LOG_FILE" 2>&1 </dev/null &
+  STARTED=$!
+}
+
+# As podman.service of Podman's own package: its containers, and what watches them, are not the
+# service's to end. The settings of this environment are kept for the next boot.
+start_service() {
+  (umask 077 && env | grep '^APPLIANCE_' | grep -v '^APPLIANCE_TOKEN=' | sed 's/["\\]/\\&/g; s/=\(.*\)/="\1"/' \
+    >"$DATA_DIR/environment") || true
+  cat >"$UNIT" <<UNIT
+[Unit]
+Description=Neuranet Appliance ($DATA_DIR)
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=exec
+ExecStart="$VENV/bin/appliance" serve
+Environment="APPLIANCE_DATA_DIR=$DATA_DIR"
+EnvironmentFile=-$DATA_DIR/environment
+Delegate=true
+KillMode=process
+Restart=on-failure
+RestartSec=2
+
+[Install]
+WantedBy=multi-user.target
+UNIT
+  quietly "systemctl daemon-reload" systemctl daemon-reload
+  quietly "starting the service $SERVICE" systemctl enable --now "$SERVICE"
+}
+
+starting() {
+  if [ -n "$SERVICE" ]; then systemctl is-active -q "$SERVICE"; else kill -0 "$STARTED" 2>/dev/null; fi
+}
+
+log_place() { if [ -n "$SERVICE" ]; then echo "journalctl -u $SERVICE"; else echo "$LOG_FILE"; fi; }
+
+# As the machine's owner, whatever address it listens on.
+ask() { curl -fsS -m 5 --unix-socket "$DATA_DIR/control.sock" "http://appliance$1"; }
+
+# The value of a setting in force, wherever it comes from, as a client on this machine would use it.
+setting() { ask /settings | "$VENV/bin/python" -c '
+import json, sys
+settings = {s["name"]: s["value"] for s in json.load(sys.stdin)["settings"]}
+print(settings[sys.argv[1]].replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:"))' "$1"; }
 
 # Prints the first admin's password if it made one.
 ensure_admin() {
@@ -186,7 +248,9 @@ found = answer.get("deployment") or answer["nodes"][0]
 print(found[sys.argv[1]])' "$1"; }
 
 farewell() {
-  local link
+  local link appliance=$VENV/bin/appliance
+  [ "$(readlink "$LINK")" != "$appliance" ] || appliance=$(basename "$LINK")
+  [ -z "${SUDO_USER:-}" ] || appliance="sudo $appliance"
   say ""
   say "The page and the API are at http://$HTTP (on this machine) and https://$(hostname):${HTTPS##*:}"
   say "(https://$(hostname):${HTTPS##*:}/trust tells how a browser trusts it)."
@@ -197,8 +261,8 @@ farewell() {
   else
     say "Log in as the admin you know."
   fi
-  say "On this machine no login is needed: $VENV/bin/appliance --help"
-  say "Next: $VENV/bin/appliance templates; $VENV/bin/appliance deploy ollama --wait"
+  say "On this machine no login is needed: $appliance --help"
+  say "Next: $appliance templates; $appliance deploy ollama --wait"
 }
 
 main "$@"

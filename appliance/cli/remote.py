@@ -113,6 +113,12 @@ class Remote:
         return answer
 
     def _unreachable(self, error: httpx.TransportError) -> CommandFailed:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            hint = (
+                f"if it is yours, {self._where}/trust says how to trust it (SSL_CERT_FILE does too)"
+            )
+            message = f"the certificate of {self._where} is not trusted here: {error}"
+            return CommandFailed(message, ExitCode.UNREACHABLE, (hint,))
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
             return _nobody(self._where, error)
         message = f"the connection to {self._where} broke: {error}"
@@ -138,9 +144,10 @@ def connect(url: str | None, token: str | None, data_dir: Path) -> Iterator[Remo
         # nor between us and a loopback address: the token would go to the proxy in the clear
         base = _checked(url)
         sealed = base.scheme == "https"
-        http = httpx.Client(
-            base_url=base, headers=headers, trust_env=sealed, verify=sealed or _NO_TLS
-        )
+        # The authorities of this system, as curl trusts them, and not those that httpx brings: the
+        # appliance's own can be among them.
+        trusted = ssl.create_default_context() if sealed else _NO_TLS
+        http = httpx.Client(base_url=base, headers=headers, trust_env=sealed, verify=trusted)
         where = url
     http.timeout = httpx.Timeout(ANSWER_S, connect=10)
     http.headers["User-Agent"] = f"appliance-cli/{__version__}"
@@ -172,7 +179,8 @@ def refusal(response: httpx.Response) -> CommandFailed:
     problem = _problem(response)
     status = f"{response.status_code} {response.reason_phrase}"
     message = problem.get("detail") or problem.get("title") or f"the answer was {status}"
-    details = [f"{e.get('field')}: {e.get('message')}" for e in problem.get("errors") or ()]
+    faults = [f"{e.get('field')}: {e.get('message')}" for e in problem.get("errors") or ()]
+    details = [fault for fault in faults if fault != message]
     if response.status_code == HTTPStatus.UNAUTHORIZED:
         details.append("set APPLIANCE_TOKEN to a token of `appliance token create`")
     if "Retry-After" in response.headers:

@@ -62,7 +62,9 @@ class Firewall:
 
     async def apply(self) -> bool:
         """Puts them in place; whether they are. Why they can't be is logged, once."""
-        problem = _absent() or await _commit(ruleset(self._table, self._pool))
+        problem = _absent() or await run_sync(
+            _nft, ruleset(self._table, self._pool), abandon_on_cancel=True
+        )
         if problem is not None and problem != self._problem:
             log.warning("containers can reach this machine's services: %s", problem)
         self._problem = problem
@@ -74,10 +76,6 @@ class Firewall:
             await clock.sleep(AGAIN_S)
             await self.apply()
 
-    async def remove(self) -> str | None:
-        """Takes them away; None if they are gone, else why they can't be."""
-        return await _commit(f"add table inet {self._table}\ndelete table inet {self._table}\n")
-
 
 def unavailable(pool: IPv4Network) -> str | None:
     """Why this process can't have a firewall; None if it can. Tries all but the commit; blocks."""
@@ -88,10 +86,6 @@ def _absent() -> str | None:
     if os.geteuid() != 0:
         return "only root can set firewall rules"
     return None if shutil.which("nft") else "nft is missing (Debian: nftables)"
-
-
-async def _commit(script: str) -> str | None:
-    return await run_sync(_nft, script, abandon_on_cancel=True)
 
 
 def _nft(*arguments: str) -> str | None:

@@ -117,6 +117,13 @@ def test_each_wrong_field_stands_on_its_own_line(canned: Canned, run: Run) -> No
     ]
 
 
+def test_the_only_wrong_field_is_not_told_twice(canned: Canned, run: Run) -> None:
+    errors = [{"field": "name", "message": "is too long"}]
+    refused = problem(422, "invalid_request", "name: is too long", errors=errors)
+    canned.answer("POST /deployments", refused)
+    assert run("deploy", "ollama").err == "error: name: is too long\n"
+
+
 def test_a_defect_is_shown_with_the_id_that_the_log_has(canned: Canned, run: Run) -> None:
     canned.answer("GET /deployments", problem(500, "internal", "unexpected", errorId="err_1"))
     assert "errorId: err_1" in run("ps").err

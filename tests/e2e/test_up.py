@@ -33,14 +33,20 @@ def place() -> Iterator[Box]:
         remove_lab(made.top, made.pool)
 
 
-def script(place: Box, name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    environ = {k: v for k, v in place.environ.items() if k != "PYTHONPATH"}
+def script(
+    place: Box, name: str, *arguments: str, unset: str = "PYTHONPATH"
+) -> "subprocess.CompletedProcess[str]":
+    environ = {k: v for k, v in place.environ.items() if k not in ("PYTHONPATH", unset)}
+    places = {"NEURANET_VENV": str(place.top / "venv"), "NEURANET_LINK": str(link(place))}
     return subprocess.run(
         [ROOT / "packaging" / name, *arguments], cwd=place.top, text=True, check=False,
-        env={**environ, "NEURANET_VENV": str(place.top / "venv")},
+        env={**environ, **places}, timeout=INSTALL_S,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        timeout=INSTALL_S,
     )  # fmt: skip
+
+
+def link(place: Box) -> Path:
+    return place.top / "local" / "bin" / "appliance"
 
 
 def did(place: Box, name: str) -> str:
@@ -60,10 +66,6 @@ def containers(place: Box) -> list[str]:
     return place.podman("ps", "--no-trunc", "--format={{.ID}}").splitlines()
 
 
-def pid(place: Box) -> int:
-    return int((place.data / "appliance.pid").read_text())
-
-
 @pytest.fixture(scope="module")
 def up(place: Box) -> str:
     """What the first run says."""
@@ -78,16 +80,27 @@ def test_the_first_run_deploys_welcome_which_answers(place: Box, up: str) -> Non
 
 
 def test_another_run_changes_nothing_and_says_so(place: Box, up: str) -> None:
-    before = (containers(place), pid(place))
+    before = containers(place)
+    [pid] = re.findall(r"^server: started \(pid (\d+)\)", up, re.MULTILINE)
     again = did(place, "up.sh")
     for line in (
         "packages: all there", f"appliance: installed in {place.top}/venv",
-        f"server: runs already (pid {pid(place)})", "admin: there is one",
+        f"server: runs already (pid {pid})", "admin: there is one",
         "welcome: deployed already",
     ):  # fmt: skip
         assert line in again.splitlines()
     assert answering_url(place, again) == answering_url(place, up)
-    assert (containers(place), pid(place)) == before
+    assert containers(place) == before
+
+
+def test_appliance_is_a_command_but_never_in_place_of_another(place: Box, up: str) -> None:
+    assert f"command: {link(place)}" in up
+    known = subprocess.run([link(place), "--help"], capture_output=True, text=True, check=True)
+    assert "Usage: appliance" in known.stdout
+    link(place).unlink()
+    link(place).write_text("another")
+    assert f"command: {link(place)} is another one" in did(place, "up.sh")
+    assert link(place).read_text() == "another"
 
 
 def test_down_leaves_the_container_running_and_up_takes_it_up(place: Box, up: str) -> None:
@@ -121,7 +134,7 @@ def test_a_podman_that_is_too_old_is_refused_in_words(old: Box, up: str) -> None
     assert tried.returncode == 1
     assert "failed: this system's Podman is 3.4.4, 4.3 or newer is needed" in tried.stdout
     served = old.cli("serve")
-    assert served.returncode == 3
+    assert served.returncode == 1
     assert "can't run: podman version 3.4.4: 4.3 or newer is needed" in served.stderr
 
 
@@ -131,3 +144,13 @@ def test_serve_runs_in_the_foreground_unless_it_runs_already(place: Box, up: str
     assert refused.returncode == 1
     assert "failed: it runs already (pid " in refused.stdout
     assert script(place, "up.sh", "--nonsense").returncode == 2
+
+
+def test_addresses_come_from_the_settings_wherever_they_are(place: Box, up: str) -> None:
+    assert up
+    did(place, "down.sh")
+    (place.data / "appliance.toml").write_text(f'listen_http = "127.0.0.1:{place.port}"\n')
+    again = script(place, "up.sh", unset="APPLIANCE_LISTEN_HTTP")
+    assert again.returncode == 0, again.stdout
+    assert f"The page and the API are at http://127.0.0.1:{place.port} " in again.stdout
+    answering_url(place, again.stdout)
