@@ -2,6 +2,7 @@
 # Runs a command on Debian 12 in a virtual machine: systemd, cgroup v2 and crun, as most users have
 # them, whatever this machine is like; this checkout, and no network.
 #   packaging/vm.sh python3 -m pytest -m "podman and not slow" tests/runtime
+#   packaging/vm.sh python3 -m pytest -m systemd tests/e2e/test_service.py
 # The system lies in .venv/vm, made by debootstrap at the first call. Every processor is emulated
 # and some ten times slower; where KVM runs ordinary kernels: ACCEL=kvm. Needs root, .venv (test.sh)
 # and the packages debootstrap, e2fsprogs and qemu-system-x86.
@@ -17,7 +18,7 @@ MEMORY=4G
 DISK=8G
 PACKAGES="systemd systemd-sysv dbus udev linux-image-cloud-amd64 podman crun runc netavark aardvark-dns
   catatonit busybox-static nftables iptables iproute2 procps kmod openssl docker-registry
-  apache2-utils curl gcc libc6-dev python3"
+  apache2-utils curl gcc libc6-dev python3 python3-venv uidmap"
 
 make_root() {
   local stamp mirror
@@ -34,6 +35,9 @@ make_root() {
   $VENV/bin/pip install -qq --no-deps --target "$ROOT/usr/local/lib/python3.11/dist-packages" \
     --python-version 3.11 --only-binary=:all: \
     -r <($VENV/bin/pip freeze --exclude-editable)
+  # What up.sh has pip install, there being no network.
+  $VENV/bin/pip download -qq --dest "$ROOT/root/wheels" --python-version 3.11 --only-binary=:all: \
+    -r <($VENV/bin/pip freeze --exclude-editable) -r <(sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml)
   make_services
   echo "$stamp" >"$TOP/stamp"
 }
@@ -51,6 +55,7 @@ StandardOutput=tty
 StandardError=tty
 TTYPath=/dev/ttyS0
 Environment=HOME=/root LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
+Environment=PIP_NO_INDEX=1 PIP_FIND_LINKS=/root/wheels
 WorkingDirectory=/root/appliance
 ExecStart=-/bin/bash -c 'bash /root/command; echo "exit code $?"'
 ExecStopPost=/sbin/poweroff -f
