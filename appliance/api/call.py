@@ -113,6 +113,7 @@ class Call:
         try:
             return model.model_validate_json(self.raw_body)
         except ValidationError as error:
+            _refuse_unread(error)
             raise InvalidRequest(*_field_errors(error, what="field")) from error
 
 
@@ -170,6 +171,17 @@ def _depth(value: object) -> int:
             for child in (item.values() if isinstance(item, dict) else item)
         ]
     return depth
+
+
+def _refuse_unread(error: ValidationError) -> None:
+    """What Python reads as JSON and pydantic does not: half a surrogate pair, for one.
+
+    The input of such an error is the whole body, passwords and all: it is never shown.
+    """
+    [first, *_] = error.errors(include_url=False, include_input=False)
+    if first["type"] == "json_invalid":
+        said = first["msg"].removeprefix("Invalid JSON: ")
+        raise MalformedRequest(f"the body is not JSON: {said}") from error
 
 
 def _field_errors(error: ValidationError, *, what: str) -> list[FieldError]:

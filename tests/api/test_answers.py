@@ -6,7 +6,7 @@ from appliance.api.routes import ROUTES, Route
 from appliance.domain.errors import ImageFailure
 from appliance.domain.permissions import Role
 from appliance.runtime.port import PullProgress
-from tests.api.served import DESCRIBED, PASSWORD, Caller, Served
+from tests.api.served import DESCRIBED, PASSWORD, Caller, Served, problem
 
 pytestmark = pytest.mark.anyio
 PULLED, MISSING = "docker.io/library/pulled:latest", "docker.io/library/missing:latest"
@@ -102,3 +102,16 @@ async def test_a_body_that_is_wrong_is_told_in_the_one_shape(ada: Caller, route:
     answer = await ada.http.request(route.method, path, json={"nonsense": 1})
     assert answer.status_code == 422
     assert "nonsense" in [e["field"] for e in answer.json()["errors"]]
+
+
+@pytest.mark.parametrize("route", [r for r in ROUTES if r.body is not None], ids=str)
+@pytest.mark.parametrize("half", [r"\ud83d", r"\udc00"])
+async def test_half_a_surrogate_pair_is_no_json_and_the_body_is_not_repeated(
+    ada: Caller, route: Route, half: str
+) -> None:
+    path = route.path.replace("{id}", ada.user_id)
+    body = f'{{"password": "hush-hush", "email": "{half}@x"}}'
+    sent = {"Content-Type": "application/json"}
+    answer = await ada.http.request(route.method, path, content=body, headers=sent)
+    assert "the body is not JSON" in problem(answer, 400)["detail"]
+    assert "hush" not in answer.text
