@@ -117,8 +117,8 @@ async def watch_events(call: Call) -> Response:
     after = call.header("last-event-id")
     if after is not None and not (after.isascii() and after.isdigit() and len(after) < 19):  # noqa: PLR2004 - digits of a 64-bit number
         raise InvalidRequest(FieldError("Last-Event-ID", "should be the number of an event"))
-    items = call.services.feed.watch(call.caller, after=None if after is None else int(after))
-    return EventStream(_changes(items), call.over)
+    place = await call.services.feed.place(None if after is None else int(after))
+    return EventStream(_changes(call.services.feed.watch(call.caller, after=place)), call.over)
 
 
 async def list_nodes(call: Call) -> Response:
