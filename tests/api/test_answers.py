@@ -1,7 +1,11 @@
 """Every answer that the OpenAPI document describes, held against what is served."""
 
+from pathlib import Path
+
+import anyio
 import pytest
 
+from appliance import listeners
 from appliance.api.routes import ROUTES, Route
 from appliance.domain.errors import ImageFailure
 from appliance.domain.permissions import Role
@@ -115,3 +119,22 @@ async def test_half_a_surrogate_pair_is_no_json_and_the_body_is_not_repeated(
     answer = await ada.http.request(route.method, path, content=body, headers=sent)
     assert "the body is not JSON" in problem(answer, 400)["detail"]
     assert "hush" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/auth/login", "/deployments", "/restore"])
+async def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_defect(
+    served: Served, tmp_path: Path, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    ada = await served.caller("ada@example.org", Role.ADMIN)
+    kind = "application/octet-stream" if path == "/restore" else "application/json"
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: box\r\nContent-Type: {kind}\r\nContent-Length: 2\r\n"
+        f"Authorization: {ada.http.headers['authorization']}\r\n\r\n{{"
+    )
+    server = listeners.server(served.app, grace_s=1)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(server.serve, [listeners.unix(tmp_path / "api.sock")])
+        async with await anyio.connect_unix(tmp_path / "api.sock") as client:
+            await client.send(head.encode())
+        server.stop()
+    assert [r.getMessage() for r in caplog.records if r.levelname == "ERROR"] == []
