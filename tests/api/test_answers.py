@@ -7,8 +7,9 @@ import pytest
 
 from appliance import listeners
 from appliance.api.routes import ROUTES, Route
-from appliance.domain.errors import ImageFailure
+from appliance.domain.errors import ImageFailure, RuntimeUnavailable
 from appliance.domain.permissions import Role
+from appliance.log import PROBLEMS
 from appliance.runtime.port import PullProgress
 from tests.api.served import DESCRIBED, PASSWORD, Caller, Served, problem
 
@@ -138,3 +139,31 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_defect(
             await client.send(head.encode())
         server.stop()
     assert [r.getMessage() for r in caplog.records if r.levelname == "ERROR"] == []
+
+
+async def test_every_error_is_in_the_log_by_its_id_and_no_word_of_what_was_sent(
+    served: Served, bob: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    nobody, made = served.nobody(), (await bob.create())["id"]
+    await bob.until(made, "running")
+    served.runtime.faults.fail("stats", error=RuntimeUnavailable("Podman does not answer."))
+    wrong = {"name": 5, "secrets": {"hush-hush": 5}, "env": {"hush-hush": 5}}
+    answers = [
+        await nobody.get("/deployments"),
+        await nobody.post("/auth/login", json={"email": "hush-hush@x", "password": "hush-hush"}),
+        await nobody.get("/hush-hush"),
+        await bob.http.get("/users"),
+        await bob.http.get("/deployments/hush-hush"),
+        await bob.http.put("/deployments"),
+        await bob.http.post("/deployments", content=b"hush-hush"),
+        await bob.http.post("/deployments", json=wrong),
+        await bob.http.get(f"/deployments/{made}/stats"),
+    ]
+    assert [a.status_code for a in answers] == [401, 401, 404, 403, 404, 405, 415, 422, 503]
+    told = [vars(record) for record in caplog.records if record.name == PROBLEMS]
+    assert [(t["errorId"], t["code"], t["status"]) for t in told] == [
+        (a.json()["errorId"], a.json()["code"], a.status_code) for a in answers
+    ]
+    assert [t["levelname"] for t in told] == [*["INFO"] * 8, "WARNING"]
+    assert "hush" not in str(told)
