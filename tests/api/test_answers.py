@@ -101,6 +101,35 @@ async def put_a_backup_in_place(ada: Caller) -> None:
         await ada.http.request(method, f"/restore/{made['id']}")
 
 
+async def test_the_document_tells_of_itself_and_of_every_header(served: Served) -> None:
+    document = (await served.nobody().get("/openapi.json")).json()
+    shown = {(path, verb): op for path, verbs in document["paths"].items()
+             for verb, op in verbs.items()}  # fmt: skip
+    assert shown["/openapi.json", "get"]["security"] == []
+    assert {
+        (where, p["name"]) for where, op in shown.items() for p in op["parameters"]
+        if p["in"] == "header"
+    } == {
+        (("/deployments", "post"), "Idempotency-Key"), (("/events", "get"), "Last-Event-ID"),
+        (("/deployments/{id}/logs", "get"), "Last-Event-ID"),
+    }  # fmt: skip
+    made = shown["/deployments", "post"]["responses"]
+    assert {status: list(answer["headers"]) for status, answer in made.items()
+            if "headers" in answer} == {
+        "201": ["Location"], "401": ["WWW-Authenticate"], "429": ["Retry-After"],
+        "503": ["Retry-After"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/healthz"])
+async def test_a_verb_that_a_path_does_not_take_is_told_with_those_it_does(
+    served: Served, path: str
+) -> None:
+    answer = await served.nobody().delete(path)
+    assert problem(answer, 405)["detail"] == f"{path} takes GET, HEAD"
+    assert answer.headers["allow"] == "GET, HEAD"
+
+
 @pytest.mark.parametrize("route", [r for r in ROUTES if r.body is not None], ids=str)
 async def test_a_body_that_is_wrong_is_told_in_the_one_shape(ada: Caller, route: Route) -> None:
     path = route.path.replace("{id}", ada.user_id)
