@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from appliance import log
+from appliance import log, problem
 
 
 @pytest.fixture
@@ -67,3 +67,26 @@ def test_below_the_level_nothing_is_written_and_chatty_libraries_stay_quiet(
     logging.getLogger("x").debug("detail")
     logging.getLogger("httpx").info("HTTP Request: GET")
     assert lines.getvalue() == ""
+
+
+def test_a_flood_of_problems_of_one_code_is_cut_off_and_hides_no_other(lines: io.StringIO) -> None:
+    def tell(minute: int, code: str, **more: object) -> None:
+        told = {"name": log.PROBLEMS, "levelno": logging.INFO, "created": 60 * minute, "code": code}
+        logging.getLogger(log.PROBLEMS).handle(logging.makeLogRecord(told | more))
+
+    for number in range(3 * log.PROBLEMS_A_MINUTE):
+        tell(1, "not_found", errorId=f"err_{number}")
+    tell(1, "invalid_request")
+    tell(1, "not_found", exc_info=(ValueError, ValueError("a defect"), None))
+    tell(2, "not_found")
+    *first, last, other, defect, next_minute = lines.getvalue().splitlines()
+    assert len(first) == log.PROBLEMS_A_MINUTE - 1
+    assert "next minute" not in "".join(first)
+    assert 'more="not told until the next minute"' in last
+    assert "code=invalid_request" in other
+    assert "a defect" in defect
+    assert "code=not_found" in next_minute
+
+
+def test_what_is_bounded_is_what_tells_of_problems() -> None:
+    assert problem.log.name == log.PROBLEMS

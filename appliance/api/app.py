@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from appliance.api import audit, problems
 from appliance.api.call import Call
 from appliance.api.render import json_text, text_answer
-from appliance.api.routes import SOCKETS, Route, Socket
+from appliance.api.routes import SOCKETS, Handler, Route, Socket
 from appliance.api.services import Services
 from appliance.api.terminal import DEFECT
 from appliance.auth.accounts import Accounts
@@ -39,8 +39,10 @@ def create_app(services: Services, routes: Iterable[Route], authenticate: Authen
     Raises:
         TypeError: a route names no policy.
     """
+    served = [*routes]
+    served.append(Route("GET", "/openapi.json", _document_of(served), Policy.PUBLIC))
     by_path: dict[str, dict[str, Route]] = {}
-    for route in routes:
+    for route in served:
         if not isinstance(route.policy, Policy):
             raise TypeError(f"{route} names no policy")
         by_path.setdefault(route.path, {})[route.method] = route
@@ -49,9 +51,7 @@ def create_app(services: Services, routes: Iterable[Route], authenticate: Authen
         for path, methods in by_path.items()
     ]
     table += [WebSocketRoute(socket.path, _Conversation(socket, services)) for socket in SOCKETS]
-    described = [r for methods in by_path.values() for r in methods.values()]
-    table.append(StarletteRoute("/openapi.json", _openapi(described), methods=["GET"]))
-    app = Starlette(routes=table, exception_handlers={HTTPException: _http_problem})
+    app = Starlette(routes=table, exception_handlers={HTTPException: _not_found})
     app.router.redirect_slashes = False
     return _secured(app)
 
@@ -149,8 +149,8 @@ class _Conversation:
             await websocket.close(DEFECT)
 
 
-def _openapi(routes: Sequence[Route]) -> Callable[[Request], Awaitable[Response]]:
-    """The document, made when it is first asked for: few do, and it weighs 2 MiB."""
+def _document_of(routes: Sequence[Route]) -> Handler:
+    """The document is made when it is first asked for: few do, and it weighs 2 MiB."""
 
     @cache
     def made() -> str:
@@ -158,17 +158,16 @@ def _openapi(routes: Sequence[Route]) -> Callable[[Request], Awaitable[Response]
 
         return json_text(openapi.document(routes))
 
-    async def serve(_request: Request) -> Response:
+    async def read_openapi(_call: Call) -> Response:
+        """Shows this document."""
         return text_answer(await anyio.to_thread.run_sync(made))
 
-    return serve
+    return read_openapi
 
 
-async def _http_problem(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    code = "not_found" if status == 404 else "method_not_allowed"  # noqa: PLR2004 - the router knows these two
-    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
-    return problems.problem(status, code, f"nothing is at {request.url.path}", headers)
+async def _not_found(request: Request, _error: Exception) -> Response:
+    """The router knows nothing of verbs, so this is all that it complains of."""
+    return problems.problem(404, "not_found", f"nothing is at {request.url.path}")
 
 
 SECURITY_HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]

@@ -1,10 +1,8 @@
 """The handlers of backups: sent out, taken in, put in place; for the machine's admins."""
 
-from collections.abc import AsyncIterator
-
 from starlette.responses import Response, StreamingResponse
 
-from appliance.api.call import BodyTooLarge, Call, UnsupportedMediaType
+from appliance.api.call import Call, UnsupportedMediaType
 from appliance.api.queries import NoQuery
 from appliance.api.render import answer
 from appliance.api.render_machine import received
@@ -27,7 +25,7 @@ async def receive_backup(call: Call) -> Response:
     kind = call.header("content-type") or "nothing"
     if kind != UPLOAD_TYPE:
         raise UnsupportedMediaType(f"send {UPLOAD_TYPE}, not {kind}")
-    made = await call.services.backups.receive(_bounded(call))
+    made = await call.services.backups.receive(call.pieces(MAX_BYTES))
     return answer({"restore": received(made)}, 201, {"Location": f"/restore/{made.id}"})
 
 
@@ -43,12 +41,3 @@ async def drop_restore(call: Call) -> Response:
     call.query(NoQuery)
     call.services.backups.drop(call.path("id"))
     return answer({"success": True})
-
-
-async def _bounded(call: Call) -> AsyncIterator[bytes]:
-    size = 0
-    async for chunk in call.request.stream():
-        size += len(chunk)
-        if size > MAX_BYTES:
-            raise BodyTooLarge(f"a backup may have {MAX_BYTES} bytes")
-        yield chunk

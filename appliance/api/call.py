@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import anyio
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from appliance.api.services import Services
 from appliance.api.standing import until_barred
@@ -108,29 +108,44 @@ class Call:
             UnsupportedMediaType, BodyTooLarge, MalformedRequest: it can't be read.
             InvalidRequest: with every wrong field.
         """
-        self.raw_body = await _read(self.request)
+        self.raw_body = await self._read()
         _check_json(self.raw_body)
         try:
             return model.model_validate_json(self.raw_body)
         except ValidationError as error:
+            _refuse_unread(error)
             raise InvalidRequest(*_field_errors(error, what="field")) from error
+
+    async def pieces(self, most_bytes: int) -> AsyncIterator[bytes]:
+        """The body as it comes.
+
+        Raises:
+            BodyTooLarge: it has more than ``most_bytes``.
+            MalformedRequest: the client has gone before its end.
+        """
+        size = 0
+        try:
+            async for piece in self.request.stream():
+                size += len(piece)
+                if size > most_bytes:
+                    raise BodyTooLarge(f"the body may have {most_bytes} bytes")
+                yield piece
+        except ClientDisconnect as gone:
+            raise MalformedRequest("the body broke off before its end") from gone
+
+    async def _read(self) -> bytes:
+        kind = self.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise UnsupportedMediaType(f"send application/json, not {kind or 'nothing'}")
+        body = bytearray()
+        async for piece in self.pieces(MAX_BODY_BYTES):
+            body += piece
+        return bytes(body)
 
 
 async def _first(end: Callable[[], Awaitable[None]], others: anyio.CancelScope) -> None:
     await end()
     others.cancel()
-
-
-async def _read(request: Request) -> bytes:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise UnsupportedMediaType(f"send application/json, not {kind or 'nothing'}")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise BodyTooLarge(f"the body may have {MAX_BODY_BYTES} bytes")
-    return bytes(body)
 
 
 def _check_json(body: bytes) -> None:
@@ -170,6 +185,17 @@ def _depth(value: object) -> int:
             for child in (item.values() if isinstance(item, dict) else item)
         ]
     return depth
+
+
+def _refuse_unread(error: ValidationError) -> None:
+    """What Python reads as JSON and pydantic does not: half a surrogate pair, for one.
+
+    The input of such an error is the whole body, passwords and all: it is never shown.
+    """
+    [first, *_] = error.errors(include_url=False, include_input=False)
+    if first["type"] == "json_invalid":
+        said = first["msg"].removeprefix("Invalid JSON: ")
+        raise MalformedRequest(f"the body is not JSON: {said}") from error
 
 
 def _field_errors(error: ValidationError, *, what: str) -> list[FieldError]:

@@ -1,5 +1,6 @@
 """The handlers: parse, ask the engine, render."""
 
+import json
 from collections.abc import AsyncIterator
 
 from starlette.responses import Response
@@ -33,8 +34,8 @@ async def create_deployment(call: Call) -> Response:
     call.query(NoQuery)
     order = (await call.body(DeploymentBody)).order()
     made = await call.services.deployments.create(call.caller, order, _idempotency(call))
-    headers = {} if made.view is None else _location(made.view)
-    return text_answer(render.created(made), 201, headers)
+    text = render.created(made)
+    return text_answer(text, 201, _location(text))
 
 
 async def list_deployments(call: Call) -> Response:
@@ -117,8 +118,8 @@ async def watch_events(call: Call) -> Response:
     after = call.header("last-event-id")
     if after is not None and not (after.isascii() and after.isdigit() and len(after) < 19):  # noqa: PLR2004 - digits of a 64-bit number
         raise InvalidRequest(FieldError("Last-Event-ID", "should be the number of an event"))
-    items = call.services.feed.watch(call.caller, after=None if after is None else int(after))
-    return EventStream(_changes(items), call.over)
+    place = await call.services.feed.place(None if after is None else int(after))
+    return EventStream(_changes(call.services.feed.watch(call.caller, after=place)), call.over)
 
 
 async def list_nodes(call: Call) -> Response:
@@ -175,8 +176,9 @@ def _one(view: DeploymentView, status: int) -> Response:
     return text_answer(f'{{"deployment":{render.deployment(view)}}}', status)
 
 
-def _location(view: DeploymentView) -> dict[str, str]:
-    return {"Location": f"/deployments/{view.deployment.id}"}
+def _location(created: str) -> dict[str, str]:
+    """Read from the answer: one that is given again is all there is of the first."""
+    return {"Location": f"/deployments/{json.loads(created)['deployment']['id']}"}
 
 
 def _idempotency(call: Call) -> Idempotency | None:

@@ -35,6 +35,43 @@ ALSO = {"read_logs": "text/event-stream", "read_usage": "text/csv"}
 
 Schema = dict[str, Any]
 
+ASKED: dict[str, Schema] = {
+    "Idempotency-Key": {
+        "description": "The same key and body get the first answer again, for a day",
+        "schema": {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
+    },
+    "Last-Event-ID": {
+        "description": "A stream goes on after the message of this id",
+        "schema": {"type": "string"},
+    },
+}
+LOCATION = {
+    "Location": {
+        "description": "Where the new thing is",
+        "required": True,
+        "schema": {"type": "string", "format": "uri-reference"},
+    }
+}
+RETRY_AFTER = {
+    "Retry-After": {
+        "description": "In so many seconds it may succeed",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 0},
+    }
+}
+TOLD: dict[int, Schema] = {
+    401: {
+        "WWW-Authenticate": {
+            "description": "How to come in: with a token",
+            "required": True,
+            "schema": {"const": "Bearer"},
+        }
+    },
+    429: RETRY_AFTER,
+    503: RETRY_AFTER,
+}
+"""By status: the headers of a bad answer."""
+
 
 def document(routes: Sequence[Route]) -> Schema:
     """The whole document."""
@@ -58,7 +95,11 @@ def _operation(route: Route) -> Schema:
     operation: Schema = {
         "operationId": name,
         "summary": (route.handler.__doc__ or name).split("\n")[0].rstrip("."),
-        "parameters": [*_path_parameters(route), *_query_parameters(route)],
+        "parameters": [
+            *_path_parameters(route),
+            *_query_parameters(route),
+            *_header_parameters(route),
+        ],
         "responses": _responses(route),
     }
     if route.body is not None:
@@ -90,6 +131,10 @@ def _query_parameters(route: Route) -> list[Schema]:
     ]
 
 
+def _header_parameters(route: Route) -> list[Schema]:
+    return [{"name": name, "in": "header", **ASKED[name]} for name in route.headers]
+
+
 def _inlined(shape: Any, definitions: Schema) -> Any:  # noqa: ANN401 - JSON
     """A parameter's schema without references: tools differ in how they follow them there."""
     if isinstance(shape, list):
@@ -106,6 +151,8 @@ def _responses(route: Route) -> Schema:
     for status in _failures(route):
         content = {"application/problem+json": {"schema": PROBLEM}}
         responses[str(status)] = {"description": TITLES[status], "content": content}
+        if status in TOLD:
+            responses[str(status)]["headers"] = TOLD[status]
     return responses
 
 
@@ -115,7 +162,10 @@ def _success(route: Route) -> Schema:
     content = {kind: {"schema": schema}}
     if (other := ALSO.get(route.handler.__name__)) is not None:
         content[other] = {"schema": {}}
-    return {"description": "Done", "content": content}
+    success: Schema = {"description": "Done", "content": content}
+    if route.located:
+        success["headers"] = LOCATION
+    return success
 
 
 def _failures(route: Route) -> list[int]:

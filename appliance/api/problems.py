@@ -1,18 +1,13 @@
 """Every error in one shape, ``application/problem+json`` (RFC 9457), and its HTTP status."""
 
-import json
-import logging
 from http import HTTPStatus
-from typing import Any
 
 from starlette.responses import Response
 
 from appliance.api.call import BodyTooLarge, UnsupportedMediaType
 from appliance.domain import errors
 from appliance.domain.errors import ApplianceError
-from appliance.domain.ids import new_id
-
-log = logging.getLogger(__name__)
+from appliance.problem import document
 
 STATUS: dict[type[ApplianceError], int] = {
     errors.InvalidRequest: 422,
@@ -41,38 +36,26 @@ def status_of(error: ApplianceError) -> int:
     return next((STATUS[c] for c in type(error).__mro__ if c in STATUS), 500)
 
 
-def problem(
-    status: int, code: str, detail: str, headers: dict[str, str] | None = None, **more: object
-) -> Response:
-    """A problem document; ``more`` are its extension members."""
-    body = {
-        "type": f"urn:neuranet:appliance:{code}",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        "code": code,
-        "errorId": new_id("err"),
-        **more,
-    }
-    text = json.dumps(body, ensure_ascii=False)
-    return Response(text, status, headers, media_type="application/problem+json")
+def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> Response:
+    """A problem document as an answer."""
+    return _answer(document(status, code, detail), status, headers)
 
 
 def of_error(error: ApplianceError) -> Response:
     """The problem document of an error of ours."""
     status = status_of(error)
-    more: dict[str, Any] = {}
-    if error.errors:
-        more["errors"] = [{"field": e.field, "message": e.message} for e in error.errors]
-    return problem(status, error.code, str(error), _headers(error, status), **more)
+    text = document(status, error.code, str(error), errors=error.errors)
+    return _answer(text, status, _headers(error, status))
 
 
 def of_defect(error: Exception) -> Response:
     """What is shown of an error nobody foresaw: its id, under which the log tells all."""
-    response = problem(500, "internal", "An unexpected error; its errorId is in the log.")
-    error_id = json.loads(bytes(response.body))["errorId"]
-    log.error("unexpected error errorId=%s", error_id, exc_info=error)
-    return response
+    words = "An unexpected error; its errorId is in the log."
+    return _answer(document(500, "internal", words, defect=error), 500)
+
+
+def _answer(text: bytes, status: int, headers: dict[str, str] | None = None) -> Response:
+    return Response(text, status, headers, media_type="application/problem+json")
 
 
 def _headers(error: ApplianceError, status: int) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The smaller things callers send: query strings, and the bodies about accounts."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -16,12 +17,17 @@ def _moment(value: object) -> object:
     if not isinstance(value, str) or "T" not in value.upper():
         raise ValueError("should be an ISO 8601 timestamp such as 2024-01-15T10:30:00Z")
     try:
-        moment = datetime.fromisoformat(value)
+        moment = datetime.fromisoformat(value.upper())
     except ValueError as error:
         raise ValueError(
             f"should be an ISO 8601 timestamp such as 2024-01-15T10:30:00Z ({error})"
         ) from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _with_plus(value: object) -> object:
+    """A ``+`` that was not encoded arrives as a space (WHATWG URL, 5.1); no offset begins so."""
+    return re.sub(r" (?=\d\d:?\d\d$)", "+", value) if isinstance(value, str) else value
 
 
 def _email(text: str) -> str:
@@ -32,6 +38,7 @@ def _email(text: str) -> str:
 
 
 Moment = Annotated[datetime, BeforeValidator(_moment)]
+AskedMoment = Annotated[Moment, BeforeValidator(_with_plus)]
 Email = Annotated[str, StringConstraints(min_length=3, max_length=254), AfterValidator(_email)]
 Password = Annotated[str, StringConstraints(min_length=8, max_length=512)]
 
@@ -82,14 +89,14 @@ class LogsQuery(Query):
     """``GET /deployments/:id/logs``."""
 
     tail: Annotated[int, Field(ge=1, le=10_000)] = 100
-    since: Moment | None = None
+    since: AskedMoment | None = None
     follow: bool = False
 
 
 class SamplesQuery(Query):
     """``GET /deployments/:id/stats/history``."""
 
-    since: Moment | None = None
+    since: AskedMoment | None = None
 
 
 class HistoryQuery(Query):
@@ -102,8 +109,8 @@ class HistoryQuery(Query):
 class UsageQuery(Query):
     """``GET /usage``: which time, by what, as what; by default the last 30 days."""
 
-    start: Annotated[Moment | None, Field(alias="from")] = None
-    to: Moment | None = None
+    start: Annotated[AskedMoment | None, Field(alias="from")] = None
+    to: AskedMoment | None = None
     group_by: GroupBy = GroupBy.DEPLOYMENT
     format: Literal["json", "csv"] | None = None
 

@@ -49,7 +49,8 @@ class Route:
     """One verb on one path.
 
     ``status`` is that of its good answer, ``fails`` those of bad ones that no other field implies.
-    ``upload`` is the content type of a body that is no JSON.
+    ``upload`` is the content type of a body that is no JSON. ``headers`` are those of the request
+    that it listens to; ``located``: its good answer says where the new thing is.
     """
 
     method: str
@@ -61,6 +62,8 @@ class Route:
     query: type[BaseModel] | None = None
     upload: str | None = None
     fails: tuple[int, ...] = ()
+    headers: tuple[str, ...] = ()
+    located: bool = False
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -82,7 +85,8 @@ ADMIN_READ, ADMIN_WRITE = Policy.ADMIN_READ, Policy.ADMIN_WRITE
 
 # fmt: off
 ROUTES = (
-    Route("POST", "/deployments", handlers.create_deployment, WRITE, 201, body=DeploymentBody),
+    Route("POST", "/deployments", handlers.create_deployment, WRITE, 201, body=DeploymentBody,
+          headers=("Idempotency-Key",), located=True),
     Route("GET", "/deployments", handlers.list_deployments, READ, query=DeploymentsQuery),
     Route("GET", "/deployments/{id}", handlers.get_deployment, READ),
     Route("PATCH", "/deployments/{id}", handlers.update_deployment, WRITE, 202,
@@ -91,7 +95,8 @@ ROUTES = (
     Route("POST", "/deployments/{id}/start", handlers.start_deployment, WRITE, 202),
     Route("POST", "/deployments/{id}/stop", handlers.stop_deployment, WRITE, 202),
     Route("POST", "/deployments/{id}/restart", handlers.restart_deployment, WRITE, 202),
-    Route("GET", "/deployments/{id}/logs", handlers.read_logs, READ, query=LogsQuery),
+    Route("GET", "/deployments/{id}/logs", handlers.read_logs, READ, query=LogsQuery,
+          headers=("Last-Event-ID",)),
     Route("GET", "/deployments/{id}/events", handlers.read_history, READ, query=HistoryQuery),
     Route("GET", "/deployments/{id}/access", access.read_access, WRITE),
     Route("POST", "/deployments/{id}/access", access.rotate_access, WRITE),
@@ -100,7 +105,7 @@ ROUTES = (
     Route("GET", "/deployments/{id}/stats/history", handlers.read_samples, READ,
           query=SamplesQuery),
     Route("POST", "/deployments/{id}/terminal", terminal.create_terminal, WRITE, 201),
-    Route("GET", "/events", handlers.watch_events, READ),
+    Route("GET", "/events", handlers.watch_events, READ, headers=("Last-Event-ID",)),
     Route("GET", "/nodes", handlers.list_nodes, READ, query=NodesQuery),
     Route("GET", "/nodes/{id}", handlers.get_node, READ),
     Route("GET", "/usage", usage.read_usage, READ, query=UsageQuery),
@@ -116,7 +121,7 @@ ROUTES = (
     Route("POST", "/auth/tokens", accounts.create_token, WRITE, 201, body=TokenBody),
     Route("DELETE", "/auth/tokens/{id}", accounts.revoke_token, WRITE),
     Route("GET", "/users", accounts.list_users, ADMIN_READ),
-    Route("POST", "/users", accounts.create_user, ADMIN_WRITE, 201, body=UserBody),
+    Route("POST", "/users", accounts.create_user, ADMIN_WRITE, 201, body=UserBody, located=True),
     Route("GET", "/users/{id}", accounts.get_user, ADMIN_READ),
     Route("PATCH", "/users/{id}", accounts.change_user, ADMIN_WRITE, body=UserChangeBody),
     Route("DELETE", "/users/{id}", accounts.delete_user, ADMIN_WRITE),
@@ -131,7 +136,8 @@ ROUTES = (
     Route("GET", "/audit/verify", audit.verify_audit, ADMIN_READ),
     Route("GET", "/settings", machine.list_settings, ADMIN_READ),
     Route("POST", "/backup", backups.make_backup, ADMIN_WRITE),
-    Route("POST", "/restore", backups.receive_backup, ADMIN_WRITE, 201, upload=backups.UPLOAD_TYPE),
+    Route("POST", "/restore", backups.receive_backup, ADMIN_WRITE, 201, upload=backups.UPLOAD_TYPE,
+          located=True),
     Route("POST", "/restore/{id}", backups.confirm_restore, ADMIN_WRITE, 202),
     Route("DELETE", "/restore/{id}", backups.drop_restore, ADMIN_WRITE),
     Route("GET", "/healthz", handlers.health, PUBLIC),

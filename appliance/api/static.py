@@ -15,6 +15,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from appliance.api.problems import problem
+
 MOUNT = "/ui/"
 INDEX = "index.html"
 MIN_GZIP_BYTES = 1024
@@ -91,14 +93,15 @@ def with_page(app: ASGIApp, root: Path) -> ASGIApp:
 
 
 def _answer(assets: Mapping[str, Asset], request: Request) -> Response:
-    if request.method not in ("GET", "HEAD"):
-        return Response("GET and HEAD only\n", 405, {**HEADERS, "Allow": "GET, HEAD"})
     path = request.url.path
+    if request.method not in ("GET", "HEAD"):
+        headers = {**HEADERS, "Allow": "GET, HEAD"}
+        return problem(405, "method_not_allowed", f"{path} takes GET, HEAD", headers)
     if not path.startswith(MOUNT):
         return RedirectResponse(MOUNT, HTTPStatus.FOUND, HEADERS)
     asset = _find(assets, path.removeprefix(MOUNT))
     if asset is None:
-        return Response("no such file\n", 404, HEADERS, media_type="text/plain")
+        return problem(404, "not_found", f"no file is at {path}", HEADERS)
     return _fresh(asset, request)
 
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import anyio
 
-from appliance.domain.errors import NotFound
+from appliance.domain.errors import FieldError, InvalidRequest, NotFound
 from appliance.domain.permissions import Principal
 from appliance.engine.broadcast import Broadcast
 from appliance.engine.deployments import Deployments
@@ -25,14 +25,27 @@ class Feed:
         self._deployments = deployments
         self._broadcast = broadcast
 
-    async def watch(
-        self, caller: Principal, *, after: int | None
-    ) -> AsyncIterator[FeedItem | None]:
-        """Every change after event number ``after`` (None: from now on), for ever.
+    async def place(self, after: int | None) -> int:
+        """The number of the event to go on after: ``after`` itself, or the newest for None.
+
+        Raises:
+            InvalidRequest: no event has that number yet. A backup was restored, and what the
+                caller knows may not be so any more: to go on in silence would hide that.
+        """
+        last = await events.last_seq(self._db)
+        if after is not None and after > last:
+            words = (
+                f"is {after}, the newest event is {last}: begin without it, and look at all anew"
+            )
+            raise InvalidRequest(FieldError("Last-Event-ID", words))
+        return last if after is None else after
+
+    async def watch(self, caller: Principal, *, after: int) -> AsyncIterator[FeedItem | None]:
+        """Every change after event number ``after``, for ever.
 
         None is a heartbeat, so that a broken connection is noticed from both sides.
         """
-        seen = await events.last_seq(self._db) if after is None else after
+        seen = after
         while True:
             news = self._broadcast.next_news()
             batch = await events.feed(self._db, caller.sees, after=seen, limit=BATCH)

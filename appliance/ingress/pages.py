@@ -1,20 +1,15 @@
 """What is said when there is nothing to relay to: a page for people, problem+json for programs."""
 
-import json
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from appliance import page
+from appliance import page, problem
 from appliance.domain.deployment import Status
-from appliance.domain.ids import new_id
 from appliance.engine.addresses import Address
 from appliance.ingress.head import Head
 from appliance.ingress.seams import Reply, Trouble
 from appliance.runtime.port import PullProgress
-
-log = logging.getLogger(__name__)
 
 Progress = Callable[[str], PullProgress | None]
 """How far the download of an image is."""
@@ -180,20 +175,10 @@ def _more_fields(trouble: Trouble, words: Words) -> tuple[tuple[bytes, bytes], .
 
 
 def _problem(trouble: Trouble) -> bytes:
-    """RFC 9457, in the shape of the API's own."""
-    error_id = new_id("err")
-    log.debug("not relayed host=%s code=%s errorId=%s", trouble.host, trouble.code, error_id)
     address = trouble.address
     reason = None if address is None or trouble.code not in TELLS_WHY else address.reason
-    body = {
-        "type": f"urn:neuranet:appliance:{trouble.code}",
-        "title": HTTPStatus(trouble.status).phrase,
-        "status": trouble.status,
-        "detail": trouble.message if reason is None else f"{trouble.message}: {reason.message}",
-        "code": trouble.code,
-        "errorId": error_id,
-    }
-    return json.dumps(body, ensure_ascii=False).encode()
+    detail = trouble.message if reason is None else f"{trouble.message}: {reason.message}"
+    return problem.document(trouble.status, trouble.code, detail)
 
 
 def _progress_bar(pull: PullProgress) -> str:

@@ -52,7 +52,7 @@ SELECT * FROM event WHERE seq > :after AND (:owner_id IS NULL OR owner_id = :own
 ORDER BY seq LIMIT :limit
 """
 
-SELECT_LAST = "SELECT coalesce(max(seq), 0) FROM event"
+SELECT_LAST = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'event'"
 
 PRUNE = """
 DELETE FROM event WHERE at_us < :before_us AND deployment_id IN
@@ -95,7 +95,7 @@ async def feed(db: Database, owner_id: str | None, *, after: int, limit: int) ->
 
 
 async def last_seq(db: Database) -> int:
-    """The number of the newest event, 0 if there is none."""
+    """The number of the newest event, forgotten or not; 0 if there never was one."""
     [row] = await db.read(SELECT_LAST)
     return int(row[0])
 

@@ -87,6 +87,7 @@ class Caller:
 
 
 DESCRIBED = {name: model for name, (_, model) in ANSWERS.items() if model is not None}
+LOCATED = {route.handler.__name__ for route in CONTROL_ROUTES if route.located}
 
 
 def handler_of(request: httpx.Request) -> str:
@@ -139,6 +140,7 @@ class Served:
             Problem.model_validate_json(await answer.aread())
         elif name in DESCRIBED and kind == ANSWERS[name][0]:
             DESCRIBED[name].model_validate_json(await answer.aread())
+            assert ("location" in answer.headers) is (name in LOCATED)
             self.held.add(name)
 
     async def caller(

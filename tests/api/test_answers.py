@@ -1,12 +1,17 @@
 """Every answer that the OpenAPI document describes, held against what is served."""
 
+from pathlib import Path
+
+import anyio
 import pytest
 
+from appliance import listeners
 from appliance.api.routes import ROUTES, Route
-from appliance.domain.errors import ImageFailure
+from appliance.domain.errors import ImageFailure, RuntimeUnavailable
 from appliance.domain.permissions import Role
+from appliance.log import PROBLEMS
 from appliance.runtime.port import PullProgress
-from tests.api.served import DESCRIBED, PASSWORD, Caller, Served
+from tests.api.served import DESCRIBED, PASSWORD, Caller, Served, problem
 
 pytestmark = pytest.mark.anyio
 PULLED, MISSING = "docker.io/library/pulled:latest", "docker.io/library/missing:latest"
@@ -96,9 +101,98 @@ async def put_a_backup_in_place(ada: Caller) -> None:
         await ada.http.request(method, f"/restore/{made['id']}")
 
 
+async def test_the_document_tells_of_itself_and_of_every_header(served: Served) -> None:
+    document = (await served.nobody().get("/openapi.json")).json()
+    shown = {(path, verb): op for path, verbs in document["paths"].items()
+             for verb, op in verbs.items()}  # fmt: skip
+    assert shown["/openapi.json", "get"]["security"] == []
+    assert {
+        (where, p["name"]) for where, op in shown.items() for p in op["parameters"]
+        if p["in"] == "header"
+    } == {
+        (("/deployments", "post"), "Idempotency-Key"), (("/events", "get"), "Last-Event-ID"),
+        (("/deployments/{id}/logs", "get"), "Last-Event-ID"),
+    }  # fmt: skip
+    made = shown["/deployments", "post"]["responses"]
+    assert {status: list(answer["headers"]) for status, answer in made.items()
+            if "headers" in answer} == {
+        "201": ["Location"], "401": ["WWW-Authenticate"], "429": ["Retry-After"],
+        "503": ["Retry-After"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/healthz"])
+async def test_a_verb_that_a_path_does_not_take_is_told_with_those_it_does(
+    served: Served, path: str
+) -> None:
+    answer = await served.nobody().delete(path)
+    assert problem(answer, 405)["detail"] == f"{path} takes GET, HEAD"
+    assert answer.headers["allow"] == "GET, HEAD"
+
+
 @pytest.mark.parametrize("route", [r for r in ROUTES if r.body is not None], ids=str)
 async def test_a_body_that_is_wrong_is_told_in_the_one_shape(ada: Caller, route: Route) -> None:
     path = route.path.replace("{id}", ada.user_id)
     answer = await ada.http.request(route.method, path, json={"nonsense": 1})
     assert answer.status_code == 422
     assert "nonsense" in [e["field"] for e in answer.json()["errors"]]
+
+
+@pytest.mark.parametrize("route", [r for r in ROUTES if r.body is not None], ids=str)
+@pytest.mark.parametrize("half", [r"\ud83d", r"\udc00"])
+async def test_half_a_surrogate_pair_is_no_json_and_the_body_is_not_repeated(
+    ada: Caller, route: Route, half: str
+) -> None:
+    path = route.path.replace("{id}", ada.user_id)
+    body = f'{{"password": "hush-hush", "email": "{half}@x"}}'
+    sent = {"Content-Type": "application/json"}
+    answer = await ada.http.request(route.method, path, content=body, headers=sent)
+    assert "the body is not JSON" in problem(answer, 400)["detail"]
+    assert "hush" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/auth/login", "/deployments", "/restore"])
+async def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_defect(
+    served: Served, tmp_path: Path, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    ada = await served.caller("ada@example.org", Role.ADMIN)
+    kind = "application/octet-stream" if path == "/restore" else "application/json"
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: box\r\nContent-Type: {kind}\r\nContent-Length: 2\r\n"
+        f"Authorization: {ada.http.headers['authorization']}\r\n\r\n{{"
+    )
+    server = listeners.server(served.app, grace_s=1)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(server.serve, [listeners.unix(tmp_path / "api.sock")])
+        async with await anyio.connect_unix(tmp_path / "api.sock") as client:
+            await client.send(head.encode())
+        server.stop()
+    assert [r.getMessage() for r in caplog.records if r.levelname == "ERROR"] == []
+
+
+async def test_every_error_is_in_the_log_by_its_id_and_no_word_of_what_was_sent(
+    served: Served, bob: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    nobody, made = served.nobody(), (await bob.create())["id"]
+    await bob.until(made, "running")
+    served.runtime.faults.fail("stats", error=RuntimeUnavailable("Podman does not answer."))
+    wrong = {"name": 5, "secrets": {"hush-hush": 5}, "env": {"hush-hush": 5}}
+    answers = [
+        await nobody.get("/deployments"),
+        await nobody.post("/auth/login", json={"email": "hush-hush@x", "password": "hush-hush"}),
+        await nobody.get("/hush-hush"),
+        await bob.http.get("/users"),
+        await bob.http.get("/deployments/hush-hush"),
+        await bob.http.put("/deployments"),
+        await bob.http.post("/deployments", content=b"hush-hush"),
+        await bob.http.post("/deployments", json=wrong),
+        await bob.http.get(f"/deployments/{made}/stats"),
+    ]
+    assert [a.status_code for a in answers] == [401, 401, 404, 403, 404, 405, 415, 422, 503]
+    told = [vars(record) for record in caplog.records if record.name == PROBLEMS]
+    assert [(t["errorId"], t["code"], t["status"]) for t in told] == [
+        (a.json()["errorId"], a.json()["code"], a.status_code) for a in answers
+    ]
+    assert [t["levelname"] for t in told] == [*["INFO"] * 8, "WARNING"]
+    assert "hush" not in str(told)

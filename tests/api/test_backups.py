@@ -5,10 +5,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from appliance.store import backup, meta
-from tests.api.served import Caller, Served, field_errors, problem
+from tests.api.served import Caller, Served, field_errors, problem, serving
 
 pytestmark = pytest.mark.anyio
 SQLITE = {"content-type": "application/octet-stream"}
@@ -85,3 +86,20 @@ async def test_it_is_for_admins(ada: Caller, bob: Caller) -> None:
     problem(await bob.http.post("/restore", content=copy, headers=SQLITE), 403)
     problem(await bob.http.post(f"/restore/{made['id']}"), 403)
     problem(await bob.http.delete(f"/restore/{made['id']}"), 403)
+
+
+async def test_who_resumes_from_an_event_that_a_restore_took_back_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "appliance.db"
+    async with serving(path) as served:
+        owner = await served.owner()
+        copy = (await owner.http.post("/backup")).content
+        made = (await owner.create())["id"]
+        [*_, newest] = (await owner.get(f"/deployments/{made}/events"))["events"]
+    backup.waiting(path).write_bytes(copy)
+    backup.put_in_place(path)
+    async with serving(path) as served:
+        owner = await served.owner()
+        heard = {"Last-Event-ID": str(newest["id"])}
+        with anyio.fail_after(10):
+            told = field_errors(await owner.http.get("/events", headers=heard))
+        assert "look at all anew" in told["Last-Event-ID"]

@@ -224,6 +224,9 @@ async def test_a_key_makes_one_deployment_however_often_it_comes(bob: Caller) ->
     ]
     assert [a.status_code for a in answers] == [201] * 3
     assert len({a.content for a in answers}) == 1
+    assert {a.headers["location"] for a in answers} == {
+        f"/deployments/{answers[0].json()['deployment']['id']}"
+    }
     assert (await bob.get("/deployments"))["pagination"]["total"] == 1
 
 

@@ -8,6 +8,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 
 from appliance.api.static import web_root, with_page
+from tests.api.served import problem
 
 pytestmark = pytest.mark.anyio
 SCRIPT = "export const answer = 42;\n" * 100
@@ -19,7 +20,7 @@ async def http(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     (root / "js").mkdir(parents=True)
     (root / "index.html").write_text("<!doctype html><title>page</title>")
     (root / "js" / "main.js").write_text(SCRIPT)
-    (tmp_path / "secret.key").write_text("secret")
+    (tmp_path / "secret.key").write_text("hush")
     app = with_page(PlainTextResponse("the API"), root)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://a") as made:
         yield made
@@ -49,12 +50,13 @@ async def test_all_else_is_the_api(http: httpx.AsyncClient, path: str) -> None:
 )
 async def test_nothing_outside_is_reached(http: httpx.AsyncClient, path: str) -> None:
     answer = await http.get(path)
-    assert "secret" not in answer.text
+    assert "hush" not in answer.text
     assert answer.status_code in (200, 404)
 
 
 async def test_a_file_that_is_not_there_is_not_the_page(http: httpx.AsyncClient) -> None:
-    assert (await http.get("/ui/js/gone.js")).status_code == 404
+    gone = problem(await http.get("/ui/js/gone.js"), 404)
+    assert (gone["code"], gone["detail"]) == ("not_found", "no file is at /ui/js/gone.js")
 
 
 async def test_a_browser_may_run_our_files_and_nothing_else(http: httpx.AsyncClient) -> None:
@@ -87,9 +89,11 @@ async def test_text_goes_packed_to_those_who_take_it(http: httpx.AsyncClient) ->
     assert plain.headers["content-type"] == "text/javascript; charset=utf-8"
 
 
-async def test_nothing_can_be_sent_to_a_file(http: httpx.AsyncClient) -> None:
-    answer = await http.post("/ui/", content=b"x")
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
+@pytest.mark.parametrize("path", ["/", "/ui/", "/ui/js/main.js"])
+async def test_nothing_can_be_sent_to_a_file(http: httpx.AsyncClient, path: str) -> None:
+    answer = await http.post(path, content=b"x")
+    assert problem(answer, 405)["code"] == "method_not_allowed"
+    assert answer.headers["allow"] == "GET, HEAD"
 
 
 async def test_every_file_of_the_page_that_a_browser_reads_has_its_type() -> None:

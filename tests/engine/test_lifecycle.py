@@ -220,3 +220,20 @@ async def test_every_wrong_field_is_told_at_once(world: World) -> None:
     with pytest.raises(InvalidRequest) as caught:
         await world.deploy(Order(node_id="node_2", template_id="nope"))
     assert [e.field for e in caught.value.errors] == ["nodeId", "templateId"]
+
+
+async def test_the_feed_goes_on_after_an_event_even_where_that_one_is_forgotten(
+    world: World,
+) -> None:
+    feed, i = world.engine.feed, await world.deploy()
+    await world.until(i, Status.RUNNING)
+    heard = await feed.place(None)
+    async with world.db.transaction() as tx:
+        await tx.execute("DELETE FROM event")
+    changes = feed.watch(ADA, after=await feed.place(heard))
+    await world.engine.deployments.stop(ADA, i)
+    change = await anext(changes)
+    assert change is not None
+    assert (change.event.type, change.event.seq) == ("stop", heard + 1)
+    with pytest.raises(InvalidRequest, match="Last-Event-ID"):
+        await feed.place(heard + 100)

@@ -15,6 +15,7 @@ from appliance.engine.addresses import Address
 from appliance.ingress.head import Head
 from appliance.ingress.pages import BY_CODE, BY_STATUS, FriendlyPages
 from appliance.ingress.seams import Reply, Trouble
+from appliance.log import PROBLEMS
 from appliance.runtime.port import PullProgress
 
 CONSOLE = "https://box.local:8443/"
@@ -156,6 +157,18 @@ def test_a_refusal_without_words_of_its_own_is_told_by_its_message() -> None:
 def test_a_request_that_could_not_be_read_gets_a_problem() -> None:
     reply = FriendlyPages(CONSOLE, lambda _: None).tell(Trouble(400, "bad_request", "no"), None)
     assert problem(reply)["code"] == "bad_request"
+
+
+def test_a_problem_is_in_the_log_by_its_id_without_what_was_asked(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    trouble = Trouble(421, "misdirected", "this machine has another name", host="hush.example")
+    body = problem(tell(trouble, b"*/*"))
+    [told] = [vars(record) for record in caplog.records]
+    assert (told["name"], told["levelname"]) == (PROBLEMS, "INFO")
+    assert (told["errorId"], told["code"], told["status"]) == (body["errorId"], "misdirected", 421)
+    assert "hush" not in str(told)
 
 
 def test_a_401_says_how_to_come_in() -> None:
