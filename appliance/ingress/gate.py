@@ -6,7 +6,6 @@ from urllib.parse import parse_qs, urlsplit
 from appliance.auth.accounts import Accounts
 from appliance.auth.tickets import Tickets
 from appliance.domain.errors import NotAuthenticated, StoreFailure
-from appliance.domain.ids import new_id
 from appliance.domain.permissions import Principal
 from appliance.engine.access_tokens import AccessTokens, Key
 from appliance.engine.addresses import Address, Addresses
@@ -60,7 +59,7 @@ class AccessGate:
                 return await self._access_tokens.fits(grant)
             return isinstance(grant, Visit) and await self._may_stay(grant)
         except StoreFailure as error:
-            log.warning("can't tell who may stay errorId=%s: %s", new_id("err"), error)
+            log.warning("can't tell who may stay: %s", error)
             return True
 
     async def _grant(self, head: Head, address: Address, *, secure: bool) -> Key | Visit | None:
@@ -115,7 +114,7 @@ class AccessGate:
         return self._pages.tell(Trouble(401, code, message, address, head.host), head)
 
     def _away(self, head: Head, address: Address, error: StoreFailure, client: str) -> Reply:
-        log.warning("can't tell who asks client=%s errorId=%s: %s", client, new_id("err"), error)
+        log.warning("can't tell who asks client=%s: %s", client, error)
         trouble = Trouble(503, error.code, str(error), address, head.host, retry_after_s=5)
         return self._pages.tell(trouble, head)
 
