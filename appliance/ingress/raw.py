@@ -18,6 +18,7 @@ from appliance.engine.activity import Activity, Traffic
 from appliance.engine.addresses import Address, Addresses
 from appliance.engine.raw_ports import LOOPBACK, RawPorts
 from appliance.ingress.seams import Waker
+from appliance.store.patience import Patience
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +70,7 @@ class RawDoor:
         self._open: Counter[int] = Counter()  # by loopback port of the container
         self._listening: dict[Key, _Listening] = {}
         self._news = anyio.Event()
+        self._patience = Patience("another raw port for one that is taken")
         addresses.listen(self._moved)
 
     def under_way(self, ports: frozenset[int]) -> int:
@@ -137,7 +139,9 @@ class RawDoor:
         address = self._addresses.of(deployment_id)
         if address is None:
             return None
-        return await self._raw_ports.move(address, port, tried=tried)
+        with self._patience:
+            return await self._raw_ports.move(address, port, tried=tried)
+        return None
 
     async def _receive(self, key: Key, client: SocketStream) -> None:
         """One connection, from its first byte to its last; whatever breaks ends it alone."""
