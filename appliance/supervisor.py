@@ -42,7 +42,7 @@ from appliance.engine.endpoints import Front
 from appliance.engine.nodes import NodeProfile, Nodes
 from appliance.engine.reports import Reports
 from appliance.engine.vault import Vault, load_key
-from appliance.host import doctor, memory, welcome
+from appliance.host import descriptors, doctor, memory, welcome
 from appliance.host.firewall import Firewall
 from appliance.host.gpus import GpuReader
 from appliance.host.instance import held, prepare_data_dir
@@ -77,6 +77,7 @@ log = logging.getLogger(__name__)
 
 def run(settings: Settings) -> int:
     """Runs the appliance until it is told to stop; the process's exit code."""
+    descriptors.raise_limit()
     try:
         prepare_data_dir(settings.data_dir)
         with held(settings.lock):

@@ -15,6 +15,7 @@ from appliance.clock import SystemClock
 from appliance.ingress.raw import RawDoor
 from appliance.ingress.seams import NoWaker
 from tests.api.served import Caller, Served, problem, serving
+from tests.descriptors import none_left
 from tests.podman_harness import free_ports
 from tests.waiting import eventually
 
@@ -302,6 +303,32 @@ async def test_the_port_survives_a_restart_of_the_appliance(tmp_path: Path) -> N
     async with serving(tmp_path / "appliance.db", tcp_ports=ports) as again:
         assert dict(again.engine.raw_ports.of(made["id"])) == before
         assert before == {5432: ports[0]}
+
+
+async def test_out_of_descriptors_it_goes_on_with_who_is_there_and_takes_others_later(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    deployment_id, port = await scene.deploy()
+
+    async def greet_and_echo(stream: SocketStream) -> None:
+        await stream.send(b"hello")
+        await echo_after_the_end(stream)
+
+    async with container(scene.inside(deployment_id), greet_and_echo):
+        before = await connected(port)
+        assert await before.receive() == b"hello"
+        with socket.socket() as late:
+            late.setblocking(False)
+            with none_left():
+                with suppress(BlockingIOError):
+                    late.connect((LISTEN, port))
+                await eventually(lambda: "raw accept failed" in caplog.text)
+            async with before:
+                await before.send(b"one")
+                await before.send_eof()
+                assert await before.receive() == b"one"
+            await anyio.wait_readable(late)
+            assert late.recv(5) == b"hello"
 
 
 async def test_a_taken_port_is_passed_over_later_where_that_cant_be_written_now(
