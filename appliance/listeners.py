@@ -135,3 +135,14 @@ def unix(path: Path) -> socket.socket:
     path.chmod(0o600)
     listener.listen(BACKLOG)
     return listener
+
+
+def port(sock: socket.socket) -> int:
+    """Which one it listens on."""
+    return int(sock.getsockname()[1])
+
+
+def http_url(sock: socket.socket) -> str:
+    """How it is reached from this machine, if it is bound to it."""
+    host, number = sock.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{number}"

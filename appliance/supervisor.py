@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ import psutil
 import uvloop
 from anyio.abc import TaskGroup
 
-from appliance import listeners
+from appliance import listeners, welcoming
 from appliance.api import app as api
 from appliance.api import static
 from appliance.api.routes import CONTROL_ROUTES, ROUTES
@@ -32,7 +33,7 @@ from appliance.auth.setup import Setup
 from appliance.clock import Clock, SystemClock
 from appliance.config import Settings, in_force
 from appliance.diagnosis import diagnose, podman_home
-from appliance.domain.errors import ApplianceError, RuntimeFailure
+from appliance.domain.errors import ApplianceError
 from appliance.domain.node import Room
 from appliance.engine.assembly import Engine, Materials, assemble
 from appliance.engine.backups import Backups
@@ -42,16 +43,15 @@ from appliance.engine.endpoints import Front
 from appliance.engine.nodes import NodeProfile, Nodes
 from appliance.engine.reports import Reports
 from appliance.engine.vault import Vault, load_key
-from appliance.host import doctor, memory, welcome
+from appliance.host import descriptors, doctor, memory, welcome
 from appliance.host.firewall import Firewall
 from appliance.host.gpus import GpuReader
 from appliance.host.instance import held, prepare_data_dir
 from appliance.host.names import console_host
 from appliance.host.node import read_room, read_specs
-from appliance.ingress.assembly import front_door
+from appliance.ingress.assembly import FrontDoor, front_door
 from appliance.ingress.outfit import Outfit, Site
 from appliance.runtime.credentials import Credentials
-from appliance.runtime.imports import import_image
 from appliance.runtime.podman import PodmanRuntime, connect
 from appliance.runtime.pull import PullDeadlines
 from appliance.runtime.service import PodmanService
@@ -65,8 +65,10 @@ GRACE_S = 4
 """What open requests get after SIGTERM; with Podman's own end it all stays below 15 s."""
 
 EXIT_UNUSABLE = 1
+UNUSABLE = (ApplianceError, OSError, ValueError)
+"""What keeps it from starting is told in words. Once it runs, these are defects as all others."""
+
 SERVICE_WAIT_S = 5.0
-WELCOME_AGAIN_S = 10.0
 MIB = 1024 * 1024
 
 Sockets = tuple[list[socket.socket], list[socket.socket]]
@@ -77,12 +79,13 @@ log = logging.getLogger(__name__)
 
 def run(settings: Settings) -> int:
     """Runs the appliance until it is told to stop; the process's exit code."""
+    descriptors.raise_limit()
     try:
         prepare_data_dir(settings.data_dir)
         with held(settings.lock):
             while _run_once(settings):
                 log.info("starting again")
-    except (ApplianceError, OSError, ValueError) as error:
+    except UNUSABLE as error:
         log.error("the appliance can't run: %s", error)  # noqa: TRY400 - told in words, not as a trace
         return EXIT_UNUSABLE
     return 0
@@ -129,16 +132,30 @@ async def serve(settings: Settings) -> bool:
     sockets = listeners.door_sockets(settings.listen_http, settings.listen_https, os.environ)
     db = await open_database(settings.database)
     try:
-        async with anyio.create_task_group() as tasks:
-            await _tell_of_restore(settings, db, clock)
-            plant = await _power_up(settings, clock, db, sockets, tasks)
-            again = await _open(settings, db, clock, plant, sockets, tasks)
-            tasks.cancel_scope.cancel()
+        again = await _live(settings, clock, db, sockets)
     finally:
         with anyio.CancelScope(shield=True):
             await db.close()
     log.info("stopped; containers go on")
     return again
+
+
+async def _live(settings: Settings, clock: Clock, db: Database, sockets: Sockets) -> bool:
+    """Raises: one of ``UNUSABLE`` as itself, out of the task group, if it can't start."""
+    outcome: bool | Exception
+    async with anyio.create_task_group() as tasks:
+        try:
+            await _tell_of_restore(settings, db, clock)
+            plant = await _power_up(settings, clock, db, sockets, tasks)
+            front = await _furnish(settings, db, clock, plant, sockets, tasks)
+        except UNUSABLE as error:
+            outcome = error
+        else:
+            outcome = await _open(settings, front, sockets, tasks)
+        tasks.cancel_scope.cancel()
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 async def _tell_of_restore(settings: Settings, db: Database, clock: Clock) -> None:
@@ -174,10 +191,10 @@ async def _power_up(
     """Podman and the engine, at work."""
     prefix = await meta.instance_prefix(db)
     node = await nodes.register(db, clock.now())
+    vault = Vault(load_key(settings.secret_key))
     runtime = await _podman(settings, prefix, clock, tasks)
     catalogue = _catalogue(settings)
     house = _house(settings, prefix, node.id, sockets)
-    vault = Vault(load_key(settings.secret_key))
     gpus = GpuReader(settings.cdi_dirs)
     engine = assemble(
         Materials(
@@ -222,78 +239,68 @@ async def _podman(settings: Settings, prefix: str, clock: Clock, tasks: TaskGrou
         credentials=Credentials(settings.auth_file),
         pull_deadlines=deadlines, isolate=not guarded or settings.podman_url is not None,
     )  # fmt: skip
-    if not await _welcome(url, runtime):
-        tasks.start_soon(_welcome_later, url, runtime, clock)
+    if not await welcoming.make_image(url, runtime):
+        tasks.start_soon(welcoming.make_image_later, url, runtime, clock)
     return runtime
 
 
-async def _welcome(url: str, runtime: PodmanRuntime) -> bool:
-    """Sees to it that the welcome image is on this machine; False: Podman does not answer."""
-    busybox = welcome.find_busybox()
-    if busybox is None:
-        log.warning("no static busybox: the welcome template has no image (install busybox-static)")
-        return True
-    archive = welcome.build_archive(busybox)
-    exact = f"{welcome.REPOSITORY}:{welcome.digest(archive)}"
-    try:
-        if await runtime.image(exact) is None:
-            tags = (exact, welcome.REFERENCE)
-            await import_image(url, tags, archive, welcome.changes(archive))
-    except RuntimeFailure as error:
-        log.warning("the welcome image is not made yet: %s", error)
-        return False
-    return True
+@dataclass(frozen=True, slots=True)
+class _Frontage:
+    """All that listens, ready to be opened."""
+
+    door: FrontDoor
+    servers: Sequence[tuple[listeners.Server, socket.socket]]
+    setup: Setup
+    ending: _Ending
 
 
-async def _welcome_later(url: str, runtime: PodmanRuntime, clock: Clock) -> None:
-    while not await _welcome(url, runtime):
-        await clock.sleep(WELCOME_AGAIN_S)
-
-
-async def _open(
+async def _furnish(
     settings: Settings,
     db: Database,
     clock: Clock,
     plant: _Plant,
     sockets: Sockets,
     tasks: TaskGroup,
-) -> bool:
-    """Listens until a signal or a restart comes, then closes in good order. True: start again."""
+) -> _Frontage:
     accounts = Accounts(db, clock)
     owner = await accounts.machine_owner()
     ending = _Ending(anyio.Event())
-    stopping = ending.stopping
     front, secret = _front(settings, sockets), load_key(settings.secret_key)
     door = front_door(Site(settings, clock, plant.engine, accounts, front, secret, *sockets, tasks))
-    setup = Setup(accounts, clock, settings.setup_link, _http_url(sockets[0][0]))
+    setup = Setup(accounts, clock, settings.setup_link, listeners.http_url(sockets[0][0]))
     desk = _Desk(accounts, setup, owner.user_id, door.outfit)
     services = _services(settings, db, clock, plant, desk, ending)
     public = static.with_page(
         api.create_app(services, ROUTES, api.bearer(accounts)), static.web_root()
     )
     control = api.create_app(services, CONTROL_ROUTES, api.owner_or_bearer(accounts, owner))
+    behind = listeners.server(public, grace_s=GRACE_S, behind_door=True)
+    beside = listeners.server(control, grace_s=GRACE_S)
     servers = (
-        (
-            listeners.server(public, grace_s=GRACE_S, behind_door=True),
-            listeners.unix(settings.api_socket),
-        ),
-        (listeners.server(control, grace_s=GRACE_S), listeners.unix(settings.control_socket)),
+        (behind, listeners.unix(settings.api_socket)),
+        (beside, listeners.unix(settings.control_socket)),
     )
+    return _Frontage(door, servers, setup, ending)
+
+
+async def _open(settings: Settings, front: _Frontage, sockets: Sockets, tasks: TaskGroup) -> bool:
+    """Listens until a signal or a restart comes, then closes in good order. True: start again."""
     async with anyio.create_task_group() as serving:
-        tasks.start_soon(_watch_signals, ending)
-        for server, sock in servers:
+        tasks.start_soon(_watch_signals, front.ending)
+        for server, sock in front.servers:
             serving.start_soon(_serve_on, server, sock)
         async with anyio.create_task_group() as outside:
-            outside.start_soon(door.run, stopping, GRACE_S)
-            log.info("ready address=%s data=%s", _http_url(sockets[0][0]), settings.data_dir)
-            await setup.announce()
+            outside.start_soon(front.door.run, front.ending.stopping, GRACE_S)
+            url = listeners.http_url(sockets[0][0])
+            log.info("ready address=%s data=%s", url, settings.data_dir)
+            await front.setup.announce()
             memory.settle()
         # Not before the door has seen its last guest off: it would find nobody behind it.
-        for server, _ in servers:
+        for server, _ in front.servers:
             server.stop()
     settings.control_socket.unlink(missing_ok=True)
     settings.api_socket.unlink(missing_ok=True)
-    return ending.again
+    return front.ending.again
 
 
 async def _serve_on(server: listeners.Server, sock: socket.socket) -> None:
@@ -387,13 +394,4 @@ def _house(settings: Settings, prefix: str, node_id: str, sockets: Sockets) -> H
 
 
 def _front(settings: Settings, sockets: Sockets) -> Front:
-    return Front(settings.domain, console_host(settings.domain), _port(sockets[1][0]))
-
-
-def _port(sock: socket.socket) -> int:
-    return int(sock.getsockname()[1])
-
-
-def _http_url(sock: socket.socket) -> str:
-    host, port = sock.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    return Front(settings.domain, console_host(settings.domain), listeners.port(sockets[1][0]))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -23,6 +24,9 @@ from appliance.domain.permissions import Principal
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_DEPTH = 20
+MOST_PARAMETERS = 64
+"""A stranger may send thousands, and each costs 60 µs to be told of (measured)."""
+
 HIDDEN = frozenset({"secrets", "password", "current", "new", "code"})
 """Fields whose values no error repeats."""
 
@@ -90,8 +94,10 @@ class Call:
             InvalidRequest: with every wrong parameter.
         """
         items = self.request.query_params.multi_items()
-        names = [name for name, _ in items]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        if len(items) > MOST_PARAMETERS:
+            raise InvalidRequest(FieldError("query", f"has more than {MOST_PARAMETERS} parameters"))
+        times = Counter(name for name, _ in items)
+        twice = sorted(name for name, count in times.items() if count > 1)
         if twice:
             raise InvalidRequest(*(FieldError(name, "may be given once") for name in twice))
         known = {field.alias or name for name, field in model.model_fields.items()}

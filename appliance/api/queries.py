@@ -11,6 +11,8 @@ from appliance.domain.billing import GroupBy
 from appliance.domain.deployment import Status
 from appliance.domain.permissions import Role, Scope
 
+YEARS = range(1970, 9999)
+
 
 def _moment(value: object) -> object:
     """An ISO 8601 timestamp; without an offset it is UTC."""
@@ -30,6 +32,13 @@ def _with_plus(value: object) -> object:
     return re.sub(r" (?=\d\d:?\d\d$)", "+", value) if isinstance(value, str) else value
 
 
+def _reckonable(moment: datetime) -> datetime:
+    """In UTC too, and weeks before and after it, there has to be a date."""
+    if moment.year not in YEARS:
+        raise ValueError(f"should be in the years {YEARS[0]} to {YEARS[-1]}")
+    return moment
+
+
 def _email(text: str) -> str:
     local, at, host = text.partition("@")
     if not (local and at and host) or "@" in host or any(c.isspace() for c in text):
@@ -39,6 +48,7 @@ def _email(text: str) -> str:
 
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 AskedMoment = Annotated[Moment, BeforeValidator(_with_plus)]
+Reckonable = Annotated[AskedMoment, AfterValidator(_reckonable)]
 Email = Annotated[str, StringConstraints(min_length=3, max_length=254), AfterValidator(_email)]
 Password = Annotated[str, StringConstraints(min_length=8, max_length=512)]
 
@@ -109,8 +119,8 @@ class HistoryQuery(Query):
 class UsageQuery(Query):
     """``GET /usage``: which time, by what, as what; by default the last 30 days."""
 
-    start: Annotated[AskedMoment | None, Field(alias="from")] = None
-    to: AskedMoment | None = None
+    start: Annotated[Reckonable | None, Field(alias="from")] = None
+    to: Reckonable | None = None
     group_by: GroupBy = GroupBy.DEPLOYMENT
     format: Literal["json", "csv"] | None = None
 

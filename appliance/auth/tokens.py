@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from appliance.clock import Clock
@@ -12,6 +12,7 @@ from appliance.domain.permissions import Principal, Scope
 from appliance.domain.token_text import new_token, token_id
 from appliance.store import tokens as store
 from appliance.store.database import Database
+from appliance.store.patience import Patience
 from appliance.store.tokens import Credential, Kind, NewToken, Token
 from appliance.store.users import User
 
@@ -43,6 +44,7 @@ class Tokens:
         self._clock = clock
         self._remembered: dict[str, Credential] = {}
         self._changes = 0
+        self._noting = Patience("the last use of tokens")
 
     async def authenticate(self, text: str) -> Principal:
         """Who shows this token.
@@ -136,10 +138,13 @@ class Tokens:
             del self._remembered[next(iter(self._remembered))]
 
     async def _touch(self, credential: Credential, now: Instant) -> None:
+        """Notes its use; who shows it is let in also where that can't be written."""
         known = credential.principal.token_id or ""
-        self.forget(known)
-        async with self._db.transaction() as tx:
-            await store.touch(tx, known, now)
+        if self._remembered.get(known) is credential:  # once is enough, also if it fails
+            self._remembered[known] = replace(credential, last_used_us=now.wall_us)
+        with self._noting:
+            async with self._db.transaction() as tx:
+                await store.touch(tx, known, now)
 
 
 def _draft(

@@ -77,7 +77,7 @@ class Engine:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.reconciler.run)
             tasks.start_soon(self.heartbeat.run)
-            tasks.start_soon(self.gpu_watch.run, self.gpus.serve)
+            tasks.start_soon(self.gpu_watch.run, self.gpus.serve, self.gpus.is_unserved)
             tasks.start_soon(self.gpu_leaks.run)
             tasks.start_soon(self.samples.run)
             tasks.start_soon(self.sleep.run)

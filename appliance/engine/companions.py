@@ -18,6 +18,7 @@ from appliance.runtime.port import ContainerRuntime
 from appliance.store import provisions
 from appliance.store.database import Database
 from appliance.store.events import NewEvent
+from appliance.store.patience import AGAIN_S, Patience
 
 PROGRESS_EVERY_S = 5.0
 LAST_WORDS = 200
@@ -51,6 +52,7 @@ class Companions:
         self._activity = activity
         self._errands: dict[str, _Errand] = {}
         self._images: dict[str, ImageFacts | None] = {}
+        self._saying = Patience("what is told of parameters")
 
     async def attend(self, d: Deployment, c: Container) -> Health | None:
         """Sees to a running container; what its health check says, None if it has none.
@@ -91,12 +93,20 @@ class Companions:
         self._tasks.start_soon(self._run_errand, errand, d, c)
 
     async def _run_errand(self, errand: _Errand, d: Deployment, c: Container) -> None:
+        patience = Patience(f"the parameters of {d.id}")
         with errand.scope, self._activity.engaged(d.id):
-            done = await provisions.done(self._db, c.id)
-            for parameter in d.spec.parameters:
-                for value in parameter.values:
-                    if (parameter.name, value) not in done:
-                        await self._provide(d, c, parameter, value)
+            while True:
+                with patience:
+                    await self._provide_missing(d, c)
+                    return
+                await self._clock.sleep(AGAIN_S)
+
+    async def _provide_missing(self, d: Deployment, c: Container) -> None:
+        done = await provisions.done(self._db, c.id)
+        for parameter in d.spec.parameters:
+            for value in parameter.values:
+                if (parameter.name, value) not in done:
+                    await self._provide(d, c, parameter, value)
 
     async def _provide(self, d: Deployment, c: Container, parameter: Parameter, value: str) -> None:
         """Runs the command for one value until it works; says how it goes in the events."""
@@ -126,7 +136,9 @@ class Companions:
                 await self._say(d, f"{value}: {words}")
 
     async def _say(self, d: Deployment, message: str, code: str | None = None) -> None:
-        await self._ledger.note(d, NewEvent("parameter", message, status=d.shown, code=code))
+        """As an event, where it can be written: no command is broken off for want of one."""
+        with self._saying:
+            await self._ledger.note(d, NewEvent("parameter", message, status=d.shown, code=code))
 
 
 def last_words(chunk: bytes) -> str:

@@ -18,6 +18,7 @@ from appliance.runtime.process import container_of
 from appliance.runtime.threads import run_in_daemon
 from appliance.store import deployments, gpus
 from appliance.store.database import Database
+from appliance.store.patience import Patience
 
 SURVEY_EVERY_S = 5.0
 SURVEY_S = 10.0
@@ -85,13 +86,16 @@ class GpuWatch:
         """Where in a container the nodes of a CDI name appear."""
         return self._source.paths(device)
 
-    async def run(self, changed: Callable[[], Awaitable[None]]) -> None:
-        """Looks until cancelled; tells ``changed`` when there is more or less to give."""
+    async def run(self, changed: Callable[[], Awaitable[None]], due: Callable[[], bool]) -> None:
+        """Looks until cancelled; tells ``changed`` of more or less to give, or when it is due."""
+        patience = Patience("the look at the GPUs")
         while True:
-            before = self.state
-            await self.look(older_than_us=0)
-            if self.state.memory != before.memory or self.state.cards() != before.cards():
-                await changed()
+            with patience:
+                before = self.state
+                await self.look(older_than_us=0)
+                news = self.state.memory != before.memory or self.state.cards() != before.cards()
+                if news or due():
+                    await changed()
             await self._clock.sleep(SURVEY_EVERY_S)
 
     async def look(self, *, older_than_us: int = FRESH_US) -> None:
@@ -115,10 +119,13 @@ class GpuWatch:
             if (had := self._had.pop(key, None)) is not None:
                 self._partings[key] = replace(had, left_boot_us=self._clock.now().boot_us)
 
-    def drain_energy_mj(self) -> Counter[str]:
-        """Millijoules by deployment since the last call."""
-        spent, self._spent_mj = self._spent_mj, Counter()
-        return spent
+    def energy_mj(self) -> Counter[str]:
+        """Millijoules by deployment that were not booked yet."""
+        return self._spent_mj.copy()
+
+    def booked(self, energy_mj: Counter[str]) -> None:
+        """So much is on record now."""
+        self._spent_mj -= energy_mj
 
     def _survey(self) -> tuple[Survey, Mapping[int, str]] | None:
         """The survey, and the containers of the processes in it; None: the last one still hangs."""

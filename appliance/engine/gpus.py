@@ -42,6 +42,7 @@ class Gpus:
         self._watch = watch
         self._nudge = nudge
         self._places: dict[str, Place] = {}
+        self._unserved = False
 
     def place(self, deployment_id: str) -> Place | None:
         """Where in line it stands now, None if it does not."""
@@ -88,16 +89,22 @@ class Gpus:
 
     async def serve(self) -> None:
         """Gives what is free to those in line, in one transaction, and wakes them."""
+        self._unserved = True
         now, state = self._clock.now(), self._watch.state
         devices = {r.gpu.key: r.device for r in state.survey.readings if r.device}
         async with self._db.transaction() as tx:
             books = await self._books(tx)
             settlement = settle(state.cards(), books.holds, books.line)
             await gpus.take(tx, settlement.grants, devices, now)
+        self._unserved = False
         before, self._places = self._places, dict(settlement.places)
         granted = {hold.deployment_id for hold in settlement.grants}
         for deployment_id in (*granted, *_news(before, self._places)):
             self._nudge(deployment_id)
+
+    def is_unserved(self) -> bool:
+        """Whether the line should have been served, and the database could not tell of it."""
+        return self._unserved
 
     def is_waited_for(self) -> bool:
         """Whether anybody stands in line."""

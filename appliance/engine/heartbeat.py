@@ -15,6 +15,7 @@ from appliance.engine.gpu_watch import GpuWatch
 from appliance.engine.reconciler import Reconciler
 from appliance.store import events, idempotency, nodes, reports, usage
 from appliance.store.database import Database
+from appliance.store.patience import Patience
 from appliance.store.usage import Watched
 
 KEEP_EVENTS_US = 30 * 24 * 3600 * 1_000_000
@@ -40,16 +41,16 @@ class Heartbeat:
         self._alive = alive
 
     async def run(self) -> None:
-        """Beats until cancelled."""
-        before, beats = self._clock.now(), 0
+        """Beats until cancelled. The time of one that can't be written is in the next that is."""
+        before, beats, patience = self._clock.now(), 0, Patience("the heartbeat")
         while True:
             await self._clock.sleep(HEARTBEAT_S)
-            now = self._clock.now()
-            await self._beat(before, now)
-            beats += 1
-            if beats % PRUNE_EVERY == 0:
-                await self._prune(now)
-            before = now
+            with patience:
+                now = self._clock.now()
+                await self._beat(before, now)
+                before, beats = now, beats + 1
+                if beats % PRUNE_EVERY == 0:
+                    await self._prune(now)
 
     async def _beat(self, before: Instant, now: Instant) -> None:
         watched = await usage.watched(self._db)
@@ -57,12 +58,13 @@ class Heartbeat:
         for deployment_id in lost:
             self._reconciler.nudge(deployment_id)
         live = [w.deployment_id for w in watched if w.deployment_id not in lost]
-        spent = self._gpu_watch.drain_energy_mj()
+        spent = self._gpu_watch.energy_mj()
         async with self._db.transaction() as tx:
             await nodes.heartbeat(tx, now.boot_us - before.boot_us, now)
             await usage.heartbeat(tx, json.dumps(live), now)
             for deployment_id, energy_mj in spent.items():
                 await reports.add_energy(tx, deployment_id, energy_mj, now)
+        self._gpu_watch.booked(spent)
 
     async def _prune(self, now: Instant) -> None:
         async with self._db.transaction() as tx:

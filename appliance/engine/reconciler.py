@@ -13,13 +13,14 @@ from dataclasses import dataclass
 import anyio
 from anyio.abc import TaskGroup
 
-from appliance.domain.errors import RuntimeFailure
+from appliance.domain.errors import RuntimeFailure, StoreFailure
 from appliance.domain.ids import new_id
 from appliance.domain.observed import ContainerName, Listed
 from appliance.domain.steps import Wait
 from appliance.engine.driver import Driver, Workshop
 from appliance.store import deployments
 from appliance.store.deployments import Expected
+from appliance.store.patience import AGAIN_S, Patience
 
 ROUND_S = 20.0
 AWAY_ROUND_S = 2.0
@@ -46,6 +47,7 @@ class Reconciler:
         self._flights: dict[str, _Flight] = {}
         self._alarms: dict[str, anyio.CancelScope] = {}
         self._strangers: frozenset[str] = frozenset()
+        self._patience = Patience("the comparison with Podman")
 
     @property
     def strangers(self) -> frozenset[str]:
@@ -80,19 +82,20 @@ class Reconciler:
                 await self._pulse.sleep_or_suspicion(pause_s)
 
     async def _round(self) -> bool:
-        """Compares the full list with the rows; False: Podman does not answer."""
+        """Compares the full list with the rows; False: Podman or the database can't be asked."""
         try:
             info = await self._shop.runtime.ping()
             listed = await self._shop.runtime.list_containers()
         except RuntimeFailure as error:
             self._pulse.lost(str(error))
             return False
-        expected = await deployments.expected(self._shop.db)
-        for deployment_id in self._differing(expected, listed):
-            self.nudge(deployment_id)
-        await self._sort_out_unexpected(expected, listed)
+        with self._patience:
+            expected = await deployments.expected(self._shop.db)
+            for deployment_id in self._differing(expected, listed):
+                self.nudge(deployment_id)
+            await self._sort_out_unexpected(expected, listed)
         self._pulse.felt(info.version)
-        return True
+        return not self._patience.waits
 
     def _differing(self, expected: Sequence[Expected], listed: Sequence[Listed]) -> Iterable[str]:
         states = {c.name: c.state for c in listed}
@@ -153,11 +156,14 @@ class Reconciler:
             await self._shop.clock.sleep(AWAY_ROUND_S)
 
     async def _fly(self, deployment_id: str, flight: _Flight) -> None:
-        wait = Wait()
+        wait, patience = Wait(), Patience(f"deployment {deployment_id}")
         while True:
             flight.again = False
-            wait = await self._drive(deployment_id, flight.driver)
-            if not flight.again:
+            with patience:
+                wait = await self._drive(deployment_id, flight.driver)
+            if patience.waits:
+                await self._shop.clock.sleep(AGAIN_S)
+            elif not flight.again:
                 break
         del self._flights[deployment_id]
         if wait.until_boot_us is not None:
@@ -167,6 +173,8 @@ class Reconciler:
         """The bulkhead: a defect met with one deployment must not stop the others."""
         try:
             return await driver.run()
+        except StoreFailure:
+            raise  # no defect of this one: it concerns all
         except Exception:
             # Set aside before anything else, or it would come back at once, for ever.
             log.exception("driver failed deployment=%s errorId=%s", deployment_id, new_id("err"))

@@ -19,6 +19,7 @@ from appliance.engine.activity import Activity, Traffic
 from appliance.runtime.port import ContainerRuntime, ContainerStats
 from appliance.store import deployments
 from appliance.store.database import Database
+from appliance.store.patience import Patience
 
 TICK_S = 15
 KEPT = 3600 // TICK_S
@@ -80,9 +81,11 @@ class Samples:
 
     async def run(self) -> None:
         """Takes a sample of each every tick, until cancelled."""
+        patience = Patience("the samples")
         while True:
             await self._clock.sleep(TICK_S)
-            await self.take()
+            with patience:
+                await self.take()
 
     async def take(self) -> None:
         """One tick; while Podman is away it leaves a gap."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from appliance.clock import Clock
 from appliance.domain.deployment import Deployment, Reason, Status
-from appliance.domain.errors import StaleVersion, StoreFailure
+from appliance.domain.errors import StaleVersion
 from appliance.domain.eviction import GRACE_US, Idler, evicted_reason
 from appliance.domain.idleness import Use, idle_reason, is_due
 from appliance.engine.activity import Activity
@@ -22,6 +22,7 @@ from appliance.store import deployments, events
 from appliance.store import sleep as store
 from appliance.store.database import Database
 from appliance.store.events import NewEvent
+from appliance.store.patience import Patience
 
 LOOK_EVERY_S = 1.0
 
@@ -54,13 +55,12 @@ class Sleep:
 
     async def run(self) -> None:
         """Looks for those whose time is over, and for those who can give way, until cancelled."""
+        patience = Patience("putting to sleep")
         while True:
             await self._clock.sleep(LOOK_EVERY_S)
-            try:
+            with patience:
                 await self._end_idleness()
                 await self._make_room()
-            except StoreFailure as error:
-                log.warning("nobody is put to sleep now: %s", error)
 
     async def wake(self, deployment_id: str) -> None:
         """Wants it running again, if it is wanted asleep, and with all of its GPU memory.

@@ -25,6 +25,7 @@ LEAST_FREE_SHARE = 0.1
 CGROUPS = Path("/sys/fs/cgroup")
 CGROUP_V1_MEMORY = CGROUPS / "memory"
 VERSION_S = 10
+MUTE = f"it is there, and does not tell its version in {VERSION_S} s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What was read of the machine. ``memory_limits``: a cgroup can limit memory here."""
+    """What was read of the machine. ``memory_limits``: a cgroup can limit memory here.
+
+    ``podman`` is what it says of itself: None where there is none, empty where it says nothing.
+    """
 
     python: tuple[int, int]
     podman: str | None
@@ -102,7 +106,7 @@ def refuse_old_podman() -> None:
         ValueError: it is too old.
     """
     found = _podman_version()
-    if found is not None and version_of(found) < PODMAN_FLOOR:
+    if found and version_of(found) < PODMAN_FLOOR:
         raise ValueError(f"{found}: {PODMAN_NEEDED}")
 
 
@@ -121,6 +125,8 @@ def _python(f: Facts) -> Check:
 def _podman(f: Facts) -> Check:
     if f.podman is None:
         return Check("podman", "fail", "not found", "apt-get install podman")
+    if not f.podman:
+        return Check("podman", "fail", MUTE, "podman --version")
     version = version_of(f.podman)
     if version < PODMAN_FLOOR:
         return Check("podman", "fail", f.podman, PODMAN_NEEDED)
@@ -192,10 +198,13 @@ def _podman_version() -> str | None:
     podman = shutil.which("podman")
     if podman is None:
         return None
-    done = subprocess.run(  # noqa: S603 - an absolute path and a constant
-        [podman, "--version"], capture_output=True, text=True, timeout=VERSION_S, check=False
-    )
-    return done.stdout.strip() or None
+    try:
+        done = subprocess.run(  # noqa: S603 - an absolute path and a constant
+            [podman, "--version"], capture_output=True, text=True, timeout=VERSION_S, check=False
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()
 
 
 def _programs_here() -> Iterator[str]:

@@ -18,6 +18,7 @@ from appliance.engine.activity import Activity, Traffic
 from appliance.engine.addresses import Address, Addresses
 from appliance.engine.raw_ports import LOOPBACK, RawPorts
 from appliance.ingress.seams import Waker
+from appliance.store.patience import Patience
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,9 @@ TRIES = 3
 CONNECT_S = 5
 BACKLOG = 256
 AGAIN_S = 30.0
+BREATH_S = 1.0
+"""Before connections are taken again, where that failed."""
+
 HELD = 0
 """In place of a port, for connections that wait for their deployment to wake up."""
 
@@ -69,6 +73,7 @@ class RawDoor:
         self._open: Counter[int] = Counter()  # by loopback port of the container
         self._listening: dict[Key, _Listening] = {}
         self._news = anyio.Event()
+        self._patience = Patience("another raw port for one that is taken")
         addresses.listen(self._moved)
 
     def under_way(self, ports: frozenset[int]) -> int:
@@ -108,11 +113,20 @@ class RawDoor:
         with listening.scope:
             listener = await self._bind(key)
             if listener is not None:
-                async with listener:
-                    await listener.serve(partial(self._receive, key))
+                await self._serve(key, listener)
         listening.closed.set()
         if self._listening.get(key) is listening:
             del self._listening[key]  # it could not be bound; the next round tries again
+
+    async def _serve(self, key: Key, listener: Listener[SocketStream]) -> None:
+        """Those who came go on while no more can: out of descriptors, for one."""
+        async with listener, anyio.create_task_group() as guests:
+            while True:
+                try:
+                    await listener.serve(partial(self._receive, key), guests)
+                except* OSError as errors:
+                    log.warning("raw accept failed of=%s error=%s", key[0], errors.exceptions[0])
+                await self._clock.sleep(BREATH_S)
 
     async def _bind(self, key: Key) -> Listener[SocketStream] | None:
         """Takes the port, or the next one, should it be another program's."""
@@ -137,7 +151,9 @@ class RawDoor:
         address = self._addresses.of(deployment_id)
         if address is None:
             return None
-        return await self._raw_ports.move(address, port, tried=tried)
+        with self._patience:
+            return await self._raw_ports.move(address, port, tried=tried)
+        return None
 
     async def _receive(self, key: Key, client: SocketStream) -> None:
         """One connection, from its first byte to its last; whatever breaks ends it alone."""

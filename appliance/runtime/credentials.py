@@ -13,6 +13,8 @@ from appliance.domain.errors import ImageFailure, StoreFailure
 
 DOCKER_HUB = "docker.io"
 DOCKER_HUB_KEY = "https://index.docker.io/v1/"  # what `docker login` writes for it
+UNREADABLE = (OSError, ValueError, AttributeError, TypeError)
+"""The last two: something in it is of another kind than the format has there, null for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Credentials:
         try:
             encoded = entry(self._read().get("auths", {}), reference).get("auth", "")
             user, password = _decoded(encoded)
-        except (OSError, ValueError, AttributeError) as error:
+        except UNREADABLE as error:
             text = f"The registry credentials in {self._path} can't be read: {error}"
             raise ImageFailure("registry_unauthorized", text) from error
         if not user:
@@ -98,7 +100,7 @@ class Credentials:
             content = self._read()
             for login in content.get("auths", {}).values():
                 _decoded(login.get("auth", ""))
-        except (OSError, ValueError, AttributeError) as error:
+        except UNREADABLE as error:
             text = f"The registry credentials in {self._path} can't be read: {error}"
             raise StoreFailure(text) from error
         return content

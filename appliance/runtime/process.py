@@ -25,7 +25,11 @@ FIELDS_BEFORE_STATE = 2  # pid and (comm); comm may hold spaces and brackets
 
 
 def read(pid: int) -> Process | None:
-    """The process of that number now, None if there is none or it is a zombie."""
+    """The process of that number now, None if there is none or it is a zombie.
+
+    Raises:
+        OSError: that can't be told now.
+    """
     fields = _status(pid)
     if not fields or fields[0] in "ZX":
         return None
@@ -37,21 +41,21 @@ def of_container(pid: int, container_id: str) -> Process | None:
 
     The number alone could be another's by now; Podman puts the container's id into the cgroup's
     name under every cgroup driver. Without root on cgroup v1 there is no such cgroup.
+
+    Raises:
+        OSError: that can't be told now.
     """
     process = read(pid) if pid > 0 else None
     if process is None:
         return None
-    try:
-        cgroups = (PROC / str(pid) / "cgroup").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
+    cgroups = _told(pid, "cgroup")
     return process if container_id in cgroups or watches(_parent(pid), container_id) else None
 
 
 def container_of(pid: int) -> str | None:
     """The id of the container that ``pid`` lives in, by its cgroup; None: in none, or gone."""
     try:
-        found = CONTAINER_ID.search((PROC / str(pid) / "cgroup").read_text())
+        found = CONTAINER_ID.search(_told(pid, "cgroup"))
     except OSError:
         return None
     return found[0] if found else None
@@ -75,16 +79,26 @@ def missing_devices(first: Process, paths: Iterable[str]) -> tuple[str, ...]:
     """
     inside = PROC / str(first.pid) / "root"
     missing = tuple(path for path in paths if not _is_device(inside / path.lstrip("/")))
-    return missing if missing and alive(first) else ()
+    return missing if missing and _is_there(first) else ()
 
 
 def _status(pid: int) -> list[str]:
     """What proc(5) tells in ``stat``, from the state on; empty if there is no such process."""
+    return _told(pid, "stat").rpartition(")")[2].split()
+
+
+def _told(pid: int, what: str) -> str:
+    """A file of proc(5); empty if there is no such process.
+
+    A process chooses its name, its arguments and the cgroups below its own: they may be any bytes.
+
+    Raises:
+        OSError: it can't be read now (no descriptor is left), or not by us (``hidepid``).
+    """
     try:
-        status = (PROC / str(pid) / "stat").read_text()
+        return (PROC / str(pid) / what).read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
-        return []
-    return status.rpartition(")")[2].split()
+        return ""
 
 
 def _parent(pid: int) -> int:
@@ -104,15 +118,20 @@ def _is_device(path: Path) -> bool:
 
 def watches(pid: int, container_id: str) -> bool:
     """Whether ``pid`` is the monitor of that container: conmon has its id among its arguments."""
-    try:
-        return container_id in (PROC / str(pid) / "cmdline").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+    return container_id in _told(pid, "cmdline")
 
 
 def alive(process: Process) -> bool:
-    """Whether that very process still runs."""
-    return read(process.pid) == process
+    """Whether that very process still runs; where that can't be told now, it does."""
+    return _is_there(process) is not False
+
+
+def _is_there(process: Process) -> bool | None:
+    """None: it can't be told."""
+    try:
+        return read(process.pid) == process
+    except OSError:
+        return None
 
 
 async def end(process: Process) -> bool:
@@ -142,7 +161,7 @@ def _send(process: Process, number: signal.Signals) -> None:
     except ProcessLookupError:
         return
     try:
-        if alive(process):
+        if _is_there(process):
             signal.pidfd_send_signal(handle, number)
     except ProcessLookupError:
         return

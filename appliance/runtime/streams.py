@@ -98,13 +98,13 @@ class PodmanStreams:
         last_ns = 0
         async with self._open_soon(request) as answer:
             async for line in _lines(answer):
+                time_ns, event = _event(line)
                 # At a rotation of its file Podman tells old events again (measured).
-                if line["timeNano"] <= last_ns:
+                if time_ns <= last_ns:
                     continue
-                last_ns = line["timeNano"]
-                name = line["Actor"]["Attributes"].get("name", "")
-                if line["Action"] in TOLD and name.startswith(f"{self._prefix}-"):
-                    yield RuntimeEvent(name, line["Action"])
+                last_ns = time_ns
+                if event.action in TOLD and event.container_name.startswith(f"{self._prefix}-"):
+                    yield event
 
     async def check_health(self, name: str) -> bool:
         """Runs the container's own health command once; at most two run at a time."""
@@ -292,11 +292,39 @@ def _perhaps_begun(program: str) -> Iterator[None]:
 
 
 async def _lines(answer: httpx.Response) -> AsyncIterator[Mapping[str, Any]]:
-    """One JSON object a line."""
+    """One JSON object a line.
+
+    Raises:
+        RuntimeUnavailable: the service breaks off, be it in the middle of a line.
+    """
     with _transport():
         async for line in answer.aiter_lines():
             if line.strip():
-                yield json.loads(line)
+                yield _object(line)
+
+
+def _object(line: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        found = None
+    if not isinstance(found, Mapping):
+        raise RuntimeUnavailable("Podman's service broke off its answer.")
+    return found
+
+
+def _event(line: Mapping[str, Any]) -> tuple[int, RuntimeEvent]:
+    """When it was, in nanoseconds, and what.
+
+    Raises:
+        RuntimeFailure: it is none. In the middle of a good answer Podman tells so that it can't
+            read on in its own log, where a line was half written, say (4.3.1, measured).
+    """
+    try:
+        name = line["Actor"]["Attributes"].get("name", "")
+        return int(line["timeNano"]), RuntimeEvent(str(name), str(line["Action"]))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RuntimeFailure(f"Podman told no event: {line.get('message', line)}") from error
 
 
 async def _payloads(answer: httpx.Response) -> AsyncIterator[bytes]:

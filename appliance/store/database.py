@@ -40,6 +40,9 @@ PRAGMA temp_store = MEMORY;
 PRAGMA wal_autocheckpoint = 0;
 """
 NEVER_WAITS = "PRAGMA busy_timeout = 0;"
+TURN_S = 5
+"""For the transactions before it; as long again a transaction waits for another process."""
+
 QUICK_CHECK = "PRAGMA quick_check(1)"
 
 
@@ -102,15 +105,17 @@ class Database:
         Raises:
             StoreFailure: nothing was written.
         """
-        async with self._writing:
+        await self._take_turn()
+        try:
             await self._edge("BEGIN IMMEDIATE")
-            try:
-                yield Transaction(self._writer)
-                await self._edge("COMMIT")
-            except BaseException:
-                if self._writer.in_transaction:
-                    await self._edge("ROLLBACK")
-                raise
+            yield Transaction(self._writer)
+            await self._edge("COMMIT")
+        except BaseException:
+            if self._writer.in_transaction:
+                await self._edge("ROLLBACK")
+            raise
+        finally:
+            self._writing.release()
 
     async def backup(self, target: Path) -> None:
         """Copies the database, whole and consistent, to a new file at ``target``.
@@ -128,6 +133,14 @@ class Database:
         self._near_reader.close()
         await self._reader.close()
         await self._writer.close()
+
+    async def _take_turn(self) -> None:
+        """One at a time. While another process holds the database, no line grows behind it."""
+        try:
+            with anyio.fail_after(TURN_S):
+                await self._writing.acquire()
+        except TimeoutError as late:
+            raise StoreBusy("the database is busy: too many wait to write") from late
 
     async def _edge(self, statement: str) -> None:
         with anyio.CancelScope(shield=True), mapped_errors():

@@ -3,7 +3,7 @@
 import pytest
 
 from appliance.domain.permissions import Role
-from tests.api.served import PASSWORD, Served, problem
+from tests.api.served import PASSWORD, Served, field_errors, problem
 
 pytestmark = pytest.mark.anyio
 EMAIL = "ada@example.org"
@@ -40,3 +40,12 @@ async def test_only_the_control_socket_makes_a_fresh_link(served: Served) -> Non
     assert first != second
     await served.caller(EMAIL, Role.ADMIN)
     problem(await owner.http.post("/setup/link"), 404)
+
+
+async def test_a_stranger_is_told_of_each_wrong_parameter_but_not_of_thousands(
+    served: Served,
+) -> None:
+    few = await served.nobody().get("/setup?a=1&b=1&b=2")
+    assert field_errors(few) == {"b": "may be given once"}
+    many = await served.nobody().get("/setup?" + "&".join(f"p{n}=1" for n in range(2000)))
+    assert field_errors(many) == {"query": "has more than 64 parameters"}

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 
 import pytest
 
@@ -55,11 +56,19 @@ async def test_csv_is_asked_for_by_format_or_accept(bob: Caller) -> None:
     ("query", "field"),
     [("from=yesterday", "from"), ("to=2026", "to"), ("groupBy=gpu", "groupBy"),
      ("format=xml", "format"), ("from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "from"),
-     ("since=1", "since")],
+     ("since=1", "since"), ("to=0001-01-05T00:00:00Z", "to"),
+     ("from=0001-01-01T00:00:00%2B14:00", "from"), ("to=9999-12-31T23:59:59-14:00", "to")],
 )  # fmt: skip
 async def test_a_wrong_parameter_is_named(bob: Caller, query: str, field: str) -> None:
     answer = await bob.http.get(f"/usage?{query}")
     assert list(field_errors(answer)) == [field]
+
+
+@pytest.mark.parametrize("year", ["1970", "9998"])
+async def test_the_first_and_the_last_year_have_room_on_both_sides(bob: Caller, year: str) -> None:
+    for day, offset in itertools.product(("01-01", "12-31"), ("%2B14:00", "-14:00")):
+        answer = await bob.http.get(f"/usage?to={year}-{day}T12:00:00{offset}")
+        assert answer.status_code == 200, answer.text
 
 
 async def test_a_period_without_anything_is_empty(bob: Caller) -> None:

@@ -1,6 +1,8 @@
 """A token's life: made, shown once, used, expired, revoked."""
 
 import hashlib
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -225,3 +227,29 @@ async def test_a_token_revoked_while_it_is_looked_up_is_not_remembered(
         slow.let_go.set()
     with pytest.raises(NotAuthenticated):
         await tokens.authenticate(made.text)
+
+
+async def test_a_use_that_cant_be_noted_is_a_use_all_the_same(
+    accounts: Accounts, bob: User, db: Database, clock: ManualClock
+) -> None:
+    made = await make(accounts, bob)
+    await db._writer.execute_fetchall("PRAGMA busy_timeout = 0")
+    with closing(sqlite3.connect(db._path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for _ in range(2):
+            assert (await accounts.authenticate(made.text)).user_id == bob.id
+        assert await last_used_us(db, made) is None
+    clock.pass_time(seconds=61)
+    await accounts.authenticate(made.text)
+    assert await last_used_us(db, made) == clock.now().wall_us
+
+
+async def test_while_a_use_is_being_noted_nobody_else_waits_for_it(
+    accounts: Accounts, bob: User, db: Database
+) -> None:
+    made = await make(accounts, bob)
+    async with anyio.create_task_group() as tasks, db.transaction():
+        tasks.start_soon(accounts.authenticate, made.text)
+        await anyio.wait_all_tasks_blocked()
+        with anyio.fail_after(1):
+            assert (await accounts.authenticate(made.text)).user_id == bob.id

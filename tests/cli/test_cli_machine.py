@@ -15,6 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from appliance import __version__
 from appliance.cli.app import OWN_PROCESS, REMOTE, TOKEN, USER
 from appliance.cli.exits import ExitCode
+from tests.box import Box
 from tests.cli.canned import NODE, Canned, Run, deployment, page
 
 ROOT = Path(__file__).parents[2]
@@ -198,3 +199,14 @@ def test_audit_verify_fails_where_an_entry_was_changed(canned: Canned, run: Run)
     ended = run("audit", "verify")
     assert ended.code == 1
     assert "entry 2 of 3" in ended.err
+
+
+def test_a_start_that_cant_be_is_told_in_words_and_not_as_a_defect(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    box.data.mkdir()
+    (box.data / "secret.key").write_bytes(b"too short")
+    refused = box.cli("serve")
+    assert refused.returncode == 3
+    assert "can't run: " in refused.stderr
+    assert "secret.key is not a key of 32 bytes" in refused.stderr
+    assert "Traceback" not in refused.stderr

@@ -1,11 +1,13 @@
 """What the doctor makes of the facts."""
 
+import os
 from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
 
+from appliance.host import doctor
 from appliance.host.doctor import Check, Facts, can_limit_memory, examine, judge, version_of
 
 GIB = 1024**3
@@ -76,3 +78,19 @@ def test_this_machine_is_examined_and_the_trial_comes_last(tmp_path: Path) -> No
     checks = examine(tmp_path, IPv4Network("10.99.0.0/24"), sqlite_version="3.40.1", trial=trial)
     assert checks[-1] == trial
     assert {c.name for c in checks} >= {"podman", "disk", "firewall"}
+
+
+def test_a_podman_that_says_nothing_is_told_and_keeps_nobody_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    podman = tmp_path / "podman"
+    monkeypatch.setattr(doctor, "VERSION_S", 0.2)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for script in ("#!/bin/sh\nexec sleep 60\n", "#!/nowhere\n", "#!/bin/sh\n"):
+        podman.write_text(script)
+        podman.chmod(0o755)
+        doctor.refuse_old_podman()
+        [check] = [
+            c for c in examine(tmp_path, sqlite_version="3", trial=None) if c.name == "podman"
+        ]
+        assert (check.status, check.remedy) == ("fail", "podman --version")

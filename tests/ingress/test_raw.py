@@ -1,8 +1,9 @@
 """Raw TCP: a port of this machine for life, and bytes both ways until both sides end."""
 
 import socket
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from appliance.clock import SystemClock
 from appliance.ingress.raw import RawDoor
 from appliance.ingress.seams import NoWaker
 from tests.api.served import Caller, Served, problem, serving
+from tests.descriptors import none_left
 from tests.podman_harness import free_ports
 from tests.waiting import eventually
 
@@ -71,15 +73,19 @@ class Scene:
         return str(shown["endpoints"][0]["url"])
 
 
+def raw_door(served: Served) -> RawDoor:
+    engine = served.engine
+    return RawDoor(
+        engine.addresses, engine.raw_ports, engine.activity, NoWaker(), SystemClock(),
+        host=LISTEN, most=100,
+    )  # fmt: skip
+
+
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     ports = consecutive()
     async with serving(tmp_path / "appliance.db", tcp_ports=ports) as served:
-        engine = served.engine
-        raw = RawDoor(
-            engine.addresses, engine.raw_ports, engine.activity, NoWaker(), SystemClock(),
-            host=LISTEN, most=100,
-        )  # fmt: skip
+        raw = raw_door(served)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(raw.run)
             yield Scene(served, await served.caller("bob@example.org"), ports)
@@ -297,3 +303,50 @@ async def test_the_port_survives_a_restart_of_the_appliance(tmp_path: Path) -> N
     async with serving(tmp_path / "appliance.db", tcp_ports=ports) as again:
         assert dict(again.engine.raw_ports.of(made["id"])) == before
         assert before == {5432: ports[0]}
+
+
+async def test_out_of_descriptors_it_goes_on_with_who_is_there_and_takes_others_later(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    deployment_id, port = await scene.deploy()
+
+    async def greet_and_echo(stream: SocketStream) -> None:
+        await stream.send(b"hello")
+        await echo_after_the_end(stream)
+
+    async with container(scene.inside(deployment_id), greet_and_echo):
+        before = await connected(port)
+        assert await before.receive() == b"hello"
+        with socket.socket() as late:
+            late.setblocking(False)
+            with none_left():
+                with suppress(BlockingIOError):
+                    late.connect((LISTEN, port))
+                await eventually(lambda: "raw accept failed" in caplog.text)
+            async with before:
+                await before.send(b"one")
+                await before.send_eof()
+                assert await before.receive() == b"one"
+            await anyio.wait_readable(late)
+            assert late.recv(5) == b"hello"
+
+
+async def test_a_taken_port_is_passed_over_later_where_that_cant_be_written_now(
+    tmp_path: Path,
+) -> None:
+    ports = consecutive()
+    async with serving(tmp_path / "appliance.db", tcp_ports=ports) as served:
+        bob = await served.caller("bob@example.org")
+        made = await bob.create(ports=TCP)
+        await bob.until(made["id"], "running")
+        raw = raw_door(served)
+        await served.db._writer.execute_fetchall("PRAGMA busy_timeout = 0")
+        async with anyio.create_task_group() as tasks:
+            with socket.create_server((LISTEN, ports[0])):
+                with closing(sqlite3.connect(served.db._path, isolation_level=None)) as other:
+                    other.execute("BEGIN IMMEDIATE")
+                    tasks.start_soon(raw.run)
+                    await eventually(lambda: raw._patience.waits)
+                await bob.http.post(f"/deployments/{made['id']}/stop")  # news for the door
+                await eventually(lambda: served.engine.raw_ports.of(made["id"])[5432] == ports[1])
+            tasks.cancel_scope.cancel()

@@ -2,11 +2,12 @@
 
 import base64
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from appliance.domain.errors import ImageFailure
+from appliance.domain.errors import ImageFailure, StoreFailure
 from appliance.runtime.credentials import Credentials
 
 
@@ -60,13 +61,24 @@ def test_a_file_that_is_not_there_yet_is_no_login(tmp_path: Path) -> None:
     assert user(credentials, "host/x:1") == "ada"
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"auths": {"host": {"auth": "?"}}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[]", "null", '{"auths": {"host": {"auth": "?"}}}', '{"auths": null}',
+        '{"auths": {"host": null}}', '{"auths": {"host": {"auth": null}}}',
+    ],
+)  # fmt: skip
 def test_a_file_that_is_no_login_file_is_told_without_its_content(
     tmp_path: Path, text: str
 ) -> None:
     path = tmp_path / "auth.json"
     path.write_text(text)
+    credentials = Credentials(path)
     with pytest.raises(ImageFailure) as caught:
-        Credentials(path).header("host/x:1")
+        credentials.header("host/x:1")
     assert caught.value.code == "registry_unauthorized"
     assert str(path) in str(caught.value)
+    for act in (credentials.logins, partial(credentials.put, "other", "ada", "x")):
+        with pytest.raises(StoreFailure, match="can't be read"):
+            act()
+    assert path.read_text() == text

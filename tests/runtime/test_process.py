@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from appliance.runtime import process
+from tests import descriptors
 from tests.waiting import eventually
 
 
@@ -63,4 +64,32 @@ async def test_without_a_cgroup_of_its_own_it_is_the_child_of_the_containers_mon
         [child] = watched.children()
         assert process.of_container(child.pid, "f" * 64) == process.read(child.pid) is not None
         assert process.of_container(child.pid, "e" * 64) is None
+        child.kill()
+
+
+def test_a_name_may_be_any_bytes() -> None:
+    script = "open('/proc/self/comm', 'wb').write(b'\\xff\\xfe'); print(flush=True); input()"
+    command = [sys.executable, "-c", script, "\udcff"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        found = process.read(child.pid)
+        assert found is not None
+        assert process.alive(found)
+        assert not process.watches(child.pid, "f" * 64)
+        assert process.of_container(child.pid, "f" * 64) is None
+        child.kill()
+
+
+def test_what_cant_be_looked_at_now_is_neither_dead_nor_sent_a_signal() -> None:
+    with subprocess.Popen(["sleep", "60"]) as child:
+        found = process.read(child.pid)
+        assert found is not None
+        gone = replace(found, start_ticks=found.start_ticks + 1)
+        with descriptors.none_left():
+            assert process.alive(found)
+            assert process.alive(gone)
+            assert process.missing_devices(found, ["/dev/not-there"]) == ()
+        assert not process.alive(gone)
+        assert process.missing_devices(found, ["/dev/not-there"]) == ("/dev/not-there",)
         child.kill()

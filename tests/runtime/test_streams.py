@@ -12,6 +12,7 @@ from anyio.abc import SocketStream
 
 from appliance.domain.errors import (
     ImageFailure,
+    RuntimeFailure,
     RuntimeTimeout,
     RuntimeUnavailable,
     StartRefused,
@@ -111,6 +112,32 @@ async def test_an_event_cut_in_two_is_one() -> None:
     line = told("nnx-dep-a-g1", "start", 10)
     async with answering([line[:20], line[20:]]) as streams:
         assert [event.action async for event in streams.events()] == ["start"]
+
+
+@pytest.mark.parametrize(
+    ("line", "told_as"),
+    [
+        (b'{"cause":"x","message":"unable to read events","response":500}\n', "unable to read"),
+        (b'{"timeNano": 11, "Action": "start", "Actor": {"Attributes": null}}\n', "told no event"),
+        (b'{"timeNano": null, "Action": "start", "Actor": {"Attributes": {}}}\n', "told no event"),
+        (b'{"timeNano": 1', "broke off"),
+        (b"[1]\n", "broke off"),
+    ],
+)
+async def test_a_line_that_is_no_event_ends_the_stream_as_a_failure_of_podmans(
+    line: bytes, told_as: str
+) -> None:
+    async with answering([told("nnx-dep-a-g1", "start", 10), line]) as streams:
+        events = streams.events()
+        assert (await anext(events)).action == "start"
+        with pytest.raises(RuntimeFailure, match=told_as):
+            await anext(events)
+
+
+async def test_a_pull_whose_answer_breaks_off_is_a_failure_of_podmans() -> None:
+    async with answering([b'{"status": "Pul']) as streams:
+        with pytest.raises(RuntimeUnavailable, match="broke off"):
+            await streams.pull("reg.test/x:1", lambda _: None)
 
 
 async def test_a_service_that_is_not_there_is_unavailable() -> None:

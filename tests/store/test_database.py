@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from appliance.domain.errors import StoreBusy, StoreFailure, StoreUnusable
+from appliance.store import database
 from appliance.store.database import Database, open_database
 from tests.box import ROOT
 
@@ -132,3 +133,21 @@ async def test_a_backup_waits_for_no_transaction_and_holds_what_was_committed(
     copy = await open_database(tmp_path / "copy.db")
     assert [row["key"] for row in await copy.read("SELECT key FROM meta")] == ["kept"]
     await copy.close()
+
+
+async def test_no_line_grows_behind_a_transaction_that_does_not_end(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def another() -> None:
+        with pytest.raises(StoreBusy, match="too many wait"):
+            async with db.transaction():
+                pytest.fail("two writers at once")
+
+    monkeypatch.setattr(database, "TURN_S", 0.01)
+    async with db.transaction() as tx:
+        await tx.execute(NOTE, {"key": "1"})
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(another)
+    async with db.transaction() as tx:
+        await tx.execute(NOTE, {"key": "2"})
+    assert await keys(db) == ["1", "2"]
