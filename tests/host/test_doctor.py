@@ -91,6 +91,8 @@ def test_a_podman_that_says_nothing_is_told_and_keeps_nobody_from_starting(
         podman.chmod(0o755)
         doctor.refuse_old_podman()
         [check] = [
-            c for c in examine(tmp_path, sqlite_version="3", trial=None) if c.name == "podman"
+            c
+            for c in examine(tmp_path, IPv4Network("10.99.0.0/24"), sqlite_version="3", trial=None)
+            if c.name == "podman"
         ]
         assert (check.status, check.remedy) == ("fail", "podman --version")
