@@ -98,7 +98,8 @@ def restore(settings: Settings, file: Path) -> Path | None:
 
     Raises:
         Conflict: the appliance runs.
-        StoreUnusable, OSError: the file is no backup; nothing was changed.
+        StoreFailure, OSError: the file is no backup, or it can't be done now; the old data is in
+            force.
     """
     prepare_data_dir(settings.data_dir)
     with held(settings.lock):
@@ -143,9 +144,9 @@ async def serve(settings: Settings) -> bool:
 
 async def _tell_of_restore(settings: Settings, db: Database, clock: Clock) -> None:
     """The record that was put in place of another one says so itself."""
-    kept = backup.take_note(settings.database)
-    if kept is not None:
-        await Audit(db, clock).record(NewEntry("restored", "ok", object=kept or None))
+    with backup.noted(settings.database) as kept:
+        if kept is not None:
+            await Audit(db, clock).record(NewEntry("restored", "ok", object=kept or None))
 
 
 @dataclass(frozen=True, slots=True)

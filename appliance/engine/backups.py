@@ -83,14 +83,15 @@ class Backups:
         own = contents.instance == await meta.instance_prefix(self._db)
         return Received(name, size_bytes, contents, own)
 
-    def confirm(self, name: str) -> None:
+    async def confirm(self, name: str) -> None:
         """The next start puts it in place, and that start is now.
 
         Raises:
             NotFound: there is none of that id any more.
         """
-        self._known(name).rename(backup.waiting(self._database))
+        self._known(name)
         self._received = None
+        await run_in_daemon(partial(backup.confirm, self._database, name))
         self._restart()
 
     def drop(self, name: str) -> None:
