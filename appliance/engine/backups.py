@@ -47,14 +47,13 @@ class Backups:
 
     async def make(self) -> AsyncIterator[bytes]:
         """A consistent copy, sent from a file that is gone as soon as it is open."""
-        path = self._database.with_name(new_id("backup"))
-        copy = anyio.Path(path)
+        path = backup.outgoing(self._database, new_id("backup"))
         try:
             await self._db.backup(path)
             await run_in_daemon(partial(backup.check, path))
-            file = await copy.open("rb")
+            file = await anyio.open_file(path, "rb")
         finally:
-            await copy.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)  # at once: a wait would end with what was cancelled
 
         async def chunks() -> AsyncIterator[bytes]:
             async with file:

@@ -93,9 +93,13 @@ def restore(backup: Path, database: Path) -> Path | None:
         StoreFailure, OSError: it can't be done now; the old database is in force, whole.
     """
     check(backup)
-    fresh = _beside(database, ".restoring")
-    shutil.copyfile(backup, fresh)
-    return _take_place(fresh, database)
+    fresh = received(database, "copy")
+    try:
+        shutil.copyfile(backup, fresh)
+        return _take_place(fresh, database)
+    except BaseException:
+        _sweep(database)
+        raise
 
 
 def waiting(database: Path) -> Path:
@@ -106,6 +110,11 @@ def waiting(database: Path) -> Path:
 def received(database: Path, name: str) -> Path:
     """Where a backup lies that was sent, and that nobody has confirmed yet."""
     return _beside(database, f".restore-{name}")
+
+
+def outgoing(database: Path, name: str) -> Path:
+    """Where a backup is made that is to be sent."""
+    return _beside(database, f".backup-{name}")
 
 
 def confirm(database: Path, name: str) -> None:
@@ -121,12 +130,11 @@ def confirm(database: Path, name: str) -> None:
 
 
 def put_in_place(database: Path) -> None:
-    """At the start: what waits becomes the database, what nobody has confirmed goes.
+    """At the start: what waits becomes the database, what nobody has confirmed or sent goes.
 
     If that can't be, the start goes on with the database that is there, and the log says why.
     """
-    for unconfirmed in database.parent.glob(f"{database.name}.restore-*"):
-        unconfirmed.unlink()
+    _sweep(database)
     fresh = waiting(database)
     if not fresh.exists():
         return
@@ -136,6 +144,7 @@ def put_in_place(database: Path) -> None:
     except (StoreFailure, OSError) as error:
         log.error("not restored: %s", error)  # noqa: TRY400 - told in words, not as a trace
         fresh.unlink(missing_ok=True)
+        _sweep(database)
     else:
         log.warning("restored; what was there before is in %s", kept)
 
@@ -174,10 +183,12 @@ def _take_place(fresh: Path, database: Path) -> Path | None:
     """
     _to_disk(fresh)
     kept = _set_aside(database)
-    _write_note(database, fresh, kept)
-    _to_disk(database.parent)
-    if kept is not None:
+    try:
+        _write_note(database, fresh, kept)
         _take_in_wals(database, kept)
+    except (StoreFailure, OSError):
+        _drop(kept)
+        raise
     for suffix in ("-wal", "-shm", "-journal"):
         _beside(database, suffix).unlink(missing_ok=True)
     _to_disk(database.parent)
@@ -201,22 +212,19 @@ def _set_aside(database: Path) -> Path | None:
     return kept
 
 
-def _take_in_wals(database: Path, kept: Path) -> None:
+def _take_in_wals(database: Path, kept: Path | None) -> None:
     """Into the database, and into its copy, which so is one file that can be restored in its turn.
 
     Raises:
-        StoreFailure: not now: another process has it open, or there is no space. The database is
-            as it was, and no copy is needed.
+        StoreFailure: not now: another process has it open, or there is no space.
     """
+    if kept is None:
+        return
     try:
         _take_in_wal(database)
         _take_in_wal(kept)
     except StoreUnusable as error:
         log.warning("what was there is damaged, %s has it as it was: %s", kept, error)
-    except StoreFailure:
-        for suffix in ("", "-wal"):
-            _beside(kept, suffix).unlink(missing_ok=True)
-        raise
 
 
 def _take_in_wal(path: Path) -> None:
@@ -224,6 +232,13 @@ def _take_in_wal(path: Path) -> None:
         [(busy, *_)] = connection.execute(TAKE_IN_WAL)
     if busy:
         raise StoreBusy("the database is held by another process")
+
+
+def _drop(kept: Path | None) -> None:
+    """The copy of a database that stays: it would fill the disk for nothing."""
+    if kept is not None:
+        kept.unlink()
+        _beside(kept, "-wal").unlink(missing_ok=True)
 
 
 def _any_of(path: Path) -> bool:
@@ -236,6 +251,14 @@ def _write_note(database: Path, fresh: Path, kept: Path | None) -> None:
     name = kept.name if kept else ""
     _note(database).write_text(f"{fresh.stat().st_ino} {name}", encoding="utf-8")
     _to_disk(_note(database))
+    _to_disk(database.parent)
+
+
+def _sweep(database: Path) -> None:
+    """Copies on their way out, in or aside: each holds every account, and none is needed."""
+    for pattern in (".backup-*", ".restore-*"):
+        for left in database.parent.glob(database.name + pattern):
+            left.unlink()
 
 
 def _names(database: Path) -> Iterator[Path]:

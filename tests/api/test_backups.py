@@ -5,9 +5,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
+from appliance.engine.backups import Backups
 from appliance.store import backup, meta
+from appliance.store.database import Database
 from tests.api.served import Caller, Served, field_errors, problem
 
 pytestmark = pytest.mark.anyio
@@ -77,6 +80,24 @@ async def test_what_is_no_backup_is_refused_in_words_and_leaves_nothing(
         assert words in field_errors(answer)["body"]
     problem(await ada.http.post("/restore", json={}), 415)
     assert await left(served) == []
+
+
+async def test_a_backup_that_is_broken_off_leaves_no_copy(served: Served) -> None:
+    [row] = await served.db.read("PRAGMA database_list")
+
+    class BreaksOff(Database):
+        """Cancelled, as at a shutdown, once the copy is there."""
+
+        async def backup(self, target: Path) -> None:
+            await super().backup(target)
+            scope.cancel()
+
+    db = served.db
+    breaking = BreaksOff(db._writer, db._reader, db._near_reader, db._path)
+    with anyio.CancelScope() as scope:
+        await Backups(breaking, Path(row["file"]), lambda: None).make()
+    assert scope.cancelled_caught
+    assert not [path for path in (await folder(served)).iterdir() if "backup" in path.name]
 
 
 async def test_it_is_for_admins(ada: Caller, bob: Caller) -> None:
