@@ -32,9 +32,7 @@ class Feed:
 
         None is a heartbeat, so that a broken connection is noticed from both sides.
         """
-        last = await events.last_seq(self._db)
-        # A number beyond the last is of a time that a restore has undone: it would hide what comes.
-        seen = last if after is None else min(after, last)
+        seen = await events.last_seq(self._db) if after is None else after
         while True:
             news = self._broadcast.next_news()
             batch = await events.feed(self._db, caller.sees, after=seen, limit=BATCH)

@@ -1,6 +1,5 @@
 """A deployment from order to grave, on the fake runtime."""
 
-import anyio
 import pytest
 
 from appliance.domain.deployment import RestartPolicy, Status
@@ -206,25 +205,6 @@ async def test_a_container_with_our_name_and_no_row_is_shown_and_left_alone(worl
 
     await eventually(seen)
     assert stranger in world.runtime.names()
-
-
-async def test_a_feed_goes_on_though_a_restore_has_taken_back_what_was_seen(world: World) -> None:
-    i = await world.deploy()
-    heard = anyio.Event()
-
-    async def follow() -> None:
-        async for item in world.engine.feed.watch(ADA, after=1_000_000):
-            if item is not None:
-                heard.set()
-
-    async def told() -> bool:
-        await world.engine.deployments.restart(ADA, i)
-        return heard.is_set()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(follow)
-        await eventually(told)
-        tasks.cancel_scope.cancel()
 
 
 async def test_a_foreign_deployment_is_not_there_for_others(world: World) -> None:
