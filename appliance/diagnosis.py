@@ -4,14 +4,15 @@ For the command line, with or without a running appliance, and for the API.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Collection, Iterator, Sequence
 
 from appliance.clock import SystemClock
 from appliance.config import Settings
 from appliance.domain.gpu import Survey
 from appliance.host import gpu_doctor
 from appliance.host.cdi import read_registry
-from appliance.host.doctor import Check, examine
+from appliance.host.doctor import Check, examine, judge_strangers
 from appliance.host.gpus import GpuReader
 from appliance.host.welcome import find_busybox
 from appliance.ingress.checkup import check_certificates
@@ -35,6 +36,21 @@ def diagnose(settings: Settings, survey: Survey | None = None) -> list[Check]:
     if trial is not None and trial.works:
         checks += _self_tests(settings, seen, trial)
     return [*checks, *check_certificates(settings, SystemClock().now().wall)]
+
+
+def observed(settings: Settings, strangers: Collection[str] | None) -> list[Check]:
+    """What only a running appliance can find; ``strangers`` is what its reconciler last saw."""
+    return [judge_strangers(strangers, podman_command(settings))]
+
+
+def podman_command(settings: Settings) -> str:
+    """What an owner types to reach the Podman that holds our containers."""
+    if settings.podman_url is not None:
+        return shlex.join(["podman", "--url", settings.podman_url])
+    home = podman_home(settings)
+    if home.root is None:
+        return "podman"
+    return shlex.join([f"CONTAINERS_CONF={home.containers_conf}", "podman", *home.arguments()])
 
 
 def fix(settings: Settings) -> Check | None:

@@ -15,7 +15,6 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import anyio
 import psutil
@@ -32,7 +31,7 @@ from appliance.auth.audit import Audit
 from appliance.auth.setup import Setup
 from appliance.clock import Clock, SystemClock
 from appliance.config import Settings, in_force
-from appliance.diagnosis import diagnose, podman_home
+from appliance.diagnosis import diagnose, observed, podman_command, podman_home
 from appliance.domain.errors import ApplianceError
 from appliance.domain.node import Room
 from appliance.engine.assembly import Engine, Materials, assemble
@@ -44,7 +43,8 @@ from appliance.engine.nodes import NodeProfile, Nodes
 from appliance.engine.reports import Reports
 from appliance.engine.vault import Vault, load_key
 from appliance.host import descriptors, doctor, memory, welcome
-from appliance.host.firewall import Firewall
+from appliance.host.doctor import Check
+from appliance.host.firewall import Firewall, table_of
 from appliance.host.gpus import GpuReader
 from appliance.host.instance import held, prepare_data_dir
 from appliance.host.names import console_host
@@ -94,18 +94,6 @@ def run(settings: Settings) -> int:
 def _run_once(settings: Settings) -> bool:
     backup.put_in_place(settings.database)
     return uvloop.run(serve(settings))
-
-
-def restore(settings: Settings, file: Path) -> Path | None:
-    """Puts a backup in place of the data; answers where the old data is kept, if there was any.
-
-    Raises:
-        Conflict: the appliance runs.
-        StoreUnusable, OSError: the file is no backup; nothing was changed.
-    """
-    prepare_data_dir(settings.data_dir)
-    with held(settings.lock):
-        return backup.restore(file, settings.database)
 
 
 @dataclass(slots=True)
@@ -160,9 +148,9 @@ async def _live(settings: Settings, clock: Clock, db: Database, sockets: Sockets
 
 async def _tell_of_restore(settings: Settings, db: Database, clock: Clock) -> None:
     """The record that was put in place of another one says so itself."""
-    kept = backup.take_note(settings.database)
-    if kept is not None:
-        await Audit(db, clock).record(NewEntry("restored", "ok", object=kept or None))
+    with backup.noted(settings.database) as kept:
+        if kept is not None:
+            await Audit(db, clock).record(NewEntry("restored", "ok", object=kept or None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +208,7 @@ async def _podman(settings: Settings, prefix: str, clock: Clock, tasks: TaskGrou
 
     Our firewall keeps the containers of our own service apart; another service's Podman has to.
     """
-    firewall = Firewall(f"appliance_{prefix}", settings.network_pool)
+    firewall = Firewall(table_of(prefix), settings.network_pool)
     guarded = await firewall.apply()
     tasks.start_soon(firewall.keep, clock)
     home = podman_home(settings)
@@ -352,12 +340,18 @@ def _services(
         trust=Trust(ca.pem, ca.fingerprint, tuple(sorted(ca.reach().domains))),
         audit=Audit(db, clock),
         setup=desk.setup,
-        backups=Backups(db, settings.database, ending.restart),
-        doctor=lambda: run_in_daemon(partial(diagnose, settings, engine.gpu_watch.state.survey)),
+        backups=Backups(db, settings.database, ending.restart, podman_command(settings)),
+        doctor=partial(_doctor, settings, engine),
+        observed=lambda: observed(settings, engine.reconciler.strangers),
         registries=Credentials(settings.auth_file),
         settings=in_force(settings, os.environ),
         stopping=ending.stopping,
     )
+
+
+async def _doctor(settings: Settings, engine: Engine) -> list[Check]:
+    found = await run_in_daemon(partial(diagnose, settings, engine.gpu_watch.state.survey))
+    return [*found, *observed(settings, engine.reconciler.strangers)]
 
 
 async def _room(settings: Settings) -> Room:

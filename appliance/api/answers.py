@@ -328,6 +328,7 @@ ANSWERS: dict[str, tuple[str, type[Answer] | None]] = {
     "list_templates": (JSON, TemplatesAnswer),
     "get_template": (JSON, TemplateAnswer),
     "read_doctor": (JSON, DoctorAnswer),
+    "read_observed": (JSON, DoctorAnswer),
     "health": (JSON, HealthAnswer),
     "login": (JSON, LoginAnswer),
     "change_password": (JSON, SuccessAnswer),

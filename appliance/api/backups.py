@@ -32,7 +32,7 @@ async def receive_backup(call: Call) -> Response:
 async def confirm_restore(call: Call) -> Response:
     """Restarts the appliance with the backup in place of its database, which is kept beside."""
     call.query(NoQuery)
-    call.services.backups.confirm(call.path("id"))
+    await call.services.backups.confirm(call.path("id"))
     return answer({"success": True, "message": "The appliance restarts"}, 202)
 
 

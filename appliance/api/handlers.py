@@ -166,6 +166,13 @@ async def read_doctor(call: Call) -> Response:
     return answer({"checks": [render_machine.check(check) for check in checks]})
 
 
+async def read_observed(call: Call) -> Response:
+    """Shows those findings of the doctor that only a running appliance can make."""
+    call.query(NoQuery)
+    checks = call.services.observed()
+    return answer({"checks": [render_machine.check(check) for check in checks]})
+
+
 async def read_metrics(call: Call) -> Response:
     """Shows the front door's counters, in the text format of Prometheus."""
     call.query(NoQuery)

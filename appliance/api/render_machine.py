@@ -101,4 +101,5 @@ def received(r: Received) -> Json:
         "deployments": r.contents.deployments,
         "users": r.contents.users,
         "ofThisMachine": r.own,
+        "warning": r.warning,
     }

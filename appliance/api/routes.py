@@ -149,5 +149,6 @@ SOCKETS = (Socket("/deployments/{id}/terminal", terminal.converse),)
 CONTROL_ROUTES = (
     *ROUTES,
     Route("POST", "/setup/link", accounts.make_setup_link, ADMIN_WRITE, fails=(404,)),
+    Route("GET", "/doctor/observed", handlers.read_observed, ADMIN_READ),
 )
 """Those of the control socket: what only somebody on the machine itself may do comes on top."""

@@ -37,7 +37,10 @@ class Trust:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The rooms behind the API. ``stopping`` is set when streams have to end."""
+    """The rooms behind the API. ``stopping`` is set when streams have to end.
+
+    ``observed`` is the part of ``doctor`` that only a running appliance can tell.
+    """
 
     deployments: Deployments
     updates: Updates
@@ -59,4 +62,5 @@ class Services:
     settings: Sequence[SettingInForce]
     backups: Backups
     doctor: Callable[[], Awaitable[Sequence[Check]]]
+    observed: Callable[[], Sequence[Check]]
     stopping: anyio.Event

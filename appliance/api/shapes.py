@@ -155,6 +155,7 @@ class RestoreShape(Answer):
     deployments: int
     users: int
     of_this_machine: bool
+    warning: str | None
 
 
 class RestoreAnswer(Answer):

@@ -12,7 +12,7 @@ from appliance import log
 from appliance.cli.exits import CommandFailed, ExitCode
 from appliance.cli.options import AsJson
 from appliance.cli.output import print_facts, print_json, print_table, tell
-from appliance.cli.remote import JsonObject, Remote
+from appliance.cli.remote import JsonObject, Remote, connect
 from appliance.config import Settings
 from appliance.domain.errors import ApplianceError
 from appliance.host import memory
@@ -44,20 +44,21 @@ def doctor(
 ) -> None:
     """Check this machine.
 
-    With or without a running appliance. Fails if a check does; one that only warns does not.
+    With or without a running appliance, which adds what it alone can know. Fails if a check does;
+    one that only warns does not.
     """
     from appliance import diagnosis  # noqa: PLC0415 - no other command needs it
 
     mended = diagnosis.fix(settings) if fix else None
     if mended is not None and not as_json:
-        tell(_check_text(mended))
-    checks = diagnosis.diagnose(settings)
+        tell(_text(_check_json(mended)))
+    checks = [_check_json(check) for check in diagnosis.diagnose(settings)] + _observed(settings)
     if as_json:
-        print_json([_check_json(check) for check in checks])
+        print_json(checks)
     else:
         for check in checks:
-            tell(_check_text(check))
-    if any(check.status == "fail" for check in checks):
+            tell(_text(check))
+    if any(check["status"] == "fail" for check in checks):
         raise typer.Exit(ExitCode.FAILED)
 
 
@@ -71,18 +72,22 @@ def restore(
 
     Only while the appliance does not run.
     """
-    from appliance import supervisor  # noqa: PLC0415 - no command but serve needs it too
+    from appliance import restoring  # noqa: PLC0415 - no other command needs it
 
     try:
-        old = supervisor.restore(settings, file)
+        done = restoring.restore(settings, file)
     except (ApplianceError, OSError) as error:
         raise CommandFailed(str(error)) from error
     if as_json:
-        print_json({"file": str(file), "dataDir": str(settings.data_dir), "old": old and str(old)})
+        old = done.old and str(done.old)
+        about = {"file": str(file), "dataDir": str(settings.data_dir), "old": old}
+        print_json({**about, "warning": done.warning})
         return
     tell(f"{settings.data_dir} is restored from {file}")
-    if old:
-        tell(f"what was there before is in {old}")
+    if done.old:
+        tell(f"what was there before is in {done.old}")
+    if done.warning:
+        tell(f"it was another installation's. {done.warning}")
 
 
 def backup(
@@ -190,9 +195,20 @@ def _check_json(check: "Check") -> JsonObject:
     }
 
 
-def _check_text(check: "Check") -> str:
-    text = f"{check.status:<7} {check.name}: {check.detail}"
-    return "\n        ".join(part for part in (text, check.why, check.remedy) if part)
+def _observed(settings: Settings) -> list[JsonObject]:
+    """The findings of the appliance that runs here; without one, that they can't be made."""
+    from appliance import diagnosis  # noqa: PLC0415 - no other command needs it
+
+    try:
+        with connect(None, None, settings.data_dir) as remote:
+            return list(remote.get("/doctor/observed")["checks"])
+    except CommandFailed:
+        return [_check_json(check) for check in diagnosis.observed(settings, None)]
+
+
+def _text(check: JsonObject) -> str:
+    text = f"{check['status']:<7} {check['name']}: {check['detail']}"
+    return "\n        ".join(part for part in (text, check["why"], check["remedy"]) if part)
 
 
 def _template_facts(template: JsonObject) -> list[tuple[str, object]]:

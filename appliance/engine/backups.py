@@ -15,6 +15,7 @@ import anyio
 
 from appliance.domain.errors import FieldError, InvalidRequest, NotFound, StoreFull, StoreUnusable
 from appliance.domain.ids import new_id
+from appliance.host.firewall import table_of
 from appliance.runtime.threads import run_in_daemon
 from appliance.store import backup, meta
 from appliance.store.backup import Contents
@@ -25,36 +26,54 @@ CHUNK_BYTES = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A backup that was sent; ``own``: it is of this installation."""
+    """A backup that was sent; ``own``: it is of this installation, else there is a ``warning``."""
 
     id: str
     size_bytes: int
     contents: Contents
     own: bool
+    warning: str | None
+
+
+def left_behind(prefix: str, podman: str) -> str:
+    """What becomes of all that runs, once the data is that of another installation.
+
+    ``prefix`` begins the names of what runs, ``podman`` is the command that reaches it.
+    """
+    table = table_of(prefix)
+    return (
+        "What runs on this machine now is left alone, and no appliance knows it any more: "
+        f"containers, networks and volumes named {prefix}-…, and the firewall table {table}. To be "
+        "rid of it, delete the deployments before the restore; or after it, "
+        f"`{podman} rm --force --filter name=^{prefix}-` and `nft delete table inet {table}`."
+    )
 
 
 class Backups:
     """Makes backups and takes them in. ``restart`` ends this run of the appliance for a next one.
 
-    At most one received backup is kept: another takes its place.
+    At most one received backup is kept: another takes its place. ``podman`` is for what an owner
+    is told to do.
     """
 
-    def __init__(self, db: Database, database: Path, restart: Callable[[], None]) -> None:
+    def __init__(
+        self, db: Database, database: Path, restart: Callable[[], None], podman: str
+    ) -> None:
         self._db = db
         self._database = database
         self._restart = restart
+        self._podman = podman
         self._received: str | None = None
 
     async def make(self) -> AsyncIterator[bytes]:
         """A consistent copy, sent from a file that is gone as soon as it is open."""
-        path = self._database.with_name(new_id("backup"))
-        copy = anyio.Path(path)
+        path = backup.outgoing(self._database, new_id("backup"))
         try:
             await self._db.backup(path)
             await run_in_daemon(partial(backup.check, path))
-            file = await copy.open("rb")
+            file = await anyio.open_file(path, "rb")
         finally:
-            await copy.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)  # at once: a wait would end with what was cancelled
 
         async def chunks() -> AsyncIterator[bytes]:
             async with file:
@@ -80,17 +99,20 @@ class Backups:
             raise _in_words(error, path) from error
         self.forget()
         self._received = name
-        own = contents.instance == await meta.instance_prefix(self._db)
-        return Received(name, size_bytes, contents, own)
+        prefix = await meta.instance_prefix(self._db)
+        own = contents.instance == prefix
+        warning = None if own else left_behind(prefix, self._podman)
+        return Received(name, size_bytes, contents, own, warning)
 
-    def confirm(self, name: str) -> None:
+    async def confirm(self, name: str) -> None:
         """The next start puts it in place, and that start is now.
 
         Raises:
             NotFound: there is none of that id any more.
         """
-        self._known(name).rename(backup.waiting(self._database))
+        self._known(name)
         self._received = None
+        await run_in_daemon(partial(backup.confirm, self._database, name))
         self._restart()
 
     def drop(self, name: str) -> None:

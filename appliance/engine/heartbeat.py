@@ -13,7 +13,7 @@ from appliance.domain.instant import Instant
 from appliance.domain.usage import HEARTBEAT_S
 from appliance.engine.gpu_watch import GpuWatch
 from appliance.engine.reconciler import Reconciler
-from appliance.store import events, idempotency, nodes, reports, usage
+from appliance.store import events, idempotency, nodes, provisions, reports, usage
 from appliance.store.database import Database
 from appliance.store.patience import Patience
 from appliance.store.usage import Watched
@@ -21,6 +21,9 @@ from appliance.store.usage import Watched
 KEEP_EVENTS_US = 30 * 24 * 3600 * 1_000_000
 PRUNE_EVERY = 720
 """Beats between two prunings: an hour."""
+
+TRIMS = 20
+"""Transactions of a pruning at most, for the next beat waits for them; what is left has time."""
 
 
 class Heartbeat:
@@ -70,6 +73,11 @@ class Heartbeat:
         async with self._db.transaction() as tx:
             await idempotency.prune(tx, now)
             await events.prune(tx, now.wall_us - KEEP_EVENTS_US)
+            await provisions.prune(tx)
+        for _ in range(TRIMS):
+            async with self._db.transaction() as tx:
+                if not await events.trim(tx):
+                    return
 
     def _lives(self, w: Watched) -> bool:
         if w.pid is None or w.start_ticks is None:

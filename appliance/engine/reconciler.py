@@ -46,12 +46,15 @@ class Reconciler:
         self._tasks = tasks
         self._flights: dict[str, _Flight] = {}
         self._alarms: dict[str, anyio.CancelScope] = {}
-        self._strangers: frozenset[str] = frozenset()
+        self._strangers: frozenset[str] | None = None
         self._patience = Patience("the comparison with Podman")
 
     @property
-    def strangers(self) -> frozenset[str]:
-        """Containers named as ours for which there is no row: shown, never touched."""
+    def strangers(self) -> frozenset[str] | None:
+        """Containers named as ours for which there is no row: shown by the doctor, never touched.
+
+        As of the last round; None before the first.
+        """
         return self._strangers
 
     def ordered(self, deployment_id: str) -> None:

@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -26,6 +26,8 @@ CGROUPS = Path("/sys/fs/cgroup")
 CGROUP_V1_MEMORY = CGROUPS / "memory"
 VERSION_S = 10
 MUTE = f"it is there, and does not tell its version in {VERSION_S} s"
+NAMED = 10
+"""How many containers a finding names; more are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,28 @@ def judge(facts: Facts) -> list[Check]:
         _data_dir(facts),
         _sqlite(facts),
     ]
+
+
+def judge_strangers(names: Collection[str] | None, podman: str) -> Check:
+    """Containers named as this appliance's own of which it knows nothing; None: nobody has looked.
+
+    ``podman`` is the command that reaches them.
+    """
+    if names is None:
+        return Check(
+            "containers", "unknown", "only an appliance that runs and reaches Podman knows"
+        )
+    if not names:
+        return Check("containers", "ok", "each one named as ours belongs to a deployment")
+    shown = sorted(names)[:NAMED]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return Check(
+        "containers",
+        "warn",
+        f"left alone, for no deployment knows them: {', '.join(shown)}{more}",
+        f"restore a backup that knows them, or remove them: {podman} rm --force {' '.join(shown)}",
+        "They go on using memory, disk and GPUs. Mostly they are newer than the data restored.",
+    )
 
 
 def read(data_dir: Path, pool: IPv4Network, sqlite_version: str) -> Facts:

@@ -27,6 +27,11 @@ AGAIN_S = 60.0
 log = logging.getLogger(__name__)
 
 
+def table_of(prefix: str) -> str:
+    """The table of the instance whose container names begin with ``prefix``."""
+    return f"appliance_{prefix}"
+
+
 def ruleset(table: str, pool: IPv4Network) -> str:
     """The nft(8) script that puts the table in place, or replaces it, in one transaction."""
     return f"""\

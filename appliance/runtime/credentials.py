@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,16 +105,22 @@ class Credentials:
         return content
 
     def _write(self, content: Mapping[str, Any]) -> None:
-        """Whole or not at all, for its owner alone (mkstemp makes it 0600)."""
+        """Whole or not at all, for its owner alone; what a kill leaves half, the next one takes."""
+        half = self._path.with_name(f".{self._path.name}.new")
         try:
-            descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=".auth.")
-            with os.fdopen(descriptor, "w") as file:
+            half.unlink(missing_ok=True)
+            with open(half, "x", opener=_for_its_owner) as file:
                 json.dump(content, file)
                 file.flush()
                 os.fsync(file.fileno())
-            Path(name).replace(self._path)
+            half.replace(self._path)
         except OSError as error:
+            half.unlink(missing_ok=True)
             raise StoreFailure(f"{self._path} can't be written: {error.strerror}") from error
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _decoded(auth: str) -> tuple[str, str]:

@@ -11,18 +11,21 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from appliance.domain.errors import StoreUnusable
+from appliance.domain.errors import StoreBusy, StoreFailure, StoreUnusable
+from appliance.store.database import mapped_errors
 from appliance.store.migrate import APPLICATION_ID, migrations
 
 SELECT_OBJECTS = "SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"
 COUNT_DEPLOYMENTS = "SELECT count(*) FROM deployment WHERE desired != 'deleted'"
 COUNT_USERS = "SELECT count(*) FROM user"
 SELECT_INSTANCE = "SELECT max(value) FROM meta WHERE key = 'instance'"
+TAKE_IN_WAL = "PRAGMA wal_checkpoint(TRUNCATE)"
+BUSY_S = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -87,11 +90,16 @@ def restore(backup: Path, database: Path) -> Path | None:
 
     Raises:
         StoreUnusable: ``backup`` is none; nothing was changed.
+        StoreFailure, OSError: it can't be done now; the old database is in force, whole.
     """
     check(backup)
-    fresh = _beside(database, ".restoring")
-    shutil.copyfile(backup, fresh)
-    return _take_place(fresh, database)
+    fresh = received(database, "copy")
+    try:
+        shutil.copyfile(backup, fresh)
+        return _take_place(fresh, database)
+    except BaseException:
+        _sweep(database)
+        raise
 
 
 def waiting(database: Path) -> Path:
@@ -104,57 +112,153 @@ def received(database: Path, name: str) -> Path:
     return _beside(database, f".restore-{name}")
 
 
+def outgoing(database: Path, name: str) -> Path:
+    """Where a backup is made that is to be sent."""
+    return _beside(database, f".backup-{name}")
+
+
+def confirm(database: Path, name: str) -> None:
+    """From now on it waits for the next start, also if the power fails. Blocks.
+
+    Raises:
+        OSError: it can't be.
+    """
+    sent = received(database, name)
+    _to_disk(sent)
+    sent.rename(waiting(database))
+    _to_disk(database.parent)
+
+
 def put_in_place(database: Path) -> None:
-    """At the start: what waits becomes the database, what nobody has confirmed goes.
+    """At the start: what waits becomes the database, what nobody has confirmed or sent goes.
 
     If that can't be, the start goes on with the database that is there, and the log says why.
     """
-    for unconfirmed in database.parent.glob(f"{database.name}.restore-*"):
-        unconfirmed.unlink()
+    _sweep(database)
     fresh = waiting(database)
     if not fresh.exists():
         return
     try:
         check(fresh)
         kept = _take_place(fresh, database)
-    except (StoreUnusable, OSError) as error:
+    except (StoreFailure, OSError) as error:
         log.error("not restored: %s", error)  # noqa: TRY400 - told in words, not as a trace
         fresh.unlink(missing_ok=True)
+        _sweep(database)
     else:
         log.warning("restored; what was there before is in %s", kept)
 
 
-def take_note(database: Path) -> str | None:
-    """The name of the file that a restore has set aside since the last call, if there was one."""
+@contextmanager
+def noted(database: Path) -> Iterator[str | None]:
+    """What a restore has set aside since the last start ("" for nothing); None: there was none.
+
+    The note goes with the end of the block: a crash may have it told twice, but never not at all.
+    """
     note = _note(database)
-    if not note.exists():
-        return None
-    kept = note.read_text(encoding="utf-8")
-    note.unlink()
-    return kept
+    text = note.read_text(encoding="utf-8") if note.exists() else ""
+    inode, _, kept = text.partition(" ")
+    done = database.exists() and inode == str(database.stat().st_ino)
+    yield kept if done else None
+    note.unlink(missing_ok=True)
 
 
 def _take_place(fresh: Path, database: Path) -> Path | None:
+    """Makes ``fresh`` the database; where the one that was there is kept, if there was one.
+
+    In this order, for what a crash, a full disk or a power cut after each step leaves:
+
+    1. ``fresh`` is brought to the disk. Left is the old database.
+    2. The old one is copied with its WAL, byte by byte: SQLite may throw away what it can't read.
+       Left is the old one; a half copy has a name of its own, and the next start takes it away.
+    3. The note is written, which names ``fresh`` by its inode. Left is the old one, and a note
+       that tells nothing, for the database is another file.
+    4. SQLite takes the WAL into the old database, in its own safe way. Left is the old one, with
+       every commit, in one file now. (One it can't read is as lost as it was, and kept by 2.)
+    5. What is left of the WAL goes, of which nothing is needed any more. Left is the old one.
+    6. ``fresh`` is renamed. Left is the new one, and from that instant on the note is true.
+
+    The directory is brought to the disk after 3, 5 and 6: a power cut can't change the order, and
+    no WAL of the old one ever meets the new one.
+    """
     _to_disk(fresh)
     kept = _set_aside(database)
-    _note(database).write_text(kept.name if kept else "", encoding="utf-8")
+    try:
+        _write_note(database, fresh, kept)
+        _take_in_wals(database, kept)
+    except (StoreFailure, OSError):
+        _drop(kept)
+        raise
+    for suffix in ("-wal", "-shm", "-journal"):
+        _beside(database, suffix).unlink(missing_ok=True)
+    _to_disk(database.parent)
     fresh.rename(database)
+    _to_disk(database.parent)
     return kept
 
 
 def _set_aside(database: Path) -> Path | None:
-    """Copies ``database`` with its WAL, whatever state they are in; that WAL is not the next's."""
+    """Copies ``database`` with its WAL, whatever state they are in; named once they are whole."""
     if not database.exists():
         return None
-    kept = next(name for name in _names(database) if not name.exists())
-    for suffix in ("", "-wal"):
-        part = _beside(database, suffix)
-        if part.exists():
-            shutil.copyfile(part, _beside(kept, suffix))
-            _to_disk(_beside(kept, suffix))
-    for suffix in ("-wal", "-shm"):
-        _beside(database, suffix).unlink(missing_ok=True)
+    kept = next(name for name in _names(database) if not _any_of(name))
+    half = received(database, "kept")
+    parts = [suffix for suffix in ("-wal", "") if _beside(database, suffix).exists()]
+    for suffix in parts:
+        shutil.copyfile(_beside(database, suffix), _beside(half, suffix))
+        _to_disk(_beside(half, suffix))
+    for suffix in parts:
+        _beside(half, suffix).rename(_beside(kept, suffix))
     return kept
+
+
+def _take_in_wals(database: Path, kept: Path | None) -> None:
+    """Into the database, and into its copy, which so is one file that can be restored in its turn.
+
+    Raises:
+        StoreFailure: not now: another process has it open, or there is no space.
+    """
+    if kept is None:
+        return
+    try:
+        _take_in_wal(database)
+        _take_in_wal(kept)
+    except StoreUnusable as error:
+        log.warning("what was there is damaged, %s has it as it was: %s", kept, error)
+
+
+def _take_in_wal(path: Path) -> None:
+    with mapped_errors(), closing(sqlite3.connect(path, timeout=BUSY_S)) as connection:
+        [(busy, *_)] = connection.execute(TAKE_IN_WAL)
+    if busy:
+        raise StoreBusy("the database is held by another process")
+
+
+def _drop(kept: Path | None) -> None:
+    """The copy of a database that stays: it would fill the disk for nothing."""
+    if kept is not None:
+        kept.unlink()
+        _beside(kept, "-wal").unlink(missing_ok=True)
+
+
+def _any_of(path: Path) -> bool:
+    """A WAL alone counts: it would be taken for that of the next file of its name."""
+    return path.exists() or _beside(path, "-wal").exists()
+
+
+def _write_note(database: Path, fresh: Path, kept: Path | None) -> None:
+    """The inode comes first: half a note names no file."""
+    name = kept.name if kept else ""
+    _note(database).write_text(f"{fresh.stat().st_ino} {name}", encoding="utf-8")
+    _to_disk(_note(database))
+    _to_disk(database.parent)
+
+
+def _sweep(database: Path) -> None:
+    """Copies on their way out, in or aside: each holds every account, and none is needed."""
+    for pattern in (".backup-*", ".restore-*"):
+        for left in database.parent.glob(database.name + pattern):
+            left.unlink()
 
 
 def _names(database: Path) -> Iterator[Path]:
@@ -172,5 +276,9 @@ def _beside(path: Path, suffix: str) -> Path:
 
 
 def _to_disk(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
+    """What a file holds, or which names a directory has."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -54,6 +54,22 @@ ORDER BY seq LIMIT :limit
 
 SELECT_LAST = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'event'"
 
+KEPT = 1000
+"""How many events of a deployment are kept, the newest, for as long as it lives."""
+
+TRIMMED_AT_ONCE = 1000
+"""A transaction of so many takes some milliseconds."""
+
+TRIM = """
+DELETE FROM event WHERE seq IN (
+    SELECT e.seq FROM deployment d JOIN event e ON e.deployment_id = d.id AND e.seq <= (
+        SELECT seq FROM event WHERE deployment_id = d.id ORDER BY seq DESC LIMIT 1 OFFSET :kept
+    )
+    WHERE d.desired <> 'deleted' LIMIT :at_once
+)
+RETURNING seq
+"""
+
 PRUNE = """
 DELETE FROM event WHERE at_us < :before_us AND deployment_id IN
     (SELECT id FROM deployment WHERE deleted_us IS NOT NULL)
@@ -103,6 +119,16 @@ async def last_seq(db: Database) -> int:
 async def prune(tx: Transaction, before_us: int) -> None:
     """Forgets what is older than ``before_us`` of deployments that are gone."""
     await tx.execute(PRUNE, {"before_us": before_us})
+
+
+async def trim(tx: Transaction) -> bool:
+    """Forgets what is beyond the newest ``KEPT`` events of deployments that live, a share at once.
+
+    Numbers are never used again (AUTOINCREMENT): who reads on from any of them misses what is
+    forgotten, and gets nothing twice. True: there may be more to forget.
+    """
+    gone = await tx.execute(TRIM, {"kept": KEPT, "at_once": TRIMMED_AT_ONCE})
+    return len(gone) == TRIMMED_AT_ONCE
 
 
 def _event(row: Row) -> Event:

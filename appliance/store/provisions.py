@@ -1,7 +1,7 @@
 """Which values of a template's parameters are done in which container."""
 
 from appliance.domain.instant import Instant
-from appliance.store.database import Database
+from appliance.store.database import Database, Transaction
 
 SELECT_DONE = "SELECT parameter, value FROM provision WHERE container_id = :container_id"
 
@@ -9,6 +9,13 @@ RECORD = """
 INSERT INTO provision (container_id, parameter, value, done_us)
 VALUES (:container_id, :parameter, :value, :now_us)
 ON CONFLICT DO NOTHING
+"""
+
+PRUNE = """
+DELETE FROM provision WHERE NOT EXISTS (
+    SELECT 1 FROM deployment d
+    WHERE d.container_id = provision.container_id AND d.deleted_us IS NULL
+)
 """
 
 
@@ -28,3 +35,8 @@ async def record(db: Database, container_id: str, parameter: str, value: str, no
     }
     async with db.transaction() as tx:
         await tx.execute(RECORD, parameters)
+
+
+async def prune(tx: Transaction) -> None:
+    """Forgets containers that are no deployment's any more: they are gone, or about to go."""
+    await tx.execute(PRUNE)

@@ -32,7 +32,7 @@ from appliance.engine.deployments import House
 from appliance.engine.nodes import NodeProfile, Nodes
 from appliance.engine.reports import Reports
 from appliance.engine.vault import Vault
-from appliance.host.doctor import Check
+from appliance.host.doctor import Check, judge_strangers
 from appliance.host.gpus import GpuReader
 from appliance.runtime.credentials import Credentials
 from appliance.store import nodes
@@ -208,7 +208,8 @@ async def serving(path: Path, tcp_ports: range = range(20_000, 20_100)) -> Async
                 setup=Setup(accounts, clock, path.parent / "setup-link", ADDRESS),
                 settings=in_force(Settings(data_dir=path.parent), {}),
                 registries=Credentials(path.parent / "auth.json"), doctor=_doctor,
-                backups=Backups(db, path, stopping.set),
+                observed=lambda: [judge_strangers(engine.reconciler.strangers, "podman")],
+                backups=Backups(db, path, stopping.set, "podman"),
                 stopping=stopping,
             )  # fmt: skip
             await engine.load(db)

@@ -71,6 +71,7 @@ async def set_up(served: Served) -> None:
     """The first admin, by the link; then a login."""
     nobody, owner = served.nobody(), await served.owner()
     link = (await owner.http.post("/setup/link")).json()["link"]
+    await owner.get("/doctor/observed")
     await nobody.get("/setup")
     first = {"email": "first@example.com", "password": PASSWORD}
     await nobody.post("/setup", json={"code": link.partition("#code=")[2], **first})

@@ -8,7 +8,9 @@ from typing import Any
 import anyio
 import pytest
 
+from appliance.engine.backups import Backups
 from appliance.store import backup, meta
+from appliance.store.database import Database
 from tests.api.served import Caller, Served, field_errors, problem, serving
 
 pytestmark = pytest.mark.anyio
@@ -43,7 +45,7 @@ async def test_what_was_sent_out_is_taken_in_and_waits_for_the_next_start(
     restore = await sent(ada, copy)
     assert restore == {
         "id": restore["id"], "bytes": len(copy), "deployments": 1, "users": 2,
-        "ofThisMachine": True,
+        "ofThisMachine": True, "warning": None,
     }  # fmt: skip
     assert not served.stopping.is_set()
     assert (await ada.http.post(f"/restore/{restore['id']}")).status_code == 202
@@ -54,6 +56,21 @@ async def test_what_was_sent_out_is_taken_in_and_waits_for_the_next_start(
     entries = (await ada.get("/audit"))["entries"]
     record = [(e["action"], e["object"]) for e in entries if "restore" in (e["object"] or "")]
     assert record == [("confirm_restore", restore["id"]), ("receive_backup", restore["id"])]
+
+
+async def test_of_another_installation_it_says_what_becomes_of_all_that_runs_here(
+    served: Served, ada: Caller, tmp_path: Path
+) -> None:
+    prefix = await meta.instance_prefix(served.db)
+    other = tmp_path / "other.db"
+    other.write_bytes((await ada.http.post("/backup")).content)
+    with closing(sqlite3.connect(other)) as db:
+        db.executescript("UPDATE meta SET value = 'nnother' WHERE key = 'instance'")
+    restore = await sent(ada, other.read_bytes())
+    assert restore["ofThisMachine"] is False
+    assert "left alone" in restore["warning"]
+    assert f"`podman rm --force --filter name=^{prefix}-`" in restore["warning"]
+    assert f"`nft delete table inet appliance_{prefix}`" in restore["warning"]
 
 
 async def test_another_takes_the_place_of_what_was_sent_before(served: Served, ada: Caller) -> None:
@@ -78,6 +95,24 @@ async def test_what_is_no_backup_is_refused_in_words_and_leaves_nothing(
         assert words in field_errors(answer)["body"]
     problem(await ada.http.post("/restore", json={}), 415)
     assert await left(served) == []
+
+
+async def test_a_backup_that_is_broken_off_leaves_no_copy(served: Served) -> None:
+    [row] = await served.db.read("PRAGMA database_list")
+
+    class BreaksOff(Database):
+        """Cancelled, as at a shutdown, once the copy is there."""
+
+        async def backup(self, target: Path) -> None:
+            await super().backup(target)
+            scope.cancel()
+
+    db = served.db
+    breaking = BreaksOff(db._writer, db._reader, db._near_reader, db._path)
+    with anyio.CancelScope() as scope:
+        await Backups(breaking, Path(row["file"]), lambda: None, "podman").make()
+    assert scope.cancelled_caught
+    assert not [path for path in (await folder(served)).iterdir() if "backup" in path.name]
 
 
 async def test_it_is_for_admins(ada: Caller, bob: Caller) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.api.served import Caller, problem
+from tests.api.served import PREFIX, Caller, Served, problem
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -23,6 +24,28 @@ async def test_a_backup_comes_as_a_file_and_is_on_record(ada: Caller) -> None:
     assert "appliance.db" in answer.headers["content-disposition"]
     [entry] = (await ada.get("/audit"))["entries"]
     assert (entry["action"], entry["actorId"]) == ("make_backup", ada.user_id)
+
+
+async def test_a_container_that_no_deployment_knows_is_told_on_the_machine_itself(
+    served: Served, ada: Caller
+) -> None:
+    owner = await served.owner()
+
+    async def found() -> dict[str, str]:
+        [check] = (await owner.get("/doctor/observed"))["checks"]
+        return dict(check)
+
+    assert (await found())["status"] == "ok"
+    stranger = f"{PREFIX}-dep-000000000000-g1"
+    served.runtime.add_stranger(stranger)
+    served.engine.pulse.suspect()
+
+    async def told() -> bool:
+        return stranger in (await found())["detail"]
+
+    await eventually(told)
+    assert f"podman rm --force {stranger}" in (await found())["remedy"]
+    problem(await ada.http.get("/doctor/observed"), 404)
 
 
 async def test_both_are_for_admins(bob: Caller) -> None:

@@ -3,20 +3,24 @@
 import json
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import anyio
 import pytest
 from starlette.responses import Response, StreamingResponse
 
 from appliance import __version__
 from appliance.cli.app import OWN_PROCESS, REMOTE, TOKEN, USER
 from appliance.cli.exits import ExitCode
+from appliance.store import meta
+from appliance.store.database import open_database
 from tests.box import Box
-from tests.cli.canned import NODE, Canned, Run, deployment, page
+from tests.cli.canned import NODE, Canned, Run, deployment, page, serving
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -79,6 +83,30 @@ def test_restore_of_what_is_no_backup_says_so(run: Run, tmp_path: Path) -> None:
         assert file.name in ended.err
 
 
+async def a_database(path: Path) -> str:
+    """Of an installation of its own, whose containers' names begin with what is answered."""
+    db = await open_database(path)
+    prefix = await meta.instance_prefix(db)
+    await db.close()
+    return prefix
+
+
+def test_restore_of_anothers_data_warns_of_what_goes_on_running(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    database, other = tmp_path / "data" / "appliance.db", tmp_path / "other.db"
+    prefix = anyio.run(a_database, database)
+    anyio.run(a_database, other)
+    shutil.copyfile(database, tmp_path / "own.db")
+    into = ("--data-dir", str(tmp_path / "data"))
+    assert (
+        json.loads(run("restore", str(tmp_path / "own.db"), *into, "--json").out)["warning"] is None
+    )
+    warned = run("restore", str(other), *into).out
+    assert "left alone" in warned
+    assert f"`podman rm --force --filter name=^{prefix}-`" in warned
+    assert f"`nft delete table inet appliance_{prefix}`" in warned
+
+
 def test_templates_are_listed_and_shown(canned: Canned, run: Run) -> None:
     canned.answer("GET /templates", {"templates": [TEMPLATE]})
     canned.answer("GET /templates/ollama", {"template": TEMPLATE})
@@ -112,6 +140,24 @@ def test_doctor_needs_no_appliance_and_fails_only_if_a_check_does(run: Run, tmp_
     ended = run("doctor", "--data-dir", str(tmp_path), "--json")
     checks = json.loads(ended.out)
     assert ended.code == int(any(check["status"] == "fail" for check in checks))
+
+
+def test_doctor_asks_the_running_appliance_for_what_it_alone_can_know(
+    run: Run, tmp_path: Path
+) -> None:
+    def found() -> dict[str, str]:
+        checks = json.loads(run("doctor", "--data-dir", str(tmp_path), "--json").out)
+        return dict(next(check for check in checks if check["name"] == "containers"))
+
+    assert found()["status"] == "unknown"
+    check = {"name": "containers", "status": "warn", "detail": "nn1-dep-a-g1", "remedy": "rm it",
+             "why": ""}  # fmt: skip
+    canned = Canned()
+    canned.answer("GET /doctor/observed", {"checks": [check]})
+    with serving(canned, tmp_path / "control.sock"):
+        assert found() == check
+        shown = run("doctor", "--data-dir", str(tmp_path)).out
+    assert "warn    containers: nn1-dep-a-g1\n        rm it" in shown
 
 
 def test_the_version_is_told(run: Run) -> None:

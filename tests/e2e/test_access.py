@@ -1,5 +1,6 @@
 """Who may do what: every route against every kind of caller; every error in the one shape."""
 
+import json
 import sqlite3
 import subprocess
 import sys
@@ -164,6 +165,30 @@ def test_a_backup_is_put_in_place_by_a_restart_and_what_was_there_is_kept(api: A
     with closing(sqlite3.connect(api.box.data / name)) as old:
         query = "SELECT name FROM deployment WHERE desired != 'deleted' AND id = ?"
         assert old.execute(query, (later,)).fetchall() == [("later",)]
+
+
+def test_what_an_older_backup_does_not_know_goes_on_running_and_is_told(api: Api) -> None:
+    file = api.box.top / "older.db"
+    assert api.box.cli("backup", str(file)).returncode == 0
+    api.until(api.create(name="later")["id"], "running")
+    [name] = api.box.podman("ps", "--format", "{{.Names}}").split()
+    api.box.terminate()
+    done = api.box.cli("restore", str(file), "--json")
+    assert json.loads(done.stdout)["warning"] is None
+    api.box.start()
+
+    def told() -> bool:
+        checks = {c["name"]: c for c in api.http.get("/doctor").json()["checks"]}
+        return name in checks["containers"]["detail"]
+
+    wait_for(told)
+    by_command = json.loads(api.box.cli("doctor", "--json").stdout)
+    [found] = [check for check in by_command if check["name"] == "containers"]
+    assert name in found["detail"]
+    assert api.box.podman("ps", "--format", "{{.Names}}").split() == [name]
+    shell = ["sh", "-c", found["remedy"].partition(": ")[2]]
+    removed = subprocess.run(shell, check=True, capture_output=True)
+    assert name in removed.stdout.decode()
 
 
 def restored(api: Api, deployment_id: str) -> bool:

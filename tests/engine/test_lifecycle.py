@@ -201,7 +201,7 @@ async def test_a_container_with_our_name_and_no_row_is_shown_and_left_alone(worl
     world.engine.pulse.suspect()
 
     async def seen() -> bool:
-        return world.engine.reconciler.strangers == {stranger}
+        return world.engine.reconciler.strangers == frozenset({stranger})
 
     await eventually(seen)
     assert stranger in world.runtime.names()

@@ -299,7 +299,7 @@ class Lifecycle(RuleBasedStateMachine):
         world.settle(LONGEST_BACKOFF_S)
         for deployment_id, told in self.told.items():
             self.rests(deployment_id, told)
-        assert world.world.engine.reconciler.strangers == {STRANGER}
+        assert world.world.engine.reconciler.strangers == frozenset({STRANGER})
 
     def rests(self, deployment_id: str, told: Acknowledged) -> None:
         runtime, shown = self.world.runtime, self.listed().get(deployment_id)

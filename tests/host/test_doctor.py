@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from appliance.host import doctor
-from appliance.host.doctor import Check, Facts, can_limit_memory, examine, judge, version_of
+from appliance.host.doctor import (
+    Check,
+    Facts,
+    can_limit_memory,
+    examine,
+    judge,
+    judge_strangers,
+    version_of,
+)
 
 GIB = 1024**3
 FINE = Facts(
@@ -66,6 +74,24 @@ def test_limits_hold_where_podman_may_use_a_memory_cgroup(
     root: bool, v1: bool, controllers: str, holds: bool
 ) -> None:
     assert can_limit_memory(root=root, v1=v1, controllers=controllers) is holds
+
+
+def test_containers_that_no_deployment_knows_are_named_with_what_to_do() -> None:
+    check = judge_strangers({"nn1-dep-b-g1", "nn1-dep-a-g2"}, "podman --url unix:///x")
+    assert check.status == "warn"
+    assert "nn1-dep-a-g2, nn1-dep-b-g1" in check.detail
+    assert check.remedy.endswith("podman --url unix:///x rm --force nn1-dep-a-g2 nn1-dep-b-g1")
+
+
+def test_of_many_unknown_containers_the_first_are_named() -> None:
+    check = judge_strangers([f"nn1-dep-{n:02}-g1" for n in range(12)], "podman")
+    assert check.detail.endswith("nn1-dep-09-g1 and 2 more")
+    assert check.remedy.endswith("nn1-dep-09-g1")
+
+
+def test_it_is_told_apart_whether_no_container_is_unknown_or_nobody_has_looked() -> None:
+    assert judge_strangers(frozenset(), "podman").status == "ok"
+    assert judge_strangers(None, "podman").status == "unknown"
 
 
 def test_versions_are_read_from_words() -> None:

@@ -2,6 +2,10 @@
 
 import base64
 import json
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +13,19 @@ import pytest
 
 from appliance.domain.errors import ImageFailure, StoreFailure
 from appliance.runtime.credentials import Credentials
+
+
+@contextmanager
+def no_file_larger_than(size_bytes: int) -> Iterator[None]:
+    """The kernel refuses more, as a full disk does; without its signal, Python raises OSError."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def write(path: Path, **logins: str) -> Credentials:
@@ -59,6 +76,22 @@ def test_a_file_that_is_not_there_yet_is_no_login(tmp_path: Path) -> None:
     assert credentials.header("host/x:1") == {}
     write(path, host="ada:x")
     assert user(credentials, "host/x:1") == "ada"
+
+
+def test_a_write_without_space_says_so_and_leaves_no_password_lying_about(tmp_path: Path) -> None:
+    credentials = write(tmp_path / "auth.json", host="ada:x")
+    written = (tmp_path / "auth.json").read_bytes()
+    with no_file_larger_than(20), pytest.raises(StoreFailure, match="can't be written"):
+        credentials.put("other", "bob", "secret")
+    assert [path.name for path in tmp_path.iterdir()] == ["auth.json"]
+    assert (tmp_path / "auth.json").read_bytes() == written
+
+
+def test_what_a_kill_left_half_written_goes_with_the_next_write(tmp_path: Path) -> None:
+    (tmp_path / ".auth.json.new").write_text("half a pass")
+    Credentials(tmp_path / "auth.json").put("host", "ada", "x")
+    assert [path.name for path in tmp_path.iterdir()] == ["auth.json"]
+    assert (tmp_path / "auth.json").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """A backup is taken away and brought back by the page."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,20 @@ def test_a_backup_comes_down_and_goes_back(ada: Visit, api: Api, tmp_path: Path)
     page.get_by_role("link", name="Audit log").click()
     expect(page.get_by_text("appliance.db.before-restore")).to_be_visible()
     ada.complaints = [c for c in ada.complaints if "ERR_" not in c and "503" not in c]
+
+
+def test_a_backup_of_another_installation_comes_with_a_warning(ada: Visit, tmp_path: Path) -> None:
+    file = tmp_path / "other.db"
+    assert ada.box.cli("backup", str(file)).returncode == 0
+    with closing(sqlite3.connect(file)) as db:
+        db.executescript("UPDATE meta SET value = 'nnother' WHERE key = 'instance'")
+    page = ada.go("/ui/settings/upkeep")
+    choose(page, file)
+    dialog = page.get_by_role("dialog", name="Restore this backup?")
+    expect(dialog).to_contain_text("is of another installation")
+    expect(dialog).to_contain_text("no appliance knows it any more")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
 
 
 def test_what_is_no_backup_is_told_and_nothing_happens(ada: Visit, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import { bytes, plural } from "../format.js";
 const TYPE = "application/octet-stream";
 
 /** @typedef {import("../types.js").App} App */
-/** @typedef {{ id: string, bytes: number, deployments: number, users: number, ofThisMachine: boolean }} Restore */
+/** @typedef {{ id: string, bytes: number, deployments: number, users: number, ofThisMachine: boolean, warning: string | null }} Restore */
 
 /** @param {App} app */
 export function backup(app) {
@@ -81,6 +81,7 @@ function question(restore) {
     body: [
       `It holds ${held}${restore.ofThisMachine ? "" : ", and is of another installation"}.`,
       "What the appliance knows now will be replaced: accounts, deployments and history made since are lost to it. Their containers are left alone; deployments that were deleted since come back without their volumes.",
+      ...(restore.warning ? [restore.warning] : []),
       "The appliance restarts. The database of now is kept beside the new one, in the data directory.",
     ],
     confirm: "Restore and restart",
