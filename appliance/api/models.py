@@ -4,7 +4,7 @@ import posixpath
 import re
 import unicodedata
 from collections.abc import Callable
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar, cast
 
 from pydantic import (
     AfterValidator,
@@ -22,12 +22,11 @@ from appliance.domain.deployment import (
     HealthCheck,
     Port,
     Protocol,
-    Resources,
     RestartPolicy,
     Volume,
 )
 from appliance.domain.image import complete
-from appliance.domain.order import IdleTimeout, Order
+from appliance.domain.order import IdleTimeout, Order, SaidResources
 
 B = TypeVar("B", bound=BaseModel)
 D = TypeVar("D")
@@ -159,7 +158,7 @@ class VolumeBody(Strict):
 
 
 class ResourcesBody(Strict):
-    """Limits; what is not said is the machine's own.
+    """Limits; what is left out, or null, is the template's, without one the machine's own.
 
     ``gpus`` is how many, or which: a list of uuids and indices. ``exclusive`` false shares them,
     and then says by ``vramMb`` how much of each it needs.
@@ -168,30 +167,17 @@ class ResourcesBody(Strict):
     cpus: Annotated[float, Field(ge=0.01, le=1024)] | None = None
     memory_mb: Annotated[int, Field(ge=16, le=16_777_216)] | None = None
     shm_mb: Annotated[int, Field(ge=1, le=1_048_576)] | None = None
-    gpus: Gpus = 0
+    gpus: Gpus | None = None
     min_vram_mb: Megabytes | None = None
     vram_mb: Megabytes | None = None
-    exclusive: bool = True
+    exclusive: bool | None = None
 
-    @model_validator(mode="after")
-    def _share_said(self) -> Self:
-        if not self.exclusive and self.vram_mb is None:
-            raise ValueError("vramMb is required where exclusive is false")
-        if self.gpus == 0 and (self.min_vram_mb or self.vram_mb or not self.exclusive):
-            raise ValueError("gpus is required where minVramMb, vramMb or exclusive is given")
-        return self
-
-    def limits(self) -> Resources:
+    def said(self) -> SaidResources:
         """As the engine takes it."""
-        return Resources(
-            cpus=self.cpus,
-            memory_mb=self.memory_mb,
-            shm_mb=self.shm_mb,
-            gpus=self.gpus if isinstance(self.gpus, int) else tuple(map(str, self.gpus)),
-            min_vram_mb=self.min_vram_mb,
-            vram_mb=self.vram_mb,
-            exclusive=self.exclusive,
-        )
+        said: dict[str, Any] = {name: value for name, value in self if value is not None}
+        if isinstance(self.gpus, list):
+            said["gpus"] = tuple(map(str, self.gpus))
+        return cast("SaidResources", said)
 
 
 class HealthBody(Strict):
@@ -273,7 +259,7 @@ class DeploymentBody(Strict):
             command=None if self.command is None else tuple(self.command),
             ports=_tuple(self.ports, PortBody.opened),
             volumes=_tuple(self.volumes, VolumeBody.volume),
-            resources=None if self.resources is None else self.resources.limits(),
+            resources=SaidResources() if self.resources is None else self.resources.said(),
             access=self.access,
             hostname=self.hostname,
             health=None if self.health is None else self.health.check(),

@@ -8,6 +8,7 @@ from appliance.domain.deployment import Spec
 from appliance.domain.errors import FieldError, InvalidRequest
 from appliance.domain.image import complete
 from appliance.domain.merge import (
+    refuse_ill_sized,
     refuse_missing,
     refuse_raw,
     sized,
@@ -21,8 +22,9 @@ from appliance.domain.template import Template
 class Change:
     """The body of ``PATCH /deployments/:id``, right in shape.
 
-    ``fields`` holds fields of ``Spec`` by name, each whole. ``secrets`` are set one by one, None
-    takes one away: who changes one can't know the others.
+    ``fields`` holds fields of ``Spec`` by name, each whole; ``resources`` as ``SaidResources``,
+    what they leave out is the template's. ``secrets`` are set one by one, None takes one away:
+    who changes one can't know the others.
     """
 
     name: str | None = None
@@ -39,8 +41,9 @@ def changed(spec: Spec, change: Change, template: Template | None) -> Spec:
     fields = dict(change.fields)
     if "image" in fields:
         fields["image"] = _complete(fields["image"])
-    if "resources" in fields and template is not None:
+    if "resources" in fields:
         fields["resources"] = sized(fields["resources"], template)
+        refuse_ill_sized(fields["resources"], template)
     after = replace(spec, **fields, secret_names=_secret_names(spec, change))
     twice = sorted(after.env.keys() & set(after.secret_names))
     if twice:

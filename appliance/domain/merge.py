@@ -15,7 +15,7 @@ from appliance.domain.deployment import (
 )
 from appliance.domain.errors import FieldError, InvalidRequest
 from appliance.domain.image import complete
-from appliance.domain.order import Order
+from appliance.domain.order import Order, SaidResources
 from appliance.domain.template import Template
 
 NAME_STEM_LENGTH = 40
@@ -25,11 +25,13 @@ def spec_from_template(order: Order, template: Template) -> Spec:
     """The spec of a template's deployment: what the order says, else what the template says.
 
     Raises:
-        InvalidRequest: the template needs a variable that the order does not bring, or the order
-            asks for raw ports where not every path is open.
+        InvalidRequest: the template needs a variable or a GPU that the order does not bring, or
+            the order asks for raw ports where not every path is open.
     """
     refuse_missing(template, {*order.env, *order.secrets})
     refuse_raw(order.ports, template.paths)
+    resources = sized(order.resources, template)
+    refuse_ill_sized(resources, template)
     return Spec(
         image=template.image,
         template_id=template.id,
@@ -39,7 +41,7 @@ def spec_from_template(order: Order, template: Template) -> Spec:
         secret_names=tuple(sorted(order.secrets)),
         ports=order.ports if order.ports is not None else template.ports,
         volumes=order.volumes if order.volumes is not None else template.volumes,
-        resources=sized(order.resources or template.resources, template),
+        resources=resources,
         access=order.access or template.access,
         hostname=order.hostname,
         health=order.health or template.health,
@@ -57,12 +59,14 @@ def spec_from_image(order: Order, reference: str) -> Spec:
     """The spec of a custom image's deployment.
 
     Raises:
-        InvalidRequest: the reference is none.
+        InvalidRequest: the reference is none, or the GPUs it asks for are none.
     """
     try:
         image = complete(reference)
     except ValueError as error:
         raise InvalidRequest(FieldError("customImage", str(error))) from error
+    resources = sized(order.resources, None)
+    refuse_ill_sized(resources, None)
     return Spec(
         image=image,
         command=order.command,
@@ -70,7 +74,7 @@ def spec_from_image(order: Order, reference: str) -> Spec:
         secret_names=tuple(sorted(order.secrets)),
         ports=order.ports,
         volumes=order.volumes or (),
-        resources=order.resources or Spec(image=image).resources,
+        resources=resources,
         access=order.access or Access.PUBLIC,
         hostname=order.hostname,
         health=order.health,
@@ -93,11 +97,36 @@ def primary_port(ports: Iterable[Port]) -> Port | None:
     return next((p for p in ports if p.protocol is Protocol.HTTP), None)
 
 
-def sized(chosen: Resources, template: Template) -> Resources:
-    """Whoever asks for a GPU and names no size gets one that the template can work with."""
+def sized(said: SaidResources, template: Template | None) -> Resources:
+    """What was said, over what the template says, field by field.
+
+    Whoever asks for a GPU and names no size gets one that the template can work with.
+    """
+    if template is None:
+        return Resources(**said)
+    chosen = replace(template.resources, **said)
     if chosen.min_vram_mb is None and chosen.gpu_need is not None:
         return replace(chosen, min_vram_mb=template.gpu.min_vram_mb)
     return chosen
+
+
+def refuse_ill_sized(chosen: Resources, template: Template | None) -> None:
+    """The template has the GPU it can't do without; no more is said of GPUs than there are.
+
+    Raises:
+        InvalidRequest: it is not so.
+    """
+    wrong = []
+    if not chosen.exclusive and chosen.vram_mb is None:
+        wrong.append(FieldError("resources.vramMb", "vramMb is required where exclusive is false"))
+    if chosen.gpu_need is None and template is not None and template.gpu.required:
+        words = f"at least 1 is required by the template {template.id}"
+        wrong.append(FieldError("resources.gpus", words))
+    elif chosen.gpu_need is None and (chosen.min_vram_mb or chosen.vram_mb or not chosen.exclusive):
+        words = "gpus is required where minVramMb, vramMb or exclusive is given"
+        wrong.append(FieldError("resources.gpus", words))
+    if wrong:
+        raise InvalidRequest(*wrong)
 
 
 def refuse_missing(template: Template, given: Collection[str]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from appliance.clock import Clock
-from appliance.domain.deployment import Deployment, Desired, Reason, Resources, Spec, Status
+from appliance.domain.deployment import Deployment, Desired, Reason, Spec, Status
 from appliance.domain.errors import (
     Conflict,
     FieldError,
@@ -18,7 +18,7 @@ from appliance.domain.ids import new_id
 from appliance.domain.instant import Instant
 from appliance.domain.merge import default_name, spec_from_image, spec_from_template
 from appliance.domain.observed import ContainerName
-from appliance.domain.order import Order
+from appliance.domain.order import Order, SaidResources
 from appliance.domain.permissions import Principal
 from appliance.domain.transitions import actions
 from appliance.engine.access_tokens import AccessTokens
@@ -67,12 +67,12 @@ class House:
         need = spec.resources.gpu_need
         return self.gpu_rate_cents * need.count if need else 0
 
-    def too_large(self, asked: Resources | None) -> list[FieldError]:
+    def too_large(self, asked: SaidResources) -> list[FieldError]:
         """What of ``asked`` this machine does not have at all."""
         wrong = []
-        if asked is not None and (asked.cpus or 0) > self.cpus:
+        if (asked.get("cpus") or 0) > self.cpus:
             wrong.append(FieldError("resources.cpus", f"this machine has {self.cpus}"))
-        if asked is not None and (asked.memory_mb or 0) > self.memory_mb:
+        if (asked.get("memory_mb") or 0) > self.memory_mb:
             wrong.append(FieldError("resources.memoryMb", f"this machine has {self.memory_mb}"))
         return wrong
 

@@ -8,6 +8,7 @@ from appliance.domain.change import Change, changed, needs_new_container, outsid
 from appliance.domain.deployment import AT_REST, Deployment, Desired, Spec, Update
 from appliance.domain.errors import FieldError, InvalidRequest, NotFound
 from appliance.domain.instant import Instant
+from appliance.domain.order import SaidResources
 from appliance.domain.permissions import Principal
 from appliance.domain.template import Template
 from appliance.engine.access_tokens import AccessTokens
@@ -63,7 +64,7 @@ class Updates:
             LimitReached: no raw port is left.
         """
         now = self._clock.now()
-        wrong = self._house.too_large(change.fields.get("resources"))
+        wrong = self._house.too_large(change.fields.get("resources", SaidResources()))
         if wrong:
             raise InvalidRequest(*wrong)
         async with self._db.transaction() as tx:

@@ -73,6 +73,41 @@ async def test_null_means_not_said(bob: Caller) -> None:
     assert (await bob.create(**nothing))["name"] == "app"
 
 
+LIMITS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("vllm", {"memoryMb": 16_000}, {"gpus": 1, "shmMb": 8192, "minVramMb": 6144}),
+    ("vllm", {"gpus": 2}, {"shmMb": 8192, "minVramMb": 6144}),
+    ("vllm", {"vramMb": 9000, "exclusive": False}, {"gpus": 1, "shmMb": 8192}),
+    ("vllm", {"shmMb": 64, "minVramMb": 80_000}, {"gpus": 1}),
+    ("welcome", {"gpus": 1}, {"memoryMb": 128}),
+    ("welcome", {"cpus": 1}, {"memoryMb": 128}),
+    ("welcome", {"memoryMb": 64}, {"cpus": None}),
+    ("welcome", {}, {"memoryMb": 128}),
+]
+
+
+@pytest.mark.parametrize(("template", "said", "kept"), LIMITS)
+async def test_a_limit_that_is_not_said_is_the_templates(
+    bob: Caller, template: str, said: dict[str, Any], kept: dict[str, Any]
+) -> None:
+    made = await bob.create(customImage=None, templateId=template, resources=said)
+    assert made["resources"].items() >= (said | kept).items()
+
+
+async def test_null_among_the_limits_means_not_said_too(bob: Caller) -> None:
+    usual = await bob.create(customImage=None, templateId="vllm")
+    nothing = dict.fromkeys(usual["resources"])
+    made = await bob.create(customImage=None, templateId="vllm", resources=nothing)
+    assert made["resources"] == usual["resources"]
+
+
+@pytest.mark.parametrize("said", [{"gpus": 0}, {"gpus": 0, "vramMb": 5000}])
+async def test_a_template_that_requires_a_gpu_is_not_deployed_without(
+    bob: Caller, said: dict[str, Any]
+) -> None:
+    told = await bob.refused(templateId="vllm", resources=said)
+    assert told == {"resources.gpus": "at least 1 is required by the template vllm"}
+
+
 async def test_a_secret_is_never_seen_again(bob: Caller, served: Served) -> None:
     made = await bob.create(secrets={"TOKEN": "canary-4711"})
     await bob.until(made["id"], "running")
@@ -149,8 +184,8 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"resources": {"gpus": True}}, "resources.gpus", "a number from 0 to 64"),
     ({"resources": {"gpus": ["../x"]}}, "resources.gpus", "no uuid or index"),
     ({"resources": {"gpus": [0, "0"]}}, "resources.gpus", "may stand once"),
-    ({"resources": {"gpus": 1, "exclusive": False}}, "resources", "vramMb is required"),
-    ({"resources": {"vramMb": 5}}, "resources", "gpus is required"),
+    ({"resources": {"gpus": 1, "exclusive": False}}, "resources.vramMb", "vramMb is required"),
+    ({"resources": {"vramMb": 5}}, "resources.gpus", "gpus is required"),
     ({"resources": {"memory": 64}}, "resources.memory", "unknown"),
     ({"hostname": "Api"}, "hostname", "a-z, 0-9"),
     ({"hostname": "api"}, "hostname", "reserved"),
