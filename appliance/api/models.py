@@ -3,7 +3,7 @@
 import posixpath
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Self, TypeVar, cast
 
 from pydantic import (
@@ -12,10 +12,13 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ModelWrapValidatorHandler,
     StringConstraints,
+    ValidationError,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from appliance.domain.deployment import (
     Access,
@@ -211,6 +214,19 @@ Ports = Annotated[list[PortBody], Field(max_length=32), AfterValidator(_ports_on
 Volumes = Annotated[list[VolumeBody], Field(max_length=32), AfterValidator(_volumes_once)]
 
 
+def _contradictions(body: dict[str, Any]) -> Iterator[PydanticCustomError]:
+    """Between the fields of a new deployment, which may be wrong in themselves."""
+    if (body.get("templateId") is None) == (body.get("customImage") is None):
+        text = "exactly one of templateId and customImage is required"
+        yield PydanticCustomError("contradiction", text)
+    env, secrets = body.get("env"), body.get("secrets")
+    if isinstance(env, dict) and isinstance(secrets, dict) and env.keys() & secrets.keys():
+        twice = ", ".join(name[:40] for name in sorted(env.keys() & secrets.keys()))
+        yield PydanticCustomError(
+            "contradiction", "env and secrets both hold {twice}", {"twice": twice}
+        )
+
+
 IdleMinutes = Annotated[float, Field(ge=0.1, le=43_200, allow_inf_nan=False)]
 """From six seconds to thirty days."""
 
@@ -238,14 +254,18 @@ class DeploymentBody(Strict):
     idle_timeout_minutes: IdleMinutes | None = None
     evictable: bool = False
 
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if (self.template_id is None) == (self.custom_image is None):
-            raise ValueError("exactly one of templateId and customImage is required")
-        twice = sorted(self.env.keys() & self.secrets.keys())
-        if twice:
-            raise ValueError(f"env and secrets both hold {', '.join(twice)}")
-        return self
+    @model_validator(mode="wrap")
+    @classmethod
+    def _all_at_once(cls, data: dict[str, Any], whole: ModelWrapValidatorHandler[Self]) -> Self:
+        """What fields contradict each other in is told beside what is wrong with each."""
+        wrong = [InitErrorDetails(type=text, input=data) for text in _contradictions(data)]
+        try:
+            made = whole(data)
+        except ValidationError as error:
+            wrong += cast("list[InitErrorDetails]", error.errors(include_url=False))
+        if wrong:
+            raise ValidationError.from_exception_data(cls.__name__, wrong)
+        return made
 
     def order(self) -> Order:
         """As the engine takes it."""

@@ -1,8 +1,9 @@
 """A caller's order and a template, made into one complete spec; every wrong field at once."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 
 from appliance.domain.deployment import (
     Access,
@@ -13,7 +14,7 @@ from appliance.domain.deployment import (
     RestartPolicy,
     Spec,
 )
-from appliance.domain.errors import FieldError, InvalidRequest
+from appliance.domain.errors import FieldError, InvalidRequest, refuse
 from appliance.domain.image import complete
 from appliance.domain.order import Order, SaidResources
 from appliance.domain.template import Template
@@ -28,10 +29,14 @@ def spec_from_template(order: Order, template: Template) -> Spec:
         InvalidRequest: the template needs a variable or a GPU that the order does not bring, or
             the order asks for raw ports where not every path is open.
     """
-    refuse_missing(template, {*order.env, *order.secrets})
-    refuse_raw(order.ports, template.paths)
     resources = sized(order.resources, template)
-    refuse_ill_sized(resources, template)
+    refuse(
+        chain(
+            missing(template, {*order.env, *order.secrets}),
+            ill_sized(resources, template),
+            raw(order.ports, template.paths),
+        )
+    )
     return Spec(
         image=template.image,
         template_id=template.id,
@@ -66,7 +71,7 @@ def spec_from_image(order: Order, reference: str) -> Spec:
     except ValueError as error:
         raise InvalidRequest(FieldError("customImage", str(error))) from error
     resources = sized(order.resources, None)
-    refuse_ill_sized(resources, None)
+    refuse(ill_sized(resources, None))
     return Spec(
         image=image,
         command=order.command,
@@ -110,52 +115,35 @@ def sized(said: SaidResources, template: Template | None) -> Resources:
     return chosen
 
 
-def refuse_ill_sized(chosen: Resources, template: Template | None) -> None:
-    """The template has the GPU it can't do without; no more is said of GPUs than there are.
-
-    Raises:
-        InvalidRequest: it is not so.
-    """
-    wrong = []
+def ill_sized(chosen: Resources, template: Template | None) -> Iterator[FieldError]:
+    """Of a GPU that the template can't do without, or that is spoken of and not there."""
     if not chosen.exclusive and chosen.vram_mb is None:
-        wrong.append(FieldError("resources.vramMb", "vramMb is required where exclusive is false"))
-    if chosen.gpu_need is None and template is not None and template.gpu.required:
+        yield FieldError("resources.vramMb", "vramMb is required where exclusive is false")
+    if chosen.gpu_need is not None:
+        return
+    if template is not None and template.gpu.required:
         words = f"at least 1 is required by the template {template.id}"
-        wrong.append(FieldError("resources.gpus", words))
-    elif chosen.gpu_need is None and (chosen.min_vram_mb or chosen.vram_mb or not chosen.exclusive):
+        yield FieldError("resources.gpus", words)
+    elif chosen.min_vram_mb or chosen.vram_mb or not chosen.exclusive:
         words = "gpus is required where minVramMb, vramMb or exclusive is given"
-        wrong.append(FieldError("resources.gpus", words))
-    if wrong:
-        raise InvalidRequest(*wrong)
+        yield FieldError("resources.gpus", words)
 
 
-def refuse_missing(template: Template, given: Collection[str]) -> None:
-    """Every variable the template can't do without is ``given``, in ``env`` or ``secrets``.
-
-    Raises:
-        InvalidRequest: with those that are not.
-    """
-    missing = [
-        FieldError(
-            f"{'secrets' if v.secret else 'env'}.{v.name}",
-            f"is required by the template {template.id}: {v.description}".rstrip(": "),
-        )
-        for v in template.env
-        if v.required and v.default is None and v.name not in given
-    ]
-    if missing:
-        raise InvalidRequest(*missing)
+def missing(template: Template, given: Collection[str]) -> Iterator[FieldError]:
+    """Every variable the template can't do without and that is not ``given`` (env or secret)."""
+    for v in template.env:
+        if v.required and v.default is None and v.name not in given:
+            yield FieldError(
+                f"{'secrets' if v.secret else 'env'}.{v.name}",
+                f"is required by the template {template.id}: {v.description}".rstrip(": "),
+            )
 
 
-def refuse_raw(ports: Iterable[Port] | None, paths: Collection[str] | None) -> None:
-    """Nobody looks at what goes through a raw port: it would open what ``paths`` leave shut.
-
-    Raises:
-        InvalidRequest: there is one among ``ports``.
-    """
+def raw(ports: Iterable[Port] | None, paths: Collection[str] | None) -> Iterator[FieldError]:
+    """Nobody looks at what goes through a raw port: it would open what ``paths`` leave shut."""
     if paths is not None and any(p.protocol is Protocol.TCP for p in ports or ()):
         words = "can't be raw: of this template only some paths are open, and raw ports open all"
-        raise InvalidRequest(FieldError("ports", words))
+        yield FieldError("ports", words)
 
 
 def template_env(template: Template, secret_names: Collection[str]) -> dict[str, str]:

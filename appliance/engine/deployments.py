@@ -12,6 +12,7 @@ from appliance.domain.errors import (
     InvalidRequest,
     LimitReached,
     NotFound,
+    beside,
 )
 from appliance.domain.gpu_ledger import LENDING, Place, waiting_reason
 from appliance.domain.ids import new_id
@@ -261,7 +262,8 @@ class Deployments:
         return reading
 
     def _draft(self, caller: Principal, order: Order) -> NewDeployment:
-        spec = self._spec(order)
+        with beside(self._wrong_for_this_machine(order)):
+            spec = self._spec(order)
         deployment_id = new_id("dep")
         return NewDeployment(
             id=deployment_id,
@@ -274,16 +276,15 @@ class Deployments:
         )
 
     def _spec(self, order: Order) -> Spec:
-        wrong = list(self._wrong_for_this_machine(order))
-        template = None if order.template_id is None else self._catalogue.get(order.template_id)
-        if order.template_id is not None and template is None:
+        if order.template_id is None:
+            return spec_from_image(order, order.custom_image or "")
+        template = self._catalogue.get(order.template_id)
+        if template is None:
             known = ", ".join(t.id for t in self._catalogue.all())
-            wrong.append(FieldError("templateId", f"no template {order.template_id!r}; {known}"))
-        if wrong:
-            raise InvalidRequest(*wrong)
-        if template is not None:
-            return spec_from_template(order, template)
-        return spec_from_image(order, order.custom_image or "")
+            raise InvalidRequest(
+                FieldError("templateId", f"no template {order.template_id!r}; {known}")
+            )
+        return spec_from_template(order, template)
 
     def _wrong_for_this_machine(self, order: Order) -> list[FieldError]:
         here, wrong = self._house.node_id, self._house.too_large(order.resources)

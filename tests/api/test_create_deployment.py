@@ -227,6 +227,28 @@ async def test_what_a_template_needs_is_asked_for_by_name(bob: Caller) -> None:
     assert "is required by the template postgres" in told["secrets.POSTGRES_PASSWORD"]
 
 
+async def test_what_is_wrong_with_fields_and_between_them_is_told_at_once(bob: Caller) -> None:
+    one_source = "exactly one of templateId and customImage is required"
+    told = await bob.refused(nodeId=None, env={"A": "1"}, secrets={"A": "2"}, hostname="API")
+    assert told.keys() == {"nodeId", "hostname", "body"}
+    answer = await bob.http.post("/deployments", json={"env": {"A": "1"}, "secrets": {"A": "2"}})
+    messages = [(e["field"], e["message"]) for e in problem(answer, 422)["errors"]]
+    assert messages == [
+        ("body", one_source), ("body", "env and secrets both hold A"), ("nodeId", "is required"),
+    ]  # fmt: skip
+
+
+async def test_what_the_machine_and_the_template_miss_is_told_at_once(bob: Caller) -> None:
+    too_large = {"cpus": 9, "exclusive": False}
+    told = await bob.refused(nodeId="x", templateId="postgres", resources=too_large)
+    assert told.keys() == {
+        "nodeId", "resources.cpus", "resources.vramMb", "resources.gpus",
+        "secrets.POSTGRES_PASSWORD",
+    }  # fmt: skip
+    told = await bob.refused(nodeId="x", templateId="none", resources={"memoryMb": 16_001})
+    assert told.keys() == {"nodeId", "resources.memoryMb", "templateId"}
+
+
 async def test_a_wrong_secret_is_not_repeated(bob: Caller) -> None:
     answer = await bob.http.post(
         "/deployments",

@@ -85,6 +85,12 @@ async def test_every_wrong_field_is_named(bob: Caller) -> None:
     assert "hush" not in answer.text
     answer = await bob.http.patch(f"/deployments/{made['id']}", json={"resources": {"cpus": 64}})
     assert field_errors(answer) == {"resources.cpus": "this machine has 8"}
+    made = await bob.create(customImage=None, templateId="vllm")
+    raw = [{"port": 1, "protocol": "tcp"}]
+    answer = await bob.http.patch(
+        f"/deployments/{made['id']}", json={"resources": {"cpus": 64, "gpus": 0}, "ports": raw}
+    )
+    assert field_errors(answer).keys() == {"resources.cpus", "resources.gpus", "ports"}
 
 
 async def test_the_document_promises_no_defaults(bob: Caller) -> None:
