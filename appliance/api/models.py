@@ -34,6 +34,7 @@ from appliance.domain.order import IdleTimeout, Order, SaidResources
 B = TypeVar("B", bound=BaseModel)
 D = TypeVar("D")
 
+MAX_NAME_LENGTH = 63
 MAX_VARIABLES = 256
 MAX_VALUE_BYTES = 32 * 1024
 MAX_ENV_BYTES = 256 * 1024
@@ -56,10 +57,14 @@ class Strict(BaseModel):
     )
 
 
-def _visible(text: str) -> str:
+def _name(text: str) -> str:
+    """In normal form and without blanks around it; so it is counted, or blanks were a name."""
     if any(unicodedata.category(c) in FORBIDDEN_CATEGORIES for c in text):
         raise ValueError(INVISIBLE)
-    return unicodedata.normalize("NFC", text)
+    name = unicodedata.normalize("NFC", text).strip()
+    if not 1 <= len(name) <= MAX_NAME_LENGTH:
+        raise ValueError(f"should have at least 1 and at most {MAX_NAME_LENGTH} characters")
+    return name
 
 
 def _image(text: str) -> str:
@@ -123,8 +128,11 @@ def _variable_fault(name: str, value: str) -> str | None:
     return None
 
 
-Text = Annotated[str, AfterValidator(_visible)]
-Name = Annotated[Text, StringConstraints(min_length=1, max_length=63, strip_whitespace=True)]
+Name = Annotated[
+    str,
+    AfterValidator(_name),
+    Field(json_schema_extra={"minLength": 1, "maxLength": MAX_NAME_LENGTH}),
+]
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
 Gpus = Annotated[int | list[int | str], BeforeValidator(_gpus)]
 Megabytes = Annotated[int, Field(ge=1, le=16_777_216)]

@@ -126,7 +126,8 @@ async def test_the_secret_reaches_the_container(bob: Caller, served: Served) -> 
 
 
 async def test_a_name_is_kept_in_normal_form(bob: Caller) -> None:
-    assert (await bob.create(name="cafe\u0301"))["name"] == "caf\u00e9"
+    assert (await bob.create(name=" cafe\u0301"))["name"] == "caf\u00e9"
+    assert (await bob.create(name="e\u0301" * 63))["name"] == "\u00e9" * 63
 
 
 WRONG: list[tuple[dict[str, Any], str, str]] = [
@@ -137,7 +138,8 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"customImage": "Nginx"}, "customImage", "lower case"),
     ({"customImage": 5}, "customImage", "string"),
     ({"name": ""}, "name", "at least 1"),
-    ({"name": "x" * 64}, "name", "at most 63"),
+    ({"name": " \u3000"}, "name", "at least 1"),
+    ({"name": "x" * 64}, "name", "at most 63 characters"),
     ({"name": "a\u202eb"}, "name", "bidirectional"),
     ({"name": "a\u200bb"}, "name", "zero-width"),
     ({"name": "a\nb"}, "name", "control"),

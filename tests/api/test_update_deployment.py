@@ -83,6 +83,8 @@ async def test_every_wrong_field_is_named(bob: Caller) -> None:
         "image", "env", "ports.0.port", "templateId", "secrets", "restartPolicy", "name",
     }  # fmt: skip
     assert "hush" not in answer.text
+    answer = await bob.http.patch(f"/deployments/{made['id']}", json={"name": "  "})
+    assert field_errors(answer).keys() == {"name"}
     answer = await bob.http.patch(f"/deployments/{made['id']}", json={"resources": {"cpus": 64}})
     assert field_errors(answer) == {"resources.cpus": "this machine has 8"}
     made = await bob.create(customImage=None, templateId="vllm")
