@@ -149,12 +149,12 @@ class PortBody(Strict):
     """A port the container listens on."""
 
     port: PortNumber
-    protocol: Protocol = Protocol.HTTP
+    protocol: Protocol | None = Protocol.HTTP
     name: Name | None = None
 
     def opened(self) -> Port:
         """As the engine takes it."""
-        return Port(self.port, self.protocol, self.name)
+        return Port(self.port, self.protocol or Protocol.HTTP, self.name)
 
 
 class VolumeBody(Strict):
@@ -242,15 +242,16 @@ IdleMinutes = Annotated[float, Field(ge=0.1, le=43_200, allow_inf_nan=False)]
 class DeploymentBody(Strict):
     """``POST /deployments``: exactly one of ``templateId`` and ``customImage``.
 
-    ``idleTimeoutMinutes`` null is never, also where the template has a time of its own.
+    Null is as if it were not there, except that ``idleTimeoutMinutes`` null is never, also where
+    the template has a time of its own.
     """
 
     node_id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     template_id: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
     custom_image: Image | None = None
     name: Name | None = None
-    env: Variables = Field(default_factory=dict)
-    secrets: Variables = Field(default_factory=dict)
+    env: Variables | None = None
+    secrets: Variables | None = None
     command: Command | None = None
     ports: Ports | None = None
     volumes: Volumes | None = None
@@ -260,7 +261,7 @@ class DeploymentBody(Strict):
     health: HealthBody | None = None
     restart_policy: RestartPolicy | None = None
     idle_timeout_minutes: IdleMinutes | None = None
-    evictable: bool = False
+    evictable: bool | None = None
 
     @model_validator(mode="wrap")
     @classmethod
@@ -282,8 +283,8 @@ class DeploymentBody(Strict):
             template_id=self.template_id,
             custom_image=self.custom_image,
             name=self.name,
-            env=self.env,
-            secrets=self.secrets,
+            env=self.env or {},
+            secrets=self.secrets or {},
             command=None if self.command is None else tuple(self.command),
             ports=_tuple(self.ports, PortBody.opened),
             volumes=_tuple(self.volumes, VolumeBody.volume),
@@ -293,7 +294,7 @@ class DeploymentBody(Strict):
             health=None if self.health is None else self.health.check(),
             restart_policy=self.restart_policy,
             idle_timeout=self._idle_timeout(),
-            evictable=self.evictable,
+            evictable=bool(self.evictable),
         )
 
     def _idle_timeout(self) -> IdleTimeout | None:

@@ -67,10 +67,13 @@ async def test_every_optional_field_is_taken(bob: Caller) -> None:
 
 async def test_null_means_not_said(bob: Caller) -> None:
     nothing: dict[str, Any] = dict.fromkeys(
-        ("templateId", "name", "command", "ports", "volumes", "resources", "access", "hostname",
-         "health", "restartPolicy")
+        ("templateId", "name", "env", "secrets", "command", "ports", "volumes", "resources",
+         "access", "hostname", "health", "restartPolicy", "evictable")
     )  # fmt: skip
-    assert (await bob.create(**nothing))["name"] == "app"
+    made = await bob.create(**nothing)
+    assert (made["name"], made["env"], made["evictable"]) == ("app", {}, False)
+    port = {"port": 80, "protocol": None, "name": None}
+    assert (await bob.create(ports=[port]))["ports"] == [port | {"protocol": "http"}]
 
 
 LIMITS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
