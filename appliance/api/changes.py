@@ -1,6 +1,6 @@
 """What callers may send to change a deployment."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, ConfigDict, Field
 
@@ -20,6 +20,10 @@ from appliance.api.models import (
 )
 from appliance.domain.change import Change
 from appliance.domain.deployment import Access, RestartPolicy
+from appliance.domain.order import SaidResources
+
+LIMITS = frozenset({"cpus", "memory_mb", "shm_mb", "min_vram_mb", "vram_mb"})
+"""What of the resources may be none."""
 
 
 def _secrets(values: dict[str, str | None]) -> dict[str, str | None]:
@@ -32,12 +36,24 @@ def _without_defaults(schema: dict[str, Any]) -> None:
         shape.pop("default", None)
 
 
+class ResourcesChangeBody(ResourcesBody):
+    """As ``ResourcesBody``, but null takes a limit away, also one of the template's."""
+
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
+
+    def said(self) -> SaidResources:
+        """As the engine takes it."""
+        lifted = dict.fromkeys(LIMITS & self.model_fields_set)
+        return cast("SaidResources", {**lifted, **super().said()})
+
+
 class DeploymentChangeBody(Strict):
     """``PATCH /deployments/:id``: only what is to change, each field whole.
 
-    ``secrets`` are set one by one, null takes one away. Null also takes away ``command``,
-    ``hostname``, ``health`` and ``idleTimeoutMinutes``. The defaults stand for fields that were
-    not sent and are never used, so the document does not speak of them.
+    What ``resources`` leaves out is the template's, as at the create. ``secrets`` are set one by
+    one, null takes one away. Null also takes away ``command``, ``hostname``, ``health`` and
+    ``idleTimeoutMinutes``. The defaults stand for fields that were not sent and are never used,
+    so the document does not speak of them.
     """
 
     model_config = ConfigDict(json_schema_extra=_without_defaults)
@@ -51,7 +67,7 @@ class DeploymentChangeBody(Strict):
     command: Command | None = None
     ports: Ports = Field(default_factory=list)
     volumes: Volumes = Field(default_factory=list)
-    resources: ResourcesBody = Field(default_factory=ResourcesBody)
+    resources: ResourcesChangeBody = Field(default_factory=ResourcesChangeBody)
     access: Access = Access.PUBLIC
     hostname: Hostname | None = None
     health: HealthBody | None = None
@@ -67,7 +83,7 @@ class DeploymentChangeBody(Strict):
             "command": None if self.command is None else tuple(self.command),
             "ports": tuple(p.opened() for p in self.ports),
             "volumes": tuple(v.volume() for v in self.volumes),
-            "resources": self.resources.limits(),
+            "resources": self.resources.said(),
             "access": self.access,
             "hostname": self.hostname,
             "health": None if self.health is None else self.health.check(),

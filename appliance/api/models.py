@@ -3,8 +3,8 @@
 import posixpath
 import re
 import unicodedata
-from collections.abc import Callable
-from typing import Annotated, Self, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Self, TypeVar, cast
 
 from pydantic import (
     AfterValidator,
@@ -12,26 +12,29 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ModelWrapValidatorHandler,
     StringConstraints,
+    ValidationError,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from appliance.domain.deployment import (
     Access,
     HealthCheck,
     Port,
     Protocol,
-    Resources,
     RestartPolicy,
     Volume,
 )
 from appliance.domain.image import complete
-from appliance.domain.order import IdleTimeout, Order
+from appliance.domain.order import IdleTimeout, Order, SaidResources
 
 B = TypeVar("B", bound=BaseModel)
 D = TypeVar("D")
 
+MAX_NAME_LENGTH = 63
 MAX_VARIABLES = 256
 MAX_VALUE_BYTES = 32 * 1024
 MAX_ENV_BYTES = 256 * 1024
@@ -54,10 +57,14 @@ class Strict(BaseModel):
     )
 
 
-def _visible(text: str) -> str:
+def _name(text: str) -> str:
+    """In normal form and without blanks around it; so it is counted, or blanks were a name."""
     if any(unicodedata.category(c) in FORBIDDEN_CATEGORIES for c in text):
         raise ValueError(INVISIBLE)
-    return unicodedata.normalize("NFC", text)
+    name = unicodedata.normalize("NFC", text).strip()
+    if not 1 <= len(name) <= MAX_NAME_LENGTH:
+        raise ValueError(f"should have at least 1 and at most {MAX_NAME_LENGTH} characters")
+    return name
 
 
 def _image(text: str) -> str:
@@ -121,8 +128,11 @@ def _variable_fault(name: str, value: str) -> str | None:
     return None
 
 
-Text = Annotated[str, AfterValidator(_visible)]
-Name = Annotated[Text, StringConstraints(min_length=1, max_length=63, strip_whitespace=True)]
+Name = Annotated[
+    str,
+    AfterValidator(_name),
+    Field(json_schema_extra={"minLength": 1, "maxLength": MAX_NAME_LENGTH}),
+]
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
 Gpus = Annotated[int | list[int | str], BeforeValidator(_gpus)]
 Megabytes = Annotated[int, Field(ge=1, le=16_777_216)]
@@ -139,12 +149,12 @@ class PortBody(Strict):
     """A port the container listens on."""
 
     port: PortNumber
-    protocol: Protocol = Protocol.HTTP
+    protocol: Protocol | None = Protocol.HTTP
     name: Name | None = None
 
     def opened(self) -> Port:
         """As the engine takes it."""
-        return Port(self.port, self.protocol, self.name)
+        return Port(self.port, self.protocol or Protocol.HTTP, self.name)
 
 
 class VolumeBody(Strict):
@@ -159,7 +169,7 @@ class VolumeBody(Strict):
 
 
 class ResourcesBody(Strict):
-    """Limits; what is not said is the machine's own.
+    """Limits; what is left out, or null, is the template's, without one the machine's own.
 
     ``gpus`` is how many, or which: a list of uuids and indices. ``exclusive`` false shares them,
     and then says by ``vramMb`` how much of each it needs.
@@ -168,30 +178,17 @@ class ResourcesBody(Strict):
     cpus: Annotated[float, Field(ge=0.01, le=1024)] | None = None
     memory_mb: Annotated[int, Field(ge=16, le=16_777_216)] | None = None
     shm_mb: Annotated[int, Field(ge=1, le=1_048_576)] | None = None
-    gpus: Gpus = 0
+    gpus: Gpus | None = None
     min_vram_mb: Megabytes | None = None
     vram_mb: Megabytes | None = None
-    exclusive: bool = True
+    exclusive: bool | None = None
 
-    @model_validator(mode="after")
-    def _share_said(self) -> Self:
-        if not self.exclusive and self.vram_mb is None:
-            raise ValueError("vramMb is required where exclusive is false")
-        if self.gpus == 0 and (self.min_vram_mb or self.vram_mb or not self.exclusive):
-            raise ValueError("gpus is required where minVramMb, vramMb or exclusive is given")
-        return self
-
-    def limits(self) -> Resources:
+    def said(self) -> SaidResources:
         """As the engine takes it."""
-        return Resources(
-            cpus=self.cpus,
-            memory_mb=self.memory_mb,
-            shm_mb=self.shm_mb,
-            gpus=self.gpus if isinstance(self.gpus, int) else tuple(map(str, self.gpus)),
-            min_vram_mb=self.min_vram_mb,
-            vram_mb=self.vram_mb,
-            exclusive=self.exclusive,
-        )
+        said: dict[str, Any] = {name: value for name, value in self if value is not None}
+        if isinstance(self.gpus, list):
+            said["gpus"] = tuple(map(str, self.gpus))
+        return cast("SaidResources", said)
 
 
 class HealthBody(Strict):
@@ -225,6 +222,19 @@ Ports = Annotated[list[PortBody], Field(max_length=32), AfterValidator(_ports_on
 Volumes = Annotated[list[VolumeBody], Field(max_length=32), AfterValidator(_volumes_once)]
 
 
+def _contradictions(body: dict[str, Any]) -> Iterator[PydanticCustomError]:
+    """Between the fields of a new deployment, which may be wrong in themselves."""
+    if (body.get("templateId") is None) == (body.get("customImage") is None):
+        text = "exactly one of templateId and customImage is required"
+        yield PydanticCustomError("contradiction", text)
+    env, secrets = body.get("env"), body.get("secrets")
+    if isinstance(env, dict) and isinstance(secrets, dict) and env.keys() & secrets.keys():
+        twice = ", ".join(name[:40] for name in sorted(env.keys() & secrets.keys()))
+        yield PydanticCustomError(
+            "contradiction", "env and secrets both hold {twice}", {"twice": twice}
+        )
+
+
 IdleMinutes = Annotated[float, Field(ge=0.1, le=43_200, allow_inf_nan=False)]
 """From six seconds to thirty days."""
 
@@ -232,15 +242,16 @@ IdleMinutes = Annotated[float, Field(ge=0.1, le=43_200, allow_inf_nan=False)]
 class DeploymentBody(Strict):
     """``POST /deployments``: exactly one of ``templateId`` and ``customImage``.
 
-    ``idleTimeoutMinutes`` null is never, also where the template has a time of its own.
+    Null is as if it were not there, except that ``idleTimeoutMinutes`` null is never, also where
+    the template has a time of its own.
     """
 
     node_id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     template_id: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
     custom_image: Image | None = None
     name: Name | None = None
-    env: Variables = Field(default_factory=dict)
-    secrets: Variables = Field(default_factory=dict)
+    env: Variables | None = None
+    secrets: Variables | None = None
     command: Command | None = None
     ports: Ports | None = None
     volumes: Volumes | None = None
@@ -250,16 +261,20 @@ class DeploymentBody(Strict):
     health: HealthBody | None = None
     restart_policy: RestartPolicy | None = None
     idle_timeout_minutes: IdleMinutes | None = None
-    evictable: bool = False
+    evictable: bool | None = None
 
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if (self.template_id is None) == (self.custom_image is None):
-            raise ValueError("exactly one of templateId and customImage is required")
-        twice = sorted(self.env.keys() & self.secrets.keys())
-        if twice:
-            raise ValueError(f"env and secrets both hold {', '.join(twice)}")
-        return self
+    @model_validator(mode="wrap")
+    @classmethod
+    def _all_at_once(cls, data: dict[str, Any], whole: ModelWrapValidatorHandler[Self]) -> Self:
+        """What fields contradict each other in is told beside what is wrong with each."""
+        wrong = [InitErrorDetails(type=text, input=data) for text in _contradictions(data)]
+        try:
+            made = whole(data)
+        except ValidationError as error:
+            wrong += cast("list[InitErrorDetails]", error.errors(include_url=False))
+        if wrong:
+            raise ValidationError.from_exception_data(cls.__name__, wrong)
+        return made
 
     def order(self) -> Order:
         """As the engine takes it."""
@@ -268,18 +283,18 @@ class DeploymentBody(Strict):
             template_id=self.template_id,
             custom_image=self.custom_image,
             name=self.name,
-            env=self.env,
-            secrets=self.secrets,
+            env=self.env or {},
+            secrets=self.secrets or {},
             command=None if self.command is None else tuple(self.command),
             ports=_tuple(self.ports, PortBody.opened),
             volumes=_tuple(self.volumes, VolumeBody.volume),
-            resources=None if self.resources is None else self.resources.limits(),
+            resources=SaidResources() if self.resources is None else self.resources.said(),
             access=self.access,
             hostname=self.hostname,
             health=None if self.health is None else self.health.check(),
             restart_policy=self.restart_policy,
             idle_timeout=self._idle_timeout(),
-            evictable=self.evictable,
+            evictable=bool(self.evictable),
         )
 
     def _idle_timeout(self) -> IdleTimeout | None:

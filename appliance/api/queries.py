@@ -12,6 +12,7 @@ from appliance.domain.deployment import Status
 from appliance.domain.permissions import Role, Scope
 
 YEARS = range(1970, 9999)
+NUMBER = re.compile(r"-?[0-9]{1,30}")
 
 
 def _moment(value: object) -> object:
@@ -39,6 +40,13 @@ def _reckonable(moment: datetime) -> datetime:
     return moment
 
 
+def _digits(value: object) -> object:
+    """Pydantic would take 1_0, 1.0 and +1 for numbers too."""
+    if not isinstance(value, str) or not NUMBER.fullmatch(value):
+        raise ValueError("should be a valid integer")
+    return value
+
+
 def _email(text: str) -> str:
     local, at, host = text.partition("@")
     if not (local and at and host) or "@" in host or any(c.isspace() for c in text):
@@ -46,6 +54,7 @@ def _email(text: str) -> str:
     return text
 
 
+Number = Annotated[int, BeforeValidator(_digits)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 AskedMoment = Annotated[Moment, BeforeValidator(_with_plus)]
 Reckonable = Annotated[AskedMoment, AfterValidator(_reckonable)]
@@ -66,14 +75,14 @@ class NoQuery(Query):
 class TicketQuery(Query):
     """``port``: the container's, where the deployment has several; by default the first."""
 
-    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    port: Annotated[Number, Field(ge=1, le=65535)] | None = None
 
 
 class PageQuery(Query):
     """Which page."""
 
-    page: Annotated[int, Field(ge=1, le=1_000_000)] = 1
-    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    page: Annotated[Number, Field(ge=1, le=1_000_000)] = 1
+    limit: Annotated[Number, Field(ge=1, le=100)] = 20
 
 
 class DeploymentsQuery(PageQuery):
@@ -88,17 +97,17 @@ class NodesQuery(PageQuery):
 
     status: Literal["online", "offline", "maintenance"] | None = None
     has_gpu: bool | None = None
-    min_gpu_vram: Annotated[int, Field(ge=0)] | None = None
-    min_cpu_cores: Annotated[int, Field(ge=0)] | None = None
-    min_ram_mb: Annotated[int, Field(ge=0)] | None = None
+    min_gpu_vram: Annotated[Number, Field(ge=0)] | None = None
+    min_cpu_cores: Annotated[Number, Field(ge=0)] | None = None
+    min_ram_mb: Annotated[Number, Field(ge=0)] | None = None
     region: str | None = None
-    max_hourly_rate: Annotated[int, Field(ge=0)] | None = None
+    max_hourly_rate: Annotated[Number, Field(ge=0)] | None = None
 
 
 class LogsQuery(Query):
     """``GET /deployments/:id/logs``."""
 
-    tail: Annotated[int, Field(ge=1, le=10_000)] = 100
+    tail: Annotated[Number, Field(ge=1, le=10_000)] = 100
     since: AskedMoment | None = None
     follow: bool = False
 
@@ -112,8 +121,8 @@ class SamplesQuery(Query):
 class HistoryQuery(Query):
     """``GET /deployments/:id/events``: after that event, so many."""
 
-    after: Annotated[int, Field(ge=0, le=2**62)] = 0
-    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    after: Annotated[Number, Field(ge=0, le=2**62)] = 0
+    limit: Annotated[Number, Field(ge=1, le=1000)] = 100
 
 
 class UsageQuery(Query):

@@ -1,5 +1,6 @@
 """The use cases about who calls: login, tokens, users."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -7,6 +8,7 @@ from appliance.auth.limits import LoginLimits
 from appliance.auth.passwords import Passwords, check_new_password
 from appliance.auth.tokens import IssuedToken, Tokens
 from appliance.clock import Clock
+from appliance.domain.deployment import Desired
 from appliance.domain.errors import (
     Conflict,
     FieldError,
@@ -238,8 +240,7 @@ class Accounts:
             user = _found(await users.find_for_change(tx, user_id), user_id)
             _check_not_the_owner(user)
             await _check_not_the_last_admin(tx, user)
-            if await users.unburied_deployments(tx, user_id):
-                raise Conflict(f"{user.email} has deployments; delete them first")
+            _check_no_deployments(user, await users.unburied_deployments(tx, user_id))
             await users.delete(tx, user_id, owner.user_id)
         self._tokens.forget_user(user_id)
 
@@ -260,6 +261,14 @@ class Accounts:
 def _check_not_the_owner(user: User) -> None:
     if user.email == OWNER_EMAIL:
         raise Conflict("the machine's owner comes by the control socket and stays as they are")
+
+
+def _check_no_deployments(user: User, unburied: Collection[Desired]) -> None:
+    """Of those that are deleted the containers may still be there, though no list shows them."""
+    if set(unburied) == {Desired.DELETED}:
+        raise Conflict(f"what {user.email} deployed is still being removed; try again in a moment")
+    if unburied:
+        raise Conflict(f"{user.email} has deployments; delete them first")
 
 
 async def _check_not_the_last_admin(tx: Transaction, user: User) -> None:

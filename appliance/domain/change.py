@@ -1,15 +1,16 @@
 """What a caller wants changed about a deployment, and the spec that makes of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from appliance.domain.deployment import Spec
-from appliance.domain.errors import FieldError, InvalidRequest
+from appliance.domain.errors import FieldError, InvalidRequest, refuse
 from appliance.domain.image import complete
 from appliance.domain.merge import (
-    refuse_missing,
-    refuse_raw,
+    ill_sized,
+    missing,
+    raw,
     sized,
     template_env,
     template_parameters,
@@ -21,8 +22,9 @@ from appliance.domain.template import Template
 class Change:
     """The body of ``PATCH /deployments/:id``, right in shape.
 
-    ``fields`` holds fields of ``Spec`` by name, each whole. ``secrets`` are set one by one, None
-    takes one away: who changes one can't know the others.
+    ``fields`` holds fields of ``Spec`` by name, each whole; ``resources`` as ``SaidResources``,
+    what they leave out is the template's. ``secrets`` are set one by one, None takes one away:
+    who changes one can't know the others.
     """
 
     name: str | None = None
@@ -39,21 +41,17 @@ def changed(spec: Spec, change: Change, template: Template | None) -> Spec:
     fields = dict(change.fields)
     if "image" in fields:
         fields["image"] = _complete(fields["image"])
-    if "resources" in fields and template is not None:
+    if "resources" in fields:
         fields["resources"] = sized(fields["resources"], template)
     after = replace(spec, **fields, secret_names=_secret_names(spec, change))
-    twice = sorted(after.env.keys() & set(after.secret_names))
-    if twice:
-        raise InvalidRequest(FieldError("env", f"{', '.join(twice)} is also among the secrets"))
-    if template is not None and ("env" in fields or change.secrets):
-        refuse_missing(template, {*after.env, *after.secret_names})
+    if template is not None and _variables(change):
         after = replace(
             after,
             base_env=template_env(template, after.secret_names),
             parameters=template_parameters(template, after.env),
             paths=template.paths,  # it is the variables that open more than these
         )
-    refuse_raw(after.ports, after.paths)
+    refuse(_wrong(after, change, template))
     return after
 
 
@@ -72,6 +70,22 @@ def outside_of(after: Spec, spec: Spec) -> Spec:
         idle_timeout_minutes=after.idle_timeout_minutes,
         evictable=after.evictable,
     )
+
+
+def _variables(change: Change) -> bool:
+    return "env" in change.fields or bool(change.secrets)
+
+
+def _wrong(after: Spec, change: Change, template: Template | None) -> Iterator[FieldError]:
+    """What was wrong before and is not touched is not held against the change."""
+    twice = sorted(after.env.keys() & set(after.secret_names))
+    if twice:
+        yield FieldError("env", f"{', '.join(twice)} is also among the secrets")
+    if template is not None and _variables(change):
+        yield from missing(template, {*after.env, *after.secret_names})
+    if "resources" in change.fields:
+        yield from ill_sized(after.resources, template)
+    yield from raw(after.ports, after.paths)
 
 
 def _secret_names(spec: Spec, change: Change) -> tuple[str, ...]:

@@ -31,6 +31,8 @@ ApplianceError
     └── StoreUnusable       the file is damaged, foreign, or newer than this version
 """
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 
@@ -61,6 +63,31 @@ class InvalidRequest(ApplianceError):
     def __init__(self, *errors: FieldError) -> None:
         super().__init__("; ".join(f"{e.field}: {e.message}" for e in errors))
         self.errors = errors
+
+
+def refuse(wrong: Iterable[FieldError]) -> None:
+    """Lets a request pass with which nothing is wrong.
+
+    Raises:
+        InvalidRequest: with all of ``wrong``, if there is any.
+    """
+    errors = tuple(wrong)
+    if errors:
+        raise InvalidRequest(*errors)
+
+
+@contextmanager
+def beside(wrong: Iterable[FieldError]) -> Iterator[None]:
+    """``refuse(wrong)``, together with what is refused inside.
+
+    Raises:
+        InvalidRequest: with all of both.
+    """
+    try:
+        yield
+    except InvalidRequest as error:
+        raise InvalidRequest(*wrong, *error.errors) from error
+    refuse(wrong)
 
 
 class MalformedRequest(ApplianceError):

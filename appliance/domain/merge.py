@@ -1,8 +1,9 @@
 """A caller's order and a template, made into one complete spec; every wrong field at once."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 
 from appliance.domain.deployment import (
     Access,
@@ -13,9 +14,9 @@ from appliance.domain.deployment import (
     RestartPolicy,
     Spec,
 )
-from appliance.domain.errors import FieldError, InvalidRequest
+from appliance.domain.errors import FieldError, InvalidRequest, refuse
 from appliance.domain.image import complete
-from appliance.domain.order import Order
+from appliance.domain.order import Order, SaidResources
 from appliance.domain.template import Template
 
 NAME_STEM_LENGTH = 40
@@ -25,11 +26,17 @@ def spec_from_template(order: Order, template: Template) -> Spec:
     """The spec of a template's deployment: what the order says, else what the template says.
 
     Raises:
-        InvalidRequest: the template needs a variable that the order does not bring, or the order
-            asks for raw ports where not every path is open.
+        InvalidRequest: the template needs a variable or a GPU that the order does not bring, or
+            the order asks for raw ports where not every path is open.
     """
-    refuse_missing(template, {*order.env, *order.secrets})
-    refuse_raw(order.ports, template.paths)
+    resources = sized(order.resources, template)
+    refuse(
+        chain(
+            missing(template, {*order.env, *order.secrets}),
+            ill_sized(resources, template),
+            raw(order.ports, template.paths),
+        )
+    )
     return Spec(
         image=template.image,
         template_id=template.id,
@@ -39,7 +46,7 @@ def spec_from_template(order: Order, template: Template) -> Spec:
         secret_names=tuple(sorted(order.secrets)),
         ports=order.ports if order.ports is not None else template.ports,
         volumes=order.volumes if order.volumes is not None else template.volumes,
-        resources=sized(order.resources or template.resources, template),
+        resources=resources,
         access=order.access or template.access,
         hostname=order.hostname,
         health=order.health or template.health,
@@ -57,12 +64,14 @@ def spec_from_image(order: Order, reference: str) -> Spec:
     """The spec of a custom image's deployment.
 
     Raises:
-        InvalidRequest: the reference is none.
+        InvalidRequest: the reference is none, or the GPUs it asks for are none.
     """
     try:
         image = complete(reference)
     except ValueError as error:
         raise InvalidRequest(FieldError("customImage", str(error))) from error
+    resources = sized(order.resources, None)
+    refuse(ill_sized(resources, None))
     return Spec(
         image=image,
         command=order.command,
@@ -70,7 +79,7 @@ def spec_from_image(order: Order, reference: str) -> Spec:
         secret_names=tuple(sorted(order.secrets)),
         ports=order.ports,
         volumes=order.volumes or (),
-        resources=order.resources or Spec(image=image).resources,
+        resources=resources,
         access=order.access or Access.PUBLIC,
         hostname=order.hostname,
         health=order.health,
@@ -93,40 +102,48 @@ def primary_port(ports: Iterable[Port]) -> Port | None:
     return next((p for p in ports if p.protocol is Protocol.HTTP), None)
 
 
-def sized(chosen: Resources, template: Template) -> Resources:
-    """Whoever asks for a GPU and names no size gets one that the template can work with."""
+def sized(said: SaidResources, template: Template | None) -> Resources:
+    """What was said, over what the template says, field by field.
+
+    Whoever asks for a GPU and names no size gets one that the template can work with.
+    """
+    if template is None:
+        return Resources(**said)
+    chosen = replace(template.resources, **said)
     if chosen.min_vram_mb is None and chosen.gpu_need is not None:
         return replace(chosen, min_vram_mb=template.gpu.min_vram_mb)
     return chosen
 
 
-def refuse_missing(template: Template, given: Collection[str]) -> None:
-    """Every variable the template can't do without is ``given``, in ``env`` or ``secrets``.
-
-    Raises:
-        InvalidRequest: with those that are not.
-    """
-    missing = [
-        FieldError(
-            f"{'secrets' if v.secret else 'env'}.{v.name}",
-            f"is required by the template {template.id}: {v.description}".rstrip(": "),
-        )
-        for v in template.env
-        if v.required and v.default is None and v.name not in given
-    ]
-    if missing:
-        raise InvalidRequest(*missing)
+def ill_sized(chosen: Resources, template: Template | None) -> Iterator[FieldError]:
+    """Of a GPU that the template can't do without, or that is spoken of and not there."""
+    if not chosen.exclusive and chosen.vram_mb is None:
+        yield FieldError("resources.vramMb", "vramMb is required where exclusive is false")
+    if chosen.gpu_need is not None:
+        return
+    if template is not None and template.gpu.required:
+        words = f"at least 1 is required by the template {template.id}"
+        yield FieldError("resources.gpus", words)
+    elif chosen.min_vram_mb or chosen.vram_mb or not chosen.exclusive:
+        words = "gpus is required where minVramMb, vramMb or exclusive is given"
+        yield FieldError("resources.gpus", words)
 
 
-def refuse_raw(ports: Iterable[Port] | None, paths: Collection[str] | None) -> None:
-    """Nobody looks at what goes through a raw port: it would open what ``paths`` leave shut.
+def missing(template: Template, given: Collection[str]) -> Iterator[FieldError]:
+    """Every variable the template can't do without and that is not ``given`` (env or secret)."""
+    for v in template.env:
+        if v.required and v.default is None and v.name not in given:
+            yield FieldError(
+                f"{'secrets' if v.secret else 'env'}.{v.name}",
+                f"is required by the template {template.id}: {v.description}".rstrip(": "),
+            )
 
-    Raises:
-        InvalidRequest: there is one among ``ports``.
-    """
+
+def raw(ports: Iterable[Port] | None, paths: Collection[str] | None) -> Iterator[FieldError]:
+    """Nobody looks at what goes through a raw port: it would open what ``paths`` leave shut."""
     if paths is not None and any(p.protocol is Protocol.TCP for p in ports or ()):
         words = "can't be raw: of this template only some paths are open, and raw ports open all"
-        raise InvalidRequest(FieldError("ports", words))
+        yield FieldError("ports", words)
 
 
 def template_env(template: Template, secret_names: Collection[str]) -> dict[str, str]:

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 from appliance.domain.deployment import (
     Access,
     HealthCheck,
     Port,
-    Resources,
     RestartPolicy,
     Volume,
 )
@@ -18,6 +18,18 @@ class IdleTimeout:
     """After how long without use it is to sleep; None: never, whatever the template says."""
 
     minutes: float | None
+
+
+class SaidResources(TypedDict, total=False):
+    """Fields of ``Resources``; what is not in it was not said. None: the machine's own."""
+
+    cpus: float | None
+    memory_mb: int | None
+    shm_mb: int | None
+    gpus: int | tuple[str, ...]
+    min_vram_mb: int | None
+    vram_mb: int | None
+    exclusive: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +45,7 @@ class Order:
     command: tuple[str, ...] | None = None
     ports: tuple[Port, ...] | None = None
     volumes: tuple[Volume, ...] | None = None
-    resources: Resources | None = None
+    resources: SaidResources = field(default_factory=SaidResources)
     access: Access | None = None
     hostname: str | None = None
     health: HealthCheck | None = None

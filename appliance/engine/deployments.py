@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from appliance.clock import Clock
-from appliance.domain.deployment import Deployment, Desired, Reason, Resources, Spec, Status
+from appliance.domain.deployment import Deployment, Desired, Reason, Spec, Status
 from appliance.domain.errors import (
     Conflict,
     FieldError,
@@ -12,13 +12,14 @@ from appliance.domain.errors import (
     InvalidRequest,
     LimitReached,
     NotFound,
+    beside,
 )
 from appliance.domain.gpu_ledger import LENDING, Place, waiting_reason
 from appliance.domain.ids import new_id
 from appliance.domain.instant import Instant
 from appliance.domain.merge import default_name, spec_from_image, spec_from_template
 from appliance.domain.observed import ContainerName
-from appliance.domain.order import Order
+from appliance.domain.order import Order, SaidResources
 from appliance.domain.permissions import Principal
 from appliance.domain.transitions import actions
 from appliance.engine.access_tokens import AccessTokens
@@ -67,12 +68,12 @@ class House:
         need = spec.resources.gpu_need
         return self.gpu_rate_cents * need.count if need else 0
 
-    def too_large(self, asked: Resources | None) -> list[FieldError]:
+    def too_large(self, asked: SaidResources) -> list[FieldError]:
         """What of ``asked`` this machine does not have at all."""
         wrong = []
-        if asked is not None and (asked.cpus or 0) > self.cpus:
+        if (asked.get("cpus") or 0) > self.cpus:
             wrong.append(FieldError("resources.cpus", f"this machine has {self.cpus}"))
-        if asked is not None and (asked.memory_mb or 0) > self.memory_mb:
+        if (asked.get("memory_mb") or 0) > self.memory_mb:
             wrong.append(FieldError("resources.memoryMb", f"this machine has {self.memory_mb}"))
         return wrong
 
@@ -261,7 +262,8 @@ class Deployments:
         return reading
 
     def _draft(self, caller: Principal, order: Order) -> NewDeployment:
-        spec = self._spec(order)
+        with beside(self._wrong_for_this_machine(order)):
+            spec = self._spec(order)
         deployment_id = new_id("dep")
         return NewDeployment(
             id=deployment_id,
@@ -274,16 +276,15 @@ class Deployments:
         )
 
     def _spec(self, order: Order) -> Spec:
-        wrong = list(self._wrong_for_this_machine(order))
-        template = None if order.template_id is None else self._catalogue.get(order.template_id)
-        if order.template_id is not None and template is None:
+        if order.template_id is None:
+            return spec_from_image(order, order.custom_image or "")
+        template = self._catalogue.get(order.template_id)
+        if template is None:
             known = ", ".join(t.id for t in self._catalogue.all())
-            wrong.append(FieldError("templateId", f"no template {order.template_id!r}; {known}"))
-        if wrong:
-            raise InvalidRequest(*wrong)
-        if template is not None:
-            return spec_from_template(order, template)
-        return spec_from_image(order, order.custom_image or "")
+            raise InvalidRequest(
+                FieldError("templateId", f"no template {order.template_id!r}; {known}")
+            )
+        return spec_from_template(order, template)
 
     def _wrong_for_this_machine(self, order: Order) -> list[FieldError]:
         here, wrong = self._house.node_id, self._house.too_large(order.resources)

@@ -124,10 +124,9 @@ class Driver:
         """One look and the steps up to the next act; None: look again."""
         try:
             seen = await self._look(d)
-        except RuntimeUnavailable as error:
+        except RuntimeFailure as error:
             return await self._cut_off(d, error)
-        except RuntimeFailure:
-            return Wait(self._shop.clock.now().boot_us + 1_000_000)
+        d = await self._answered(d)
         step = plan(d, seen, self._shop.clock.now())
         while isinstance(step, Become):
             before, d = d, await self._shop.ledger.become(d, step)
@@ -142,14 +141,24 @@ class Driver:
             self._shop.companions.provide(d, seen.container)
         return step
 
-    async def _cut_off(self, d: Deployment, error: RuntimeUnavailable) -> Wait:
-        """Says on the deployment that Podman is away, if that is what it waits for."""
-        self._shop.pulse.suspect()
-        if d.shown != d.status or d.status in WAITING:
-            step = after_failure(d, Start(), error, self._shop.clock.now())
-            if isinstance(step, Become):
-                await self._shop.ledger.become(d, step)
-        return Wait()
+    async def _cut_off(self, d: Deployment, error: RuntimeFailure) -> Wait:
+        """Says on the deployment that Podman is away, or hangs, if that is what it waits for."""
+        if isinstance(error, UNANSWERED):
+            self._shop.pulse.suspect()
+            if d.shown != d.status or d.status in WAITING:
+                away = RuntimeUnavailable(str(error))
+                step = after_failure(d, Start(), away, self._shop.clock.now())
+                if isinstance(step, Become):
+                    await self._shop.ledger.become(d, step)
+        later = self._shop.clock.now().boot_us + 1_000_000
+        return Wait(None if isinstance(error, RuntimeUnavailable) else later)
+
+    async def _answered(self, d: Deployment) -> Deployment:
+        """Nobody says of Podman any more that it is away, also where there is still to wait."""
+        if d.status not in WAITING or d.reason is None or d.reason.code != RuntimeUnavailable.code:
+            return d
+        again = Become(d.status, "answers", "Podman answers again", failures=d.failures)
+        return await self._shop.ledger.become(d, again)
 
     async def _look(self, d: Deployment) -> Observed:
         seen = await self._look_at(d)

@@ -6,8 +6,9 @@ from dataclasses import replace
 from appliance.clock import Clock
 from appliance.domain.change import Change, changed, needs_new_container, outside_of
 from appliance.domain.deployment import AT_REST, Deployment, Desired, Spec, Update
-from appliance.domain.errors import FieldError, InvalidRequest, NotFound
+from appliance.domain.errors import FieldError, InvalidRequest, NotFound, beside
 from appliance.domain.instant import Instant
+from appliance.domain.order import SaidResources
 from appliance.domain.permissions import Principal
 from appliance.domain.template import Template
 from appliance.engine.access_tokens import AccessTokens
@@ -63,9 +64,6 @@ class Updates:
             LimitReached: no raw port is left.
         """
         now = self._clock.now()
-        wrong = self._house.too_large(change.fields.get("resources"))
-        if wrong:
-            raise InvalidRequest(*wrong)
         async with self._db.transaction() as tx:
             before = await updates.find_for_change(tx, deployment_id, caller.sees)
             if before is None:
@@ -87,8 +85,9 @@ class Updates:
 
     def _after(self, before: Deployment, change: Change, now: Instant) -> Deployment:
         wanted = before.wanted_spec
-        spec = changed(wanted, change, self._template(wanted))
-        _refuse_other_gpus(before, spec)
+        with beside(self._house.too_large(change.fields.get("resources", SaidResources()))):
+            spec = changed(wanted, change, self._template(wanted))
+            _refuse_other_gpus(before, spec)
         update = before.update
         refresh = "image" in change.fields and spec.image == wanted.image
         if refresh or change.secrets or needs_new_container(wanted, spec):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from sqlite3 import IntegrityError
 
+from appliance.domain.deployment import Desired
 from appliance.domain.errors import NameTaken
 from appliance.domain.instant import Instant, from_us
 from appliance.domain.permissions import Role
@@ -52,7 +53,9 @@ WHERE role = 'admin' AND NOT disabled AND password_hash IS NOT NULL
 
 COUNT_OTHER_ADMINS = f"{COUNT_ADMINS} AND id <> :id"
 
-COUNT_UNBURIED = "SELECT count(*) FROM deployment WHERE owner_id = :id AND deleted_us IS NULL"
+SELECT_UNBURIED = """
+SELECT DISTINCT desired FROM deployment WHERE owner_id = :id AND deleted_us IS NULL
+"""
 
 # What is buried stays on record (a name is never used twice); it passes to the machine's owner.
 REASSIGN_BURIED = "UPDATE deployment SET owner_id = :heir_id WHERE owner_id = :id"
@@ -140,10 +143,9 @@ async def count_admins(db: Database) -> int:
     return int(row[0])
 
 
-async def unburied_deployments(tx: Transaction, user_id: str) -> int:
-    """How many deployments of theirs have anything left in Podman."""
-    [row] = await tx.execute(COUNT_UNBURIED, {"id": user_id})
-    return int(row[0])
+async def unburied_deployments(tx: Transaction, user_id: str) -> set[Desired]:
+    """What is wanted of those deployments of theirs that have anything left in Podman."""
+    return {Desired(row["desired"]) for row in await tx.execute(SELECT_UNBURIED, {"id": user_id})}
 
 
 async def delete(tx: Transaction, user_id: str, heir_id: str) -> None:

@@ -67,10 +67,48 @@ async def test_every_optional_field_is_taken(bob: Caller) -> None:
 
 async def test_null_means_not_said(bob: Caller) -> None:
     nothing: dict[str, Any] = dict.fromkeys(
-        ("templateId", "name", "command", "ports", "volumes", "resources", "access", "hostname",
-         "health", "restartPolicy")
+        ("templateId", "name", "env", "secrets", "command", "ports", "volumes", "resources",
+         "access", "hostname", "health", "restartPolicy", "evictable")
     )  # fmt: skip
-    assert (await bob.create(**nothing))["name"] == "app"
+    made = await bob.create(**nothing)
+    assert (made["name"], made["env"], made["evictable"]) == ("app", {}, False)
+    port = {"port": 80, "protocol": None, "name": None}
+    assert (await bob.create(ports=[port]))["ports"] == [port | {"protocol": "http"}]
+
+
+LIMITS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("vllm", {"memoryMb": 16_000}, {"gpus": 1, "shmMb": 8192, "minVramMb": 6144}),
+    ("vllm", {"gpus": 2}, {"shmMb": 8192, "minVramMb": 6144}),
+    ("vllm", {"vramMb": 9000, "exclusive": False}, {"gpus": 1, "shmMb": 8192}),
+    ("vllm", {"shmMb": 64, "minVramMb": 80_000}, {"gpus": 1}),
+    ("welcome", {"gpus": 1}, {"memoryMb": 128}),
+    ("welcome", {"cpus": 1}, {"memoryMb": 128}),
+    ("welcome", {"memoryMb": 64}, {"cpus": None}),
+    ("welcome", {}, {"memoryMb": 128}),
+]
+
+
+@pytest.mark.parametrize(("template", "said", "kept"), LIMITS)
+async def test_a_limit_that_is_not_said_is_the_templates(
+    bob: Caller, template: str, said: dict[str, Any], kept: dict[str, Any]
+) -> None:
+    made = await bob.create(customImage=None, templateId=template, resources=said)
+    assert made["resources"].items() >= (said | kept).items()
+
+
+async def test_null_among_the_limits_means_not_said_too(bob: Caller) -> None:
+    usual = await bob.create(customImage=None, templateId="vllm")
+    nothing = dict.fromkeys(usual["resources"])
+    made = await bob.create(customImage=None, templateId="vllm", resources=nothing)
+    assert made["resources"] == usual["resources"]
+
+
+@pytest.mark.parametrize("said", [{"gpus": 0}, {"gpus": 0, "vramMb": 5000}])
+async def test_a_template_that_requires_a_gpu_is_not_deployed_without(
+    bob: Caller, said: dict[str, Any]
+) -> None:
+    told = await bob.refused(templateId="vllm", resources=said)
+    assert told == {"resources.gpus": "at least 1 is required by the template vllm"}
 
 
 async def test_a_secret_is_never_seen_again(bob: Caller, served: Served) -> None:
@@ -91,7 +129,8 @@ async def test_the_secret_reaches_the_container(bob: Caller, served: Served) -> 
 
 
 async def test_a_name_is_kept_in_normal_form(bob: Caller) -> None:
-    assert (await bob.create(name="cafe\u0301"))["name"] == "caf\u00e9"
+    assert (await bob.create(name=" cafe\u0301"))["name"] == "caf\u00e9"
+    assert (await bob.create(name="e\u0301" * 63))["name"] == "\u00e9" * 63
 
 
 WRONG: list[tuple[dict[str, Any], str, str]] = [
@@ -102,7 +141,8 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"customImage": "Nginx"}, "customImage", "lower case"),
     ({"customImage": 5}, "customImage", "string"),
     ({"name": ""}, "name", "at least 1"),
-    ({"name": "x" * 64}, "name", "at most 63"),
+    ({"name": " \u3000"}, "name", "at least 1"),
+    ({"name": "x" * 64}, "name", "at most 63 characters"),
     ({"name": "a\u202eb"}, "name", "bidirectional"),
     ({"name": "a\u200bb"}, "name", "zero-width"),
     ({"name": "a\nb"}, "name", "control"),
@@ -149,8 +189,8 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"resources": {"gpus": True}}, "resources.gpus", "a number from 0 to 64"),
     ({"resources": {"gpus": ["../x"]}}, "resources.gpus", "no uuid or index"),
     ({"resources": {"gpus": [0, "0"]}}, "resources.gpus", "may stand once"),
-    ({"resources": {"gpus": 1, "exclusive": False}}, "resources", "vramMb is required"),
-    ({"resources": {"vramMb": 5}}, "resources", "gpus is required"),
+    ({"resources": {"gpus": 1, "exclusive": False}}, "resources.vramMb", "vramMb is required"),
+    ({"resources": {"vramMb": 5}}, "resources.gpus", "gpus is required"),
     ({"resources": {"memory": 64}}, "resources.memory", "unknown"),
     ({"hostname": "Api"}, "hostname", "a-z, 0-9"),
     ({"hostname": "api"}, "hostname", "reserved"),
@@ -190,6 +230,28 @@ async def test_a_variable_is_either_open_or_secret(bob: Caller) -> None:
 async def test_what_a_template_needs_is_asked_for_by_name(bob: Caller) -> None:
     told = await bob.refused(templateId="postgres")
     assert "is required by the template postgres" in told["secrets.POSTGRES_PASSWORD"]
+
+
+async def test_what_is_wrong_with_fields_and_between_them_is_told_at_once(bob: Caller) -> None:
+    one_source = "exactly one of templateId and customImage is required"
+    told = await bob.refused(nodeId=None, env={"A": "1"}, secrets={"A": "2"}, hostname="API")
+    assert told.keys() == {"nodeId", "hostname", "body"}
+    answer = await bob.http.post("/deployments", json={"env": {"A": "1"}, "secrets": {"A": "2"}})
+    messages = [(e["field"], e["message"]) for e in problem(answer, 422)["errors"]]
+    assert messages == [
+        ("body", one_source), ("body", "env and secrets both hold A"), ("nodeId", "is required"),
+    ]  # fmt: skip
+
+
+async def test_what_the_machine_and_the_template_miss_is_told_at_once(bob: Caller) -> None:
+    too_large = {"cpus": 9, "exclusive": False}
+    told = await bob.refused(nodeId="x", templateId="postgres", resources=too_large)
+    assert told.keys() == {
+        "nodeId", "resources.cpus", "resources.vramMb", "resources.gpus",
+        "secrets.POSTGRES_PASSWORD",
+    }  # fmt: skip
+    told = await bob.refused(nodeId="x", templateId="none", resources={"memoryMb": 16_001})
+    assert told.keys() == {"nodeId", "resources.memoryMb", "templateId"}
 
 
 async def test_a_wrong_secret_is_not_repeated(bob: Caller) -> None:

@@ -83,14 +83,23 @@ async def test_every_wrong_field_is_named(bob: Caller) -> None:
         "image", "env", "ports.0.port", "templateId", "secrets", "restartPolicy", "name",
     }  # fmt: skip
     assert "hush" not in answer.text
+    answer = await bob.http.patch(f"/deployments/{made['id']}", json={"name": "  "})
+    assert field_errors(answer).keys() == {"name"}
     answer = await bob.http.patch(f"/deployments/{made['id']}", json={"resources": {"cpus": 64}})
     assert field_errors(answer) == {"resources.cpus": "this machine has 8"}
+    made = await bob.create(customImage=None, templateId="vllm")
+    raw = [{"port": 1, "protocol": "tcp"}]
+    answer = await bob.http.patch(
+        f"/deployments/{made['id']}", json={"resources": {"cpus": 64, "gpus": 0}, "ports": raw}
+    )
+    assert field_errors(answer).keys() == {"resources.cpus", "resources.gpus", "ports"}
 
 
 async def test_the_document_promises_no_defaults(bob: Caller) -> None:
     document = (await bob.get("/openapi.json"))["components"]["schemas"]
     shapes = document["DeploymentChangeBody"]["properties"]
     assert shapes.keys() >= {"image", "env", "secrets", "restartPolicy"}
+    shapes |= document["ResourcesChangeBody"]["properties"]
     assert not [name for name, shape in shapes.items() if "default" in shape]
 
 
@@ -135,3 +144,23 @@ async def test_other_limits_are_changed_without_naming_the_gpus_size_anew(bob: C
     shown = answer.json()["deployment"]["resources"]
     assert shown == {**d["resources"], "memoryMb": 4096}
     assert shown["minVramMb"] is not None
+
+
+async def test_limits_that_are_left_out_are_the_templates_again_and_null_takes_one_away(
+    bob: Caller,
+) -> None:
+    d = await bob.create(customImage=None, templateId="vllm", resources={"memoryMb": 4096})
+    usual = d["resources"] | {"memoryMb": None}
+    assert (usual["shmMb"], usual["gpus"]) == (8192, 1)
+    assert (await patch(bob, d["id"], resources={"cpus": 2}))["resources"] == usual | {"cpus": 2}
+    shown = await patch(bob, d["id"], resources={"shmMb": None, "gpus": None})
+    assert shown["resources"] == usual | {"shmMb": None}
+
+
+async def test_the_gpu_that_the_template_requires_is_not_taken_away(bob: Caller) -> None:
+    d = await bob.create(customImage=None, templateId="vllm")
+    path, change = f"/deployments/{d['id']}", {"resources": {"gpus": 0}}
+    refused = await bob.http.patch(path, json=change)
+    words = "at least 1 is required by the template vllm"
+    assert field_errors(refused) == {"resources.gpus": words}
+    assert (await patch(bob, d["id"], name="other"))["resources"] == d["resources"]

@@ -100,14 +100,21 @@ def test_reads_answer_writes_wait_and_all_converges_after_its_return(
         api.http.delete(f"/deployments/{i}")
 
 
-def test_a_hung_podman_is_told_by_healthz(api: Api) -> None:
+def test_a_hung_podman_is_told_by_healthz_and_by_who_waits_for_it(api: Api) -> None:
     hang(api.box)
     try:
+        waits = api.create()["id"]
         wait_for(lambda: _runtime(api) == "unreachable")
         assert api.http.get("/deployments").status_code == 200
+        wait_for(
+            lambda: (api.get(waits)["statusReason"] or {}).get("code") == "runtime_unavailable"
+        )
+        assert api.get(waits)["status"] == "pending"
     finally:
         go_on(api.box)
     wait_for(lambda: _runtime(api) == "ok")
+    assert api.until(waits, "running")["statusReason"] is None
+    api.http.delete(f"/deployments/{waits}")
 
 
 def _runtime(api: Api) -> str:

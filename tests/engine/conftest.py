@@ -4,16 +4,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import anyio
 import pytest
 
 from appliance.clock import Clock, SystemClock
-from appliance.domain.deployment import Resources, Status
+from appliance.domain.deployment import Status
 from appliance.domain.gpu import Gpu, GpuReading, Survey
 from appliance.domain.observed import ImageFacts
-from appliance.domain.order import Order
+from appliance.domain.order import Order, SaidResources
 from appliance.domain.permissions import Principal, Role, Scope
 from appliance.engine.assembly import Engine, Materials, assemble
 from appliance.engine.catalogue import PACKAGED_TEMPLATES, Catalogue
@@ -82,9 +82,8 @@ class World:
         return [event.type for event in history]
 
 
-def an_order(image: str = IMAGE, **resources: Any) -> Order:
-    wanted = Resources(**resources) if resources else None
-    return Order(node_id="node_1", custom_image=image, resources=wanted)
+def an_order(image: str = IMAGE, **resources: Unpack[SaidResources]) -> Order:
+    return Order(node_id="node_1", custom_image=image, resources=resources)
 
 
 @asynccontextmanager

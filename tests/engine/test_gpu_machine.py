@@ -7,9 +7,9 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
-from appliance.domain.deployment import Resources, Status
+from appliance.domain.deployment import Status
 from appliance.domain.gpu_ledger import Hold, held_wrongly
-from appliance.domain.order import IdleTimeout, Order
+from appliance.domain.order import IdleTimeout, Order, SaidResources
 from tests.engine.conftest import IMAGE, FakeGpus, a_gpu
 from tests.engine.test_state_machine import (
     CRASHES,
@@ -24,10 +24,10 @@ from tests.engine.test_state_machine import (
 
 CARDS = (a_gpu(0), a_gpu(1), a_gpu(2, vram_mb=8_000))
 NEEDS = (
-    Resources(gpus=1), Resources(gpus=2), Resources(gpus=3), Resources(gpus=("0",)),
-    Resources(gpus=1, min_vram_mb=20_000), Resources(gpus=9),
-    Resources(gpus=1, vram_mb=5_000, exclusive=False),
-    Resources(gpus=2, vram_mb=12_000, exclusive=False), Resources(),
+    SaidResources(gpus=1), SaidResources(gpus=2), SaidResources(gpus=3), SaidResources(gpus=("0",)),
+    SaidResources(gpus=1, min_vram_mb=20_000), SaidResources(gpus=9),
+    SaidResources(gpus=1, vram_mb=5_000, exclusive=False),
+    SaidResources(gpus=2, vram_mb=12_000, exclusive=False), SaidResources(),
 )  # fmt: skip
 
 
@@ -46,13 +46,13 @@ class GpuStory(Lifecycle):
         made = self.world.run(self.world.world.deploy(order))
         sleeps = order.evictable or bool(order.idle_timeout and order.idle_timeout.minutes)
         self.told[made] = Acknowledged({image}, sleeps=sleeps)
-        self.note(made, order.resources or Resources())
+        self.note(made, order.resources)
         self.world.settle()
         return made
 
-    def note(self, made: str, need: Resources) -> None:
+    def note(self, made: str, need: SaidResources) -> None:
         """What ``made`` is to have, before it has it."""
-        if need.exclusive:
+        if need.get("exclusive", True):
             self.alone.add(made.replace("_", "-"))
 
     def witness(self, name: str) -> None:
@@ -143,7 +143,7 @@ class GpuBox(GpuStory):
         evictable=st.booleans(),
     )
     def create_on_a_gpu(
-        self, image: str, need: Resources, sleeps: bool, evictable: bool = False
+        self, image: str, need: SaidResources, sleeps: bool, evictable: bool = False
     ) -> None:
         order = Order(
             node_id="node_1", custom_image=image, resources=need,
@@ -176,7 +176,7 @@ def box() -> Iterator[GpuBox]:
 
 
 def test_a_gpu_is_not_given_while_its_holder_is_still_ending(box: GpuBox) -> None:
-    for need in (Resources(gpus=3), Resources(gpus=1)):
+    for need in (SaidResources(gpus=3), SaidResources(gpus=1)):
         box.create_on_a_gpu(image=STUBBORN, need=need, sleeps=False)
     first, second = box.told
     box.order(which=0, verb="stop")
@@ -189,9 +189,9 @@ def test_a_gpu_is_not_given_while_its_holder_is_still_ending(box: GpuBox) -> Non
 
 def test_a_start_that_lands_after_its_order_to_stop_meets_nobody(box: GpuBox) -> None:
     box.world.runtime.faults.delay("start", times=2)
-    box.create_on_a_gpu(image=IMAGE, need=Resources(gpus=3), sleeps=False)
+    box.create_on_a_gpu(image=IMAGE, need=SaidResources(gpus=3), sleeps=False)
     box.order(which=0, verb="stop")
-    box.create_on_a_gpu(image=IMAGE, need=Resources(gpus=1), sleeps=False)
+    box.create_on_a_gpu(image=IMAGE, need=SaidResources(gpus=1), sleeps=False)
     box.time_goes_by(4)
     first, second = box.told
     assert box.listed()[second].deployment.status is Status.RUNNING
@@ -208,7 +208,7 @@ def test_a_start_that_lands_while_an_update_is_tried_out_meets_nobody(
         box.the_engine_will_be_killed_at(verb="start", nth=1, moment="late")
     else:
         box.podman_will_be_late(verb="start", nth=1)
-    box.create_on_a_gpu(image=IMAGE, need=Resources(gpus=1), sleeps=False)
+    box.create_on_a_gpu(image=IMAGE, need=SaidResources(gpus=1), sleeps=False)
     box.time_goes_by(4)
     box.update(which=0, image=PULLED, shares=False)
     box.time_goes_by(0.3)

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from appliance.domain.change import Change
-from appliance.domain.deployment import Resources, Status
+from appliance.domain.deployment import Status
 from appliance.domain.gpu import GpuReading, Survey
 from appliance.domain.observed import ImageFacts
+from appliance.domain.order import SaidResources
 from appliance.engine import gpu_watch
 from tests.engine.conftest import (
     ADA,
@@ -230,8 +231,8 @@ async def test_an_update_that_fails_gives_the_only_gpu_back_to_the_old_one(
         assert await holders(world) == {"GPU-0": [d]}
 
 
-def gpu_and_memory(exclusive: bool) -> Resources:
-    return Resources(gpus=1, exclusive=exclusive, vram_mb=20_000, memory_mb=512)
+def gpu_and_memory(exclusive: bool) -> SaidResources:
+    return SaidResources(gpus=1, exclusive=exclusive, vram_mb=20_000, memory_mb=512)
 
 
 async def settled(world: World, d: str, generation: int) -> None:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from appliance.domain.deployment import HealthCheck, Resources, Status
+from appliance.domain.deployment import HealthCheck, Status
 from appliance.domain.observed import ImageFacts
-from appliance.domain.order import Order
+from appliance.domain.order import Order, SaidResources
 from tests.engine.cards import TrueCards
 from tests.engine.conftest import ADA, IMAGE, a_gpu, an_order
 from tests.engine.virtual_world import VirtualWorld
@@ -65,16 +65,16 @@ class Knot(VirtualWorld):
         return self.run(self.world.event_types(i))
 
     def _lender(self, share_mb: int) -> str:
-        share = Resources(gpus=1, vram_mb=share_mb, exclusive=False)
+        share = SaidResources(gpus=1, vram_mb=share_mb, exclusive=False)
         health = HealthCheck("/health", start_period_s=1)
         order = Order("node_1", "vllm", resources=share, evictable=True, health=health)
         return self._deploy(order)
 
     def _deploy(self, order: Order) -> str:
         made = self.run(self.world.deploy(order))
-        assert order.resources is not None
-        assert order.resources.vram_mb is not None
-        self.cards.shares_mb[made] = order.resources.vram_mb
+        share_mb = order.resources["vram_mb"]
+        assert share_mb is not None
+        self.cards.shares_mb[made] = share_mb
         self.cards.asleep_mb[made] = ASLEEP_MB
         self.settle(IDLE_S)
         return made

@@ -7,9 +7,9 @@ import anyio
 import pytest
 
 from appliance.domain.change import Change
-from appliance.domain.deployment import Deployment, HealthCheck, Resources, Status
+from appliance.domain.deployment import Deployment, HealthCheck, Status
 from appliance.domain.observed import ImageFacts
-from appliance.domain.order import Order
+from appliance.domain.order import Order, SaidResources
 from tests.engine.cards import OneCard
 from tests.engine.conftest import ADA, IMAGE, an_order
 from tests.engine.virtual_world import VirtualWorld
@@ -31,7 +31,7 @@ class Dorm(VirtualWorld):
         super().__init__(self.card)
         for image in (VLLM, IMAGE):
             self.runtime.images[image] = ImageFacts(id=f"sha256:{image}", exposed_ports=(8080,))
-        share = Resources(gpus=1, vram_mb=SHARE_MB, exclusive=False)
+        share = SaidResources(gpus=1, vram_mb=SHARE_MB, exclusive=False)
         order = Order("node_1", "vllm", resources=share, evictable=True, health=HEALTH)
         self.vllm = self.run(self.world.deploy(order))
         self.settle(STARTED_S)

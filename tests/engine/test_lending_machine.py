@@ -7,10 +7,10 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
-from appliance.domain.deployment import HealthCheck, Resources, RestartPolicy, Status
+from appliance.domain.deployment import HealthCheck, RestartPolicy, Status
 from appliance.domain.errors import StartRefused
 from appliance.domain.observed import Container, ImageFacts
-from appliance.domain.order import IdleTimeout, Order
+from appliance.domain.order import IdleTimeout, Order, SaidResources
 from appliance.engine.catalogue import PACKAGED_TEMPLATES, Catalogue
 from tests.engine.cards import ASLEEP_MB, TrueCards
 from tests.engine.conftest import ADA, IMAGE, a_gpu
@@ -29,13 +29,13 @@ from tests.fake_faults import Moment
 
 VLLM = "docker.io/vllm/vllm-openai:latest"
 CARDS = (a_gpu(0), a_gpu(1, vram_mb=12_000))
-BIG = Resources(gpus=1, vram_mb=20_000, exclusive=False)
+BIG = SaidResources(gpus=1, vram_mb=20_000, exclusive=False)
 SHARES = (
-    BIG, Resources(gpus=1, vram_mb=10_000, exclusive=False),
-    Resources(gpus=2, vram_mb=9_000, exclusive=False),
+    BIG, SaidResources(gpus=1, vram_mb=10_000, exclusive=False),
+    SaidResources(gpus=2, vram_mb=9_000, exclusive=False),
 )  # fmt: skip
-BORROWED = Resources(gpus=1, vram_mb=15_000, exclusive=False)
-NEEDS = (*SHARES, BORROWED, Resources(gpus=1), Resources(gpus=2))
+BORROWED = SaidResources(gpus=1, vram_mb=15_000, exclusive=False)
+NEEDS = (*SHARES, BORROWED, SaidResources(gpus=1), SaidResources(gpus=2))
 KEPT_MB = (ASLEEP_MB, ASLEEP_MB, 7_000)
 """What a lender has in its sleep."""
 
@@ -85,7 +85,9 @@ class Lending(GpuStory):
         self.create_a_lender(share=BIG, sleeps=False, keeps_mb=ASLEEP_MB)
 
     @rule(need=shares, evictable=st.booleans(), how=hows, stays_s=st.sampled_from([1, 5, 15]))
-    def a_share_is_lent(self, need: Resources, evictable: bool, how: str, stays_s: float) -> None:
+    def a_share_is_lent(
+        self, need: SaidResources, evictable: bool, how: str, stays_s: float
+    ) -> None:
         """Somebody comes for memory, where all who have some are idle."""
         for i in self.vllms:
             self.come(i, 1)
@@ -98,7 +100,7 @@ class Lending(GpuStory):
         self.world.settle(stays_s)
 
     @rule(need=shares, how=hows, how_back=hows)
-    def a_share_goes_round(self, need: Resources, how: str, how_back: str) -> None:
+    def a_share_goes_round(self, need: SaidResources, how: str, how_back: str) -> None:
         """It is lent, and there is room again before it is asked for."""
         self.a_share_is_lent(need, evictable=False, how=how, stays_s=1)
         self.order(len(self.told) - 1, "delete")
@@ -108,7 +110,7 @@ class Lending(GpuStory):
 
     @rule(need=shares, how=lates, how_back=lates, again=st.booleans())
     def what_was_late_comes_last(
-        self, need: Resources, how: str, how_back: str, again: bool
+        self, need: SaidResources, how: str, how_back: str, again: bool
     ) -> None:
         self.a_share_goes_round(need, how, how_back)
         if again:
@@ -116,7 +118,7 @@ class Lending(GpuStory):
         self.what_was_late_lands()
 
     @rule(share=st.sampled_from(SHARES), sleeps=st.booleans(), keeps_mb=st.sampled_from(KEPT_MB))
-    def create_a_lender(self, share: Resources, sleeps: bool, keeps_mb: int) -> None:
+    def create_a_lender(self, share: SaidResources, sleeps: bool, keeps_mb: int) -> None:
         order = Order(
             "node_1", "vllm", resources=share, evictable=True, health=HealthCheck("/", None, 1),
             idle_timeout=IdleTimeout(1 if sleeps else None),
@@ -133,7 +135,7 @@ class Lending(GpuStory):
     )
     def create(
         self, image: str, policy: RestartPolicy, sleeps: bool = False, *,
-        need: Resources = BORROWED, evictable: bool = False,
+        need: SaidResources = BORROWED, evictable: bool = False,
     ) -> None:  # fmt: skip
         order = Order(
             "node_1", custom_image=image, resources=need, restart_policy=policy,
@@ -141,10 +143,11 @@ class Lending(GpuStory):
         )  # fmt: skip
         self.deploy(image, order)
 
-    def note(self, made: str, need: Resources) -> None:
+    def note(self, made: str, need: SaidResources) -> None:
         super().note(made, need)
-        if need.vram_mb is not None:
-            self.truth.shares_mb[made] = need.vram_mb
+        share_mb = need.get("vram_mb")
+        if share_mb is not None:
+            self.truth.shares_mb[made] = share_mb
         self.truth.asleep_mb[made] = self.keeps_mb
 
     # The commands.

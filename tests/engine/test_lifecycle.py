@@ -1,9 +1,11 @@
 """A deployment from order to grave, on the fake runtime."""
 
+import math
+
 import pytest
 
-from appliance.domain.deployment import RestartPolicy, Status
-from appliance.domain.errors import ImageFailure, InvalidRequest, NotFound
+from appliance.domain.deployment import HealthCheck, RestartPolicy, Status
+from appliance.domain.errors import ImageFailure, InvalidRequest, NotFound, RuntimeTimeout
 from appliance.domain.order import Order
 from appliance.runtime.port import ContainerSpec
 from tests.engine.conftest import ADA, IMAGE, OKI, PREFIX, World, an_order
@@ -193,6 +195,46 @@ async def test_podman_away_is_said_and_waited_for(world: World) -> None:
     world.runtime.bring_up()
     await world.until(i, Status.RUNNING)
     assert (await world.view(i)).deployment.reason is None
+
+
+async def reason_of(world: World, deployment_id: str) -> str | None:
+    reason = (await world.view(deployment_id)).deployment.reason
+    return None if reason is None else reason.code
+
+
+async def test_a_podman_that_hangs_is_said_and_waited_for(world: World) -> None:
+    hung = RuntimeTimeout("Podman did not answer in time (test)")
+    world.runtime.faults.fail("image", error=hung, times=math.inf)
+    i = await world.deploy()
+
+    async def told() -> bool:
+        return await reason_of(world, i) == "runtime_unavailable"
+
+    await eventually(told)
+    world.runtime.faults.clear()
+    await world.until(i, Status.RUNNING)
+    assert await reason_of(world, i) is None
+
+
+async def test_a_podman_that_answers_again_is_not_said_to_be_away(world: World) -> None:
+    """Also while there is nothing to do but wait, here for a health check."""
+    checked = Order("node_1", custom_image=IMAGE, health=HealthCheck("/never"))
+    i = await world.deploy(checked)
+    await world.until(i, Status.STARTING)
+    world.runtime.take_down()
+    world.engine.reconciler.nudge(i)
+
+    async def told() -> bool:
+        return await reason_of(world, i) == "runtime_unavailable"
+
+    async def cleared() -> bool:
+        return await reason_of(world, i) is None
+
+    await eventually(told)
+    world.runtime.bring_up()
+    world.engine.pulse.suspect()
+    await eventually(cleared)
+    assert (await world.view(i)).deployment.shown is Status.STARTING
 
 
 async def test_a_container_with_our_name_and_no_row_is_shown_and_left_alone(world: World) -> None:

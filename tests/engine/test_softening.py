@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from appliance.domain.deployment import Resources, Status
+from appliance.domain.deployment import Status
 from appliance.domain.observed import ImageFacts
-from appliance.domain.order import Order
+from appliance.domain.order import Order, SaidResources
 from tests.engine.cards import OneCard
 from tests.engine.conftest import ADA, IMAGE, an_order
 from tests.engine.virtual_world import VirtualWorld
@@ -26,7 +26,7 @@ class Crowd(VirtualWorld):
         super().__init__(self.card)
         for image in (OLLAMA, IMAGE):
             self.runtime.images[image] = ImageFacts(id=f"sha256:{image}", exposed_ports=(8080,))
-        share = Resources(gpus=1, vram_mb=SHARE_MB, exclusive=exclusive)
+        share = SaidResources(gpus=1, vram_mb=SHARE_MB, exclusive=exclusive)
         order = Order("node_1", "ollama", resources=share, evictable=True)
         self.ollama = self.run(self.world.deploy(order))
         self.settle(STARTED_S)

@@ -6,9 +6,10 @@ import anyio
 import pytest
 
 from appliance.domain.change import Change
-from appliance.domain.deployment import Resources, Status, Volume
+from appliance.domain.deployment import Status, Volume
 from appliance.domain.errors import ImageFailure, InvalidRequest, NotFound
 from appliance.domain.observed import ImageFacts
+from appliance.domain.order import SaidResources
 from tests.engine.conftest import ADA, IMAGE, OKI, World, an_order, appliance, with_users
 from tests.engine.test_lifecycle import name
 from tests.fake_runtime import FakeRuntime
@@ -280,7 +281,7 @@ async def test_wrong_changes_and_strangers_change_nothing(world: World) -> None:
     i = await running(world)
     with pytest.raises(NotFound):
         await world.engine.updates.update(OKI, i, Change(name="mine"))
-    for fields in ({"image": "No Image"}, {"resources": Resources(cpus=64)}):
+    for fields in ({"image": "No Image"}, {"resources": SaidResources(cpus=64)}):
         with pytest.raises(InvalidRequest):
             await order(world, i, **fields)
     with pytest.raises(InvalidRequest):

@@ -20,7 +20,7 @@ table that counts: to read them through is to find the row."""
 
 SELDOM = {
     "users.SELECT_ALL", "users.COUNT_ADMINS", "users.COUNT_OTHER_ADMINS",  # users are few
-    "users.COUNT_UNBURIED", "users.REASSIGN_BURIED",  # once a deleted user
+    "users.SELECT_UNBURIED", "users.REASSIGN_BURIED",  # once a deleted user
     "events.PRUNE", "idempotency.PRUNE", "provisions.PRUNE",  # once an hour
     "migrate.SELECT_OBJECTS", "raw_ports.SELECT_ALL",  # once a start
     "backup.SELECT_OBJECTS",  # once a restore

@@ -41,6 +41,20 @@ def test_a_template_becomes_a_running_deployment_with_its_logs(ada: Visit) -> No
     expect(page.get_by_role("heading", name="No deployments yet")).to_be_visible()
 
 
+def test_a_limit_that_is_cleared_is_the_templates(ada: Visit) -> None:
+    page = ada.go("/ui/new/welcome")
+    memory = page.get_by_label("Memory, MiB", exact=True)
+    memory.clear()
+    expect(memory).to_have_attribute("placeholder", "128")
+    page.get_by_label("CPUs").fill("0.5")
+    with page.expect_response(lambda a: a.request.method == "POST") as answered:
+        page.get_by_role("button", name="Deploy").click()
+    made = answered.value.json()["deployment"]
+    assert (made["resources"]["cpus"], made["resources"]["memoryMb"]) == (0.5, 128)
+    with ada.box.client(ada.box.token()) as http:
+        http.delete(f"/deployments/{made['id']}")
+
+
 def test_a_wrong_password_is_told_and_the_right_one_leads_back(
     browser: Browser, owned: Box
 ) -> None:

@@ -7,7 +7,7 @@ import { safeLink } from "../../web/js/dom.js";
 import { parseDotenv } from "../../web/js/dotenv.js";
 import { ago, bytes, costNow, money, rate, shortImage, span } from "../../web/js/format.js";
 import { LogStore, MAX_LINES, cuts, plain } from "../../web/js/log-store.js";
-import { commandText, limitsOf, orderBody, resources, words } from "../../web/js/order-body.js";
+import { commandText, filled, limitsOf, orderBody, resources, words } from "../../web/js/order-body.js";
 import { match } from "../../web/js/router.js";
 import { peak, peakOfBytes } from "../../web/js/scale.js";
 import { makeSecret } from "../../web/js/secret.js";
@@ -115,11 +115,19 @@ test("GPUs are a number or names, and come back as they went", () => {
   assert.deepEqual(resources(limits("0, GPU-1f")), { gpus: ["0", "GPU-1f"] });
   const shared = { vramMb: "4096", minVramMb: "", sharing: "shared" };
   assert.deepEqual(resources(limits("", shared)), {});
+  assert.deepEqual(resources(limits("0", shared)), { gpus: 0 });
   assert.deepEqual(resources(limits("1", shared)), { gpus: 1, vramMb: 4096, exclusive: false });
   for (const gpus of [0, 3, ["1"], ["0", "2"], ["GPU-1f"]]) {
     const r = { cpus: 1.5, memoryMb: 64, shmMb: null, gpus, minVramMb: null, vramMb: null, exclusive: true };
     assert.deepEqual(resources(limitsOf(r)).gpus ?? 0, gpus);
   }
+});
+
+test("a limit left blank is the template's, and one that is said is not", () => {
+  const usual = { cpus: "", memoryMb: "", shmMb: "8192", gpus: "1", sharing: "alone" };
+  const blank = { cpus: "", memoryMb: "16000", shmMb: "", gpus: "", sharing: "shared" };
+  assert.deepEqual(filled(blank, usual), { ...usual, memoryMb: "16000", sharing: "shared" });
+  assert.equal(filled({ ...blank, gpus: "0" }, usual).gpus, "0");
 });
 
 test("a change holds only what is different, and secrets one by one", () => {

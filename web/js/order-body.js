@@ -94,15 +94,26 @@ export function limitsOf(r) {
   };
 }
 
+/**
+ * Limits of a form: one left blank is what holds without a word.
+ * @param {Values} limits
+ * @param {Values} usual
+ */
+export function filled(limits, usual) {
+  return Object.fromEntries(Object.entries(limits).map(([key, value]) => [key, value || usual[key]]));
+}
+
 /** Limits as the API takes them; without a GPU nothing else is said of GPUs. @param {Values} limits */
 export function resources({ cpus, memoryMb, shmMb, gpus, minVramMb, vramMb, sharing }) {
   const which = gpusOf(gpus);
-  const ofGpus = which && {
-    gpus: which,
-    minVramMb: number(minVramMb),
-    vramMb: number(vramMb),
-    exclusive: sharing === "shared" ? false : null,
-  };
+  const ofGpus = which
+    ? {
+        gpus: which,
+        minVramMb: number(minVramMb),
+        vramMb: number(vramMb),
+        exclusive: sharing === "shared" ? false : null,
+      }
+    : { gpus: which };
   return prune({ cpus: number(cpus), memoryMb: number(memoryMb), shmMb: number(shmMb), ...ofGpus });
 }
 

@@ -168,11 +168,12 @@ export function commandField(value, usual) {
  * The limits, each with what the machine has left of it.
  * @param {Record<string, string>} limits
  * @param {import("../types.js").MachineNode} node
+ * @param {Record<string, string>} [usual] what holds where a field is left blank
  * @returns {Record<string, Field>}
  */
-export function limitFields(limits, { specs, available: left, gpus }) {
+export function limitFields(limits, { specs, available: left, gpus }, usual = {}) {
   const number = (/** @type {string} */ key, /** @type {string} */ placeholder, mode = "numeric") =>
-    text({ inputmode: mode, value: limits[key], placeholder });
+    text({ inputmode: mode, value: limits[key], placeholder: usual[key] || placeholder });
   return {
     cpus: field("CPUs", number("cpus", "all", "decimal"), {
       hint: `${left.cpus ?? "—"} of ${specs.cpuThreads ?? "—"} idle now`,
@@ -181,7 +182,7 @@ export function limitFields(limits, { specs, available: left, gpus }) {
       hint: `${whole(left.memoryMb)} of ${whole(specs.ramMb)} left now`,
     }),
     shmMb: field("Shared memory, MiB", number("shmMb", "64")),
-    gpus: field("GPUs", text({ value: limits.gpus, placeholder: "none" }), {
+    gpus: field("GPUs", text({ value: limits.gpus, placeholder: usual.gpus || "none" }), {
       hint: `How many, or which (0, 1). ${left.gpus} of ${gpus.length} free now`,
     }),
     vramMb: field("GPU memory, MiB", number("vramMb", "any"), { hint: "Free on each" }),

@@ -5,7 +5,7 @@ import { iconButton } from "../components/basics.js";
 import { envRows } from "../components/env-rows.js";
 import { field } from "../components/field.js";
 import { h } from "../dom.js";
-import { limitsOf } from "../order-body.js";
+import { filled, limitsOf } from "../order-body.js";
 import { makeSecret } from "../secret.js";
 import {
   accessChoice,
@@ -44,6 +44,8 @@ export class OrderForm {
   #variables = envRows();
   #ports = portRows();
   #volumes = volumeRows();
+  /** @type {Record<string, string>} the template's limits, which hold where none is said */
+  #usual;
   /** @type {Record<string, Field>} */
   #limits;
   #access;
@@ -64,7 +66,8 @@ export class OrderForm {
       note: "optional",
     });
     this.#settings = (template?.env ?? []).map((variable) => ({ variable, field: setting(variable) }));
-    this.#limits = limitFields(limitsOf(template?.resources), node);
+    this.#usual = limitsOf(template?.resources);
+    this.#limits = limitFields(this.#usual, node, this.#usual);
     this.#access = accessChoice(template?.access ?? "public");
     this.#idleTimeout = sleepField(template?.idleTimeoutMinutes);
     this.#command = commandField("", template?.command);
@@ -95,7 +98,7 @@ export class OrderForm {
       variables: this.#variables.values,
       ports: this.#ports.values,
       volumes: this.#volumes.values,
-      limits: valuesOf(this.#limits),
+      limits: filled(valuesOf(this.#limits), this.#usual),
       command: value(this.#command),
       access: this.#access.value(),
       hostname: value(this.#hostname),
