@@ -83,9 +83,10 @@ class Reconciler:
         """Compares the full list with the rows; False: Podman does not answer."""
         try:
             info = await self._shop.runtime.ping()
+            self._pulse.heard()
             listed = await self._shop.runtime.list_containers()
         except RuntimeFailure as error:
-            self._pulse.lost(str(error))
+            self._pulse.lost(error)
             return False
         expected = await deployments.expected(self._shop.db)
         for deployment_id in self._differing(expected, listed):

@@ -229,6 +229,17 @@ def test_an_update_that_never_ends_is_given_up_also_after_a_reboot() -> None:
     assert become(plan(rebooted, trial, hour_later)).turn is Turn.GIVE_UP
 
 
+def test_neither_its_download_nor_podmans_absence_counts_against_an_update() -> None:
+    day_later = replace(NOW, boot_us=NOW.boot_us + 86_400_000_000)
+    an_hour_ago = day_later.boot_us - 3_600_000_000
+    fetched = seen(OLD, None, image=IMAGE, fetching_boot_us=an_hour_ago)
+    back = replace(seen(OLD, None, image=IMAGE), answering_boot_us=an_hour_ago)
+    later = replace(day_later, boot_us=day_later.boot_us + 1)
+    for world in (fetched, back):
+        assert plan(updated(), world, day_later) == Create(IMAGE, candidate=True)
+        assert become(plan(updated(), world, later)).turn is Turn.GIVE_UP
+
+
 @pytest.mark.parametrize("step", [Pull(True), Create(IMAGE, True), Start(True)])
 def test_a_verb_that_fails_ends_the_update_and_not_the_deployment(
     step: Pull | Create | Start,
@@ -248,6 +259,8 @@ def test_where_they_share_a_volume_the_old_one_is_stopped_first() -> None:
     assert plan(d, seen(OLD, created, image=IMAGE), NOW) == Stop()
     late = replace(NOW, boot_us=NOW.boot_us + 41_000_000)
     assert plan(d, seen(OLD, created, image=IMAGE), late) == Remove("nn-dep-1-g1")
+    graceful = replace(seen(OLD, created, image=IMAGE), stop_grace_s=600)
+    assert plan(d, graceful, late) == Stop()
     d = advance(d, become(plan(d, seen(RESTING, created, image=IMAGE), NOW)), NOW)  # noted
     assert plan(d, seen(RESTING, created, image=IMAGE), NOW) == Start(candidate=True)
     taken = advance(d, become(plan(d, seen(RESTING, new(ContainerState.RUNNING)), NOW)), NOW)

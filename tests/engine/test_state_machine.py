@@ -71,6 +71,7 @@ ORDERS = {
     "restart": (Deployments.restart, Desired.RUNNING),
     "delete": (Deployments.delete, Desired.DELETED),
 }
+LATE = "SELECT message FROM event WHERE message LIKE '%Still %' OR message LIKE '%not up in%'"
 IDLED = "SELECT deployment_id FROM event WHERE type = 'idle' ORDER BY seq"
 SLEEPS_AFTER_S = 6
 GRACE_S = OPEN_GRACE_US / 1_000_000
@@ -202,7 +203,7 @@ class Lifecycle(RuleBasedStateMachine):
         self.world.runtime.faults.land()
         self.world.settle()
 
-    @rule(seconds=st.sampled_from([1, 30]))
+    @rule(seconds=st.sampled_from([1, 30, 1000]))
     def podman_is_away(self, seconds: float) -> None:
         self.world.runtime.take_down()
         self.world.settle(seconds)
@@ -227,7 +228,7 @@ class Lifecycle(RuleBasedStateMachine):
 
     # The machine.
 
-    @rule(away_s=st.sampled_from([0, 3, 120]))
+    @rule(away_s=st.sampled_from([0, 3, 120, 3600]))
     def the_engine_is_killed(self, away_s: float) -> None:
         self.world.kill()
         self.world.loop.elapse(away_s)
@@ -236,6 +237,11 @@ class Lifecycle(RuleBasedStateMachine):
     @rule(verb=verbs, nth=nth, moment=moments)
     def the_engine_will_be_killed_at(self, verb: Verb, nth: int, moment: Moment) -> None:
         self.world.runtime.faults.crash(verb, moment, nth=nth)
+
+    @rule(seconds=st.sampled_from([50, 3600]))
+    def the_machine_is_suspended(self, seconds: float) -> None:
+        self.world.clock.suspend(seconds)
+        self.world.settle()
 
     @rule()
     def the_power_fails(self) -> None:
@@ -300,6 +306,7 @@ class Lifecycle(RuleBasedStateMachine):
         for deployment_id, told in self.told.items():
             self.rests(deployment_id, told)
         assert world.world.engine.reconciler.strangers == {STRANGER}
+        assert world.rows(LATE) == []  # nothing ever hangs here
 
     def rests(self, deployment_id: str, told: Acknowledged) -> None:
         runtime, shown = self.world.runtime, self.listed().get(deployment_id)
