@@ -227,7 +227,8 @@ def _turned(before: Deployment, after: Deployment, step: Become, now: Instant) -
 
 
 def _timed(before: Deployment, after: Deployment, step: Become, now: Instant) -> Deployment:
-    if step.status is before.status and not (step.accept or step.ended):
+    counts_anew = step.accept or step.ended or step.retry_in_s is not None
+    if step.status is before.status and not counts_anew:
         return after
     after = replace(after, boot_id=now.boot_id, since_boot_us=now.boot_us)
     if step.status is before.status:
