@@ -215,8 +215,10 @@ def _turned(before: Deployment, after: Deployment, step: Become, now: Instant) -
         return after
     match step.turn:
         case Turn.ADOPT:
-            generation, spec, secrets = update.generation, update.spec, update.secrets
-            return replace(after, generation=generation, spec=spec, secrets=secrets, update=None)
+            return replace(
+                after, generation=update.generation, spec=update.spec, secrets=update.secrets,
+                rate_cents=update.rate_cents, update=None,
+            )  # fmt: skip
         case Turn.GIVE_UP:
             return replace(after, update=None)
         case Turn.HAND_OVER:

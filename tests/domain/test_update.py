@@ -46,7 +46,7 @@ SETTLED_TICKS = NOW.boot_us // 10_000 - 1000
 
 def an_update(*, handover: bool = False, volumes: tuple[Volume, ...] = ()) -> Update:
     spec = Spec(image=NEW_IMAGE, volumes=volumes)
-    return Update(spec, None, 2, handover, "boot", NOW.boot_us)
+    return Update(spec, None, 400, 2, handover, "boot", NOW.boot_us)
 
 
 def updated(**changes: object) -> Deployment:
@@ -88,7 +88,7 @@ def test_once_it_is_up_it_takes_over_and_the_old_one_is_retired() -> None:
     step = become(plan(updated(), seen(OLD, new(ContainerState.RUNNING)), NOW))
     after = advance(updated(), step, NOW)
     assert (after.status, after.generation, after.update) == (Status.RUNNING, 2, None)
-    assert after.spec.image == NEW_IMAGE
+    assert (after.spec.image, after.rate_cents) == (NEW_IMAGE, 400)
     assert after.container_id == "c2"
     left = Observed(new(ContainerState.RUNNING), strays=("nn-dep-1-g1",))
     assert plan(after, left, NOW) == Retire("nn-dep-1-g1")
@@ -215,7 +215,7 @@ def test_one_that_does_not_do_leaves_the_deployment_as_it_was(
     step = become(plan(updated(), seen(OLD, trial, health=health), NOW))
     after = advance(updated(), step, NOW)
     assert (after.status, after.generation, after.update) == (Status.RUNNING, 1, None)
-    assert after.spec.image == "docker.io/library/app:latest"
+    assert (after.spec.image, after.rate_cents) == ("docker.io/library/app:latest", 0)
     assert after.reason is not None
     assert after.reason.code == "update_failed"
     assert words in after.reason.message

@@ -37,7 +37,7 @@ from appliance.domain.order import IdleTimeout, Order
 from appliance.domain.usage import OPEN_GRACE_US
 from appliance.engine.deployments import Deployments
 from appliance.engine.views import DeploymentView
-from tests.engine.conftest import ADA, IMAGE, PREFIX, FakeGpus
+from tests.engine.conftest import ADA, IMAGE, PREFIX, RATE_CENTS, FakeGpus
 from tests.engine.virtual_world import VirtualWorld, is_up
 from tests.fake_faults import Moment, Verb
 
@@ -274,7 +274,8 @@ class Lifecycle(RuleBasedStateMachine):
         for deployment_id, view in self.listed().items():
             ran = self.world.runtime.true_running_s(deployment_id)
             unseen = self.told[deployment_id].unseen_ends
-            assert view.total_cost_cents <= ran + GRACE_S * (1 + unseen)
+            paid = (ran + GRACE_S * (1 + unseen)) * self.dearest(deployment_id)
+            assert view.total_cost_cents <= paid
 
     @invariant()
     def stretches_never_overlap(self) -> None:
@@ -317,9 +318,8 @@ class Lifecycle(RuleBasedStateMachine):
             return
         d = shown.deployment
         assert len([name for name in mine if name in runtime.names()]) <= 1
-        assert shown.total_cost_cents <= runtime.true_running_s(deployment_id) + (
-            GRACE_S * told.unseen_ends
-        )
+        ran = runtime.true_running_s(deployment_id) + GRACE_S * told.unseen_ends
+        assert shown.total_cost_cents <= ran * self.dearest(deployment_id)
         if told.desired is Desired.STOPPED:
             assert d.shown is Status.STOPPED
         else:
@@ -331,6 +331,10 @@ class Lifecycle(RuleBasedStateMachine):
         assert (d.shown is Status.RUNNING) == bool(runtime.running(deployment_id)), d
         if d.shown is Status.RUNNING:
             assert is_up(runtime, f"{PREFIX}-{hyphened}-g{d.generation}")
+
+    def dearest(self, _deployment_id: str) -> float:
+        """What a second of it has cost at most, in cents."""
+        return RATE_CENTS / 3600
 
     def some(self, which: int) -> tuple[str, Acknowledged]:
         return list(self.told.items())[which % len(self.told)]
