@@ -95,11 +95,12 @@ class VirtualClock:
         self._boot = 1
         self._booted_s = -3600.0
         self._set = timedelta()
+        self._suspended_s = 0.0
 
     @property
     def true_s(self) -> float:
         """Seconds since the test began, whatever the clocks say."""
-        return self._loop.time()
+        return self._loop.time() + self._suspended_s
 
     def now(self) -> Instant:
         boot_us = round((self.true_s - self._booted_s) * 1_000_000)
@@ -112,6 +113,10 @@ class VirtualClock:
     def set_wall(self, **by: float) -> None:
         """Somebody sets the wall clock; as ``timedelta`` takes it."""
         self._set += timedelta(**by)
+
+    def suspend(self, seconds: float) -> None:
+        """The machine sleeps: its clocks go on, and nobody's timer does."""
+        self._suspended_s += seconds
 
     def reboot(self) -> None:
         """The boot clock begins anew."""

@@ -109,7 +109,7 @@ def _fixed_part(same: _Same) -> str:
         "evictable": spec.evictable,
         "secretNames": spec.secret_names,
         "actions": view.actions,
-        "hourlyRateCents": d.rate_cents,
+        "hourlyRateCents": d.wanted_rate_cents,
         "updatedAt": rfc3339(d.updated_at),
         "update": None if d.update is None else _update(d, d.update),
     }

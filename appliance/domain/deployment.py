@@ -113,13 +113,17 @@ class Resources:
     exclusive: bool = True
 
     @property
+    def gpu_count(self) -> int:
+        """How many GPUs it wants."""
+        return self.gpus if isinstance(self.gpus, int) else len(self.gpus)
+
+    @property
     def gpu_need(self) -> GpuNeed | None:
         """What it wants of the GPUs; None: nothing."""
         named = () if isinstance(self.gpus, int) else self.gpus
-        count = self.gpus if isinstance(self.gpus, int) else len(self.gpus)
-        if count == 0:
+        if self.gpu_count == 0:
             return None
-        return GpuNeed(count, named, self.min_vram_mb, self.vram_mb, self.exclusive)
+        return GpuNeed(self.gpu_count, named, self.min_vram_mb, self.vram_mb, self.exclusive)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,12 +229,14 @@ class Asked:
 class Update:
     """A new spec that waits to take over; ``generation`` names the container it is tried in.
 
+    ``rate_cents`` is what an hour of it will cost.
     ``handover``: the old container was stopped for the new one. It was ordered at
     ``since_boot_us`` of the boot ``boot_id``. ``refresh``: its image is fetched anew first.
     """
 
     spec: Spec
     secrets: bytes | None
+    rate_cents: int
     generation: int
     handover: bool
     boot_id: str
@@ -250,9 +256,10 @@ class Deployment:
     taken up, ``restart_intent`` the last order to restart, ``started_intent`` the last order
     that found the container at rest (so a restart is due while it is below ``restart_intent``).
     ``generation`` names the container, ``last_generation`` is the highest number ever used.
-    ``spec`` is what serves, ``update`` what is to follow, ``asked`` what Podman may still do (see
-    ``domain/doubt.py``). ``handled_run_us`` is the start time of the last container run whose end
-    has been dealt with. ``since_boot_us`` and ``retry_boot_us`` count within ``boot_id``.
+    ``spec`` is what serves, at ``rate_cents`` an hour, ``update`` what is to follow, ``asked`` what
+    Podman may still do (see ``domain/doubt.py``). ``handled_run_us`` is the start time of the last
+    container run whose end has been dealt with. ``since_boot_us`` and ``retry_boot_us`` count
+    within ``boot_id``.
     """
 
     id: str
@@ -296,3 +303,8 @@ class Deployment:
     def wanted_spec(self) -> Spec:
         """What was asked for last, whether or not it serves already."""
         return self.spec if self.update is None else self.update.spec
+
+    @property
+    def wanted_rate_cents(self) -> int:
+        """What an hour of ``wanted_spec`` costs."""
+        return self.rate_cents if self.update is None else self.update.rate_cents

@@ -147,8 +147,10 @@ class Observed:
     still there. ``image`` None means not on this machine. ``health`` None means there is no
     check to wait for. ``candidate`` is the same of the container that an update tries out; None
     where there is no update. ``drain`` is of the stray that an update has replaced, None if no
-    stray serves anybody. ``fetched_boot_us`` is when the last download of the image began, as
-    far as this process knows.
+    stray serves anybody. ``fetched_boot_us`` is when the last download of the image began, and
+    ``fetching_boot_us`` when one was last waited for or under way, as far as this process knows.
+    ``answering_boot_us``: since when Podman has answered without a break; before that nothing could
+    be done. ``stop_grace_s`` is what a stop may take before it is a kill.
     """
 
     container: Container | None = None
@@ -159,3 +161,6 @@ class Observed:
     candidate: "Observed | None" = None
     drain: Drain | None = None
     fetched_boot_us: int | None = None
+    fetching_boot_us: int | None = None
+    answering_boot_us: int = 0
+    stop_grace_s: int = 10

@@ -8,6 +8,7 @@ which ``plan()`` answers the right next step, for it remembers nothing.
 from collections.abc import Callable
 from dataclasses import replace
 
+from appliance.domain.deadlines import DEADLINE_S, SECOND_US, is_overdue
 from appliance.domain.deployment import (
     AT_REST,
     Deployment,
@@ -39,7 +40,6 @@ from appliance.domain.steps import (
     TakeBack,
     Wait,
 )
-from appliance.domain.transitions import DEADLINE_S
 from appliance.domain.update import (
     LOCAL,
     look_for_newer,
@@ -49,7 +49,6 @@ from appliance.domain.update import (
     why_asleep,
 )
 
-SECOND_US = 1_000_000
 STEADY_US = 600 * SECOND_US
 """A run of ten minutes is a good one: the next crash starts the back-off anew."""
 
@@ -109,7 +108,7 @@ def _rest(d: Deployment, seen: Observed, now: Instant) -> Step:
     rest, message = RESTS[d.desired]
     c = seen.container if seen.container is not None and seen.container.ours else None
     if c is not None and c.state in UP:
-        return _halt(d, c, now)
+        return _halt(d, seen, c, now)
     if c is not None and c.state is ContainerState.LOST:
         return Remove(c.name)
     resting = d.status is rest and d.intent == d.observed_intent
@@ -137,7 +136,7 @@ def _run(d: Deployment, seen: Observed, now: Instant) -> Step:  # noqa: PLR0911 
         if c.devices != (seen.gpus.held or ()):
             return Remove(c.name)  # not started by us: its GPUs may be another's by now
         ending = restart_due or c.state is ContainerState.STOPPING
-        return _halt(d, c, now) if ending else _up(d, seen, c, now)
+        return _halt(d, seen, c, now) if ending else _up(d, seen, c, now)
     if update is not None:
         return look_for_newer(d, update, c, seen, now) or take_over(d, c)
     if restart_due or d.intent > d.observed_intent:
@@ -161,11 +160,11 @@ RESTS: dict[Desired, tuple[Status, str]] = {
 """How each wish for rest is fulfilled, and the words for it."""
 
 
-def _halt(d: Deployment, c: Container, now: Instant) -> Step:
+def _halt(d: Deployment, seen: Observed, c: Container, now: Instant) -> Step:
     if d.status is not Status.STOPPING:
         why = why_asleep(d)
         return Become(Status.STOPPING, "stopping", "Stopping", reason=why, accept=True)
-    if _overdue(d, now):
+    if is_overdue(d, Status.STOPPING, seen, now):
         return Remove(c.name)
     return Stop()
 
@@ -250,7 +249,7 @@ def _rise(d: Deployment, seen: Observed, now: Instant) -> Step:
         return _ended(d, c)
     if c is not None and c.state is ContainerState.LOST:
         return Remove(c.name)
-    if _overdue(d, now):
+    if is_overdue(d, d.status, seen, now):
         reason = Reason("start_timeout", f"Still {d.status} after {DEADLINE_S[d.status] // 60} min")
         return Become(Status.FAILED, "failed", reason.message, reason=reason)
     if d.retry_boot_us is not None and d.boot_id == now.boot_id and d.retry_boot_us > now.boot_us:
@@ -358,11 +357,3 @@ def _fetch(d: Deployment) -> Step:
     if d.status is not Status.PULLING:
         return Become(Status.PULLING, "pulling", f"Pulling {d.spec.image}")
     return Pull()
-
-
-def _overdue(d: Deployment, now: Instant) -> bool:
-    limit_s = DEADLINE_S.get(d.status)
-    if limit_s is None or d.boot_id != now.boot_id:
-        return False
-    waiting = max(d.since_boot_us, d.retry_boot_us or 0)
-    return now.boot_us - waiting > limit_s * SECOND_US

@@ -1,5 +1,6 @@
 """What to do when a step did not work: the other half of ``plan()``, as pure."""
 
+from appliance.domain.deadlines import SECOND_US
 from appliance.domain.deployment import Deployment, Reason, Status
 from appliance.domain.errors import (
     ContainerWedged,
@@ -12,7 +13,7 @@ from appliance.domain.errors import (
     RuntimeUnavailable,
 )
 from appliance.domain.instant import Instant
-from appliance.domain.plan import SECOND_US, backoff_s
+from appliance.domain.plan import backoff_s
 from appliance.domain.steps import (
     Act,
     Become,

@@ -215,8 +215,10 @@ def _turned(before: Deployment, after: Deployment, step: Become, now: Instant) -
         return after
     match step.turn:
         case Turn.ADOPT:
-            generation, spec, secrets = update.generation, update.spec, update.secrets
-            return replace(after, generation=generation, spec=spec, secrets=secrets, update=None)
+            return replace(
+                after, generation=update.generation, spec=update.spec, secrets=update.secrets,
+                rate_cents=update.rate_cents, update=None,
+            )  # fmt: skip
         case Turn.GIVE_UP:
             return replace(after, update=None)
         case Turn.HAND_OVER:
@@ -227,7 +229,8 @@ def _turned(before: Deployment, after: Deployment, step: Become, now: Instant) -
 
 
 def _timed(before: Deployment, after: Deployment, step: Become, now: Instant) -> Deployment:
-    if step.status is before.status and not (step.accept or step.ended):
+    counts_anew = step.accept or step.ended or step.retry_in_s is not None
+    if step.status is before.status and not counts_anew:
         return after
     after = replace(after, boot_id=now.boot_id, since_boot_us=now.boot_us)
     if step.status is before.status:

@@ -17,13 +17,6 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 }
 """Each status and those it may become. Staying (with a new reason) is always legal."""
 
-DEADLINE_S: dict[Status, int] = {
-    Status.PULLING: 45 * 60,
-    Status.STARTING: 15 * 60,
-    Status.STOPPING: 40,
-}
-"""How long a deployment may stay in a transitional status before ``plan()`` takes the way out."""
-
 
 def legal(before: Status, after: Status) -> bool:
     """Whether a deployment may go from ``before`` to ``after``."""

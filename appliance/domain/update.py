@@ -7,6 +7,7 @@ if the new one fails. What is asked for while nothing serves is simply taken ove
 
 from dataclasses import replace
 
+from appliance.domain.deadlines import SECOND_US, UPDATE_S, is_overdue, update_ends
 from appliance.domain.deployment import Deployment, Desired, Health, Reason, Status, Update
 from appliance.domain.doubt import is_doubtful
 from appliance.domain.endings import describe
@@ -14,16 +15,12 @@ from appliance.domain.idleness import ASLEEP
 from appliance.domain.instant import Instant, to_us
 from appliance.domain.observed import UP, Container, ContainerState, Observed
 from appliance.domain.steps import Become, Create, Pull, Remove, Start, Step, Stop, Turn, Wait
-from appliance.domain.transitions import DEADLINE_S
 
-SECOND_US = 1_000_000
 LOCAL = "localhost/"
 """Images of this machine alone are called so; there is nowhere to fetch them from."""
 
 SETTLE_US = 2 * SECOND_US
 """Without a health check: a container that is still up after so long has started."""
-
-UPDATE_DEADLINE_US = (DEADLINE_S[Status.PULLING] + DEADLINE_S[Status.STARTING]) * SECOND_US
 
 
 def candidate(d: Deployment) -> Deployment:
@@ -44,14 +41,14 @@ def try_out(d: Deployment, u: Update, seen: Observed, now: Instant) -> Step:
     new = trial.container
     if u.handover and old is not None and _ended_unnoted(d, old):
         return Become(d.status, "updating", "", reason=d.reason, ended=old)
-    failure = _failure(d, u, trial, now)
+    failure = _failure(d, u, seen, now)
     if failure is not None:
         return give_up(d, u, failure)
     if new is None:
         return look_for_newer(d, u, old, seen, now) or _make(d, u, trial)
     if new.state is ContainerState.CREATED:
         return _start(d, u, seen, trial, now)
-    ready_at = _ready_at(u, trial, new, now)
+    ready_at = _ready_at(u, seen, new, now)
     if ready_at > now.boot_us:
         return Wait(ready_at)
     return Become(
@@ -133,7 +130,8 @@ def _ended_unnoted(d: Deployment, old: Container) -> bool:
     return d.handled_run_us != to_us(old.started_at)
 
 
-def _failure(d: Deployment, u: Update, trial: Observed, now: Instant) -> Reason | None:
+def _failure(d: Deployment, u: Update, seen: Observed, now: Instant) -> Reason | None:
+    trial = seen.candidate or Observed()
     c = trial.container
     if c is not None and not c.ours:
         return Reason("name_conflict", f"a container named {c.name} exists that is not ours")
@@ -141,10 +139,8 @@ def _failure(d: Deployment, u: Update, trial: Observed, now: Instant) -> Reason 
         return describe(c, u.spec.resources.memory_mb)
     if trial.health is Health.UNHEALTHY:
         return Reason("unhealthy", "its health check fails")
-    if now.boot_us - u.since(now) > UPDATE_DEADLINE_US:
-        return Reason(
-            "start_timeout", f"it was not up in {UPDATE_DEADLINE_US // SECOND_US // 60} min"
-        )
+    if now.boot_us > update_ends(u, seen, now):
+        return Reason("start_timeout", f"it was not up in {UPDATE_S // 60} min")
     return _gpu_failure(d, u, trial)
 
 
@@ -169,9 +165,7 @@ def _start(d: Deployment, u: Update, seen: Observed, trial: Observed, now: Insta
     old = seen.container
     if old is None or not old.ours or old.state not in UP:
         return Start(candidate=True)
-    waited_us = now.boot_us - d.since_boot_us
-    late = d.boot_id == now.boot_id and waited_us > DEADLINE_S[Status.STOPPING] * SECOND_US
-    return Remove(old.name) if late else Stop()
+    return Remove(old.name) if is_overdue(d, Status.STOPPING, seen, now) else Stop()
 
 
 def _exclusive(u: Update, trial: Observed) -> bool:
@@ -179,10 +173,11 @@ def _exclusive(u: Update, trial: Observed) -> bool:
     return bool(u.spec.volumes or image_volumes or u.spec.resources.gpu_need)
 
 
-def _ready_at(u: Update, trial: Observed, new: Container, now: Instant) -> int:
+def _ready_at(u: Update, seen: Observed, new: Container, now: Instant) -> int:
     """When the new container may take over; a health check that says nothing yet nudges."""
-    if trial.health is Health.HEALTHY or new.process is None:
+    health = seen.candidate.health if seen.candidate is not None else None
+    if health is Health.HEALTHY or new.process is None:
         return now.boot_us
-    if trial.health is None and new.state is not ContainerState.STOPPING:
+    if health is None and new.state is not ContainerState.STOPPING:
         return new.process.started_boot_us + SETTLE_US
-    return u.since(now) + UPDATE_DEADLINE_US + SECOND_US
+    return update_ends(u, seen, now) + SECOND_US

@@ -63,10 +63,9 @@ class House:
     front: Front = field(default_factory=Front)
     tcp_ports: range = range(20_000, 20_100)
 
-    def gpus_cents(self, spec: Spec) -> int:
-        """What the GPUs of a deployment add to the rate of an hour."""
-        need = spec.resources.gpu_need
-        return self.gpu_rate_cents * need.count if need else 0
+    def hourly_cents(self, spec: Spec) -> int:
+        """What an hour of a deployment costs that is ordered now."""
+        return self.rate_cents + self.gpu_rate_cents * spec.resources.gpu_count
 
     def too_large(self, asked: SaidResources) -> list[FieldError]:
         """What of ``asked`` this machine does not have at all."""
@@ -272,7 +271,7 @@ class Deployments:
             name=order.name or default_name(spec),
             spec=spec,
             secrets=self._vault.seal(deployment_id, order.secrets),
-            rate_cents=self._house.rate_cents + self._house.gpus_cents(spec),
+            rate_cents=self._house.hourly_cents(spec),
         )
 
     def _spec(self, order: Order) -> Spec:

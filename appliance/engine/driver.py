@@ -173,7 +173,11 @@ class Driver:
         strays = await self._strays(d, kept)
         if not strays:
             self._shop.addresses.alone(d.id)
-        return replace(seen, strays=strays, candidate=trial, drain=self._shop.drains.of(d.id))
+        return replace(
+            seen, strays=strays, candidate=trial, drain=self._shop.drains.of(d.id),
+            answering_boot_us=self._shop.pulse.answering_boot_us(),
+            stop_grace_s=self._shop.stop_grace_s,
+        )  # fmt: skip
 
     async def _look_at(self, d: Deployment, *, trial: bool = False) -> Observed:
         """The container of that generation, its image where that decides something, its health."""
@@ -182,9 +186,10 @@ class Driver:
         # by its name.
         c = None if d.version == JUST_CREATED and not trial else await runtime.inspect(name)
         cards = await self._shop.gpus.view(d, c)
+        fetching = self._shop.pulls.fetching_boot_us(d.spec.image)
         if c is not None and c.state in ATTENDED:
             health = await self._shop.companions.attend(d, c)
-            return Observed(container=c, health=health, gpus=cards)
+            return Observed(container=c, health=health, gpus=cards, fetching_boot_us=fetching)
         self._shop.companions.unwatch(name)
         if c is not None and c.ours and c.exit_code and (trial or unhandled(d, c)):
             c = replace(c, last_words=await self._last_words(d, c))
@@ -192,7 +197,9 @@ class Driver:
         wanted = to_be_made and (trial or d.desired is Desired.RUNNING)
         image = await runtime.image(d.spec.image) if wanted else None
         fetched = self._shop.pulls.fetched_boot_us(d.spec.image)
-        return Observed(container=c, image=image, gpus=cards, fetched_boot_us=fetched)
+        return Observed(
+            container=c, image=image, gpus=cards, fetched_boot_us=fetched, fetching_boot_us=fetching
+        )
 
     async def _last_words(self, d: Deployment, c: Container) -> str | None:
         """None also where the secrets can't be opened: unmasked, nothing is told."""

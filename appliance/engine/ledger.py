@@ -48,7 +48,7 @@ class Ledger:
         after = advance(before, step, now)
         async with self._db.transaction() as tx:
             written = await deployments.move(tx, before, after)
-            await _charge(tx, before, step, now)
+            await _charge(tx, before, written, step, now)
             freed = await _freed(tx, before, written)
             unasked = await self._raw_ports.settle(tx, written) if step.turn else []
             if step.message:
@@ -146,14 +146,14 @@ def _event(step: Become, written: Deployment) -> NewEvent:
     return NewEvent(step.event, step.message, status=written.shown, code=code)
 
 
-async def _charge(tx: Transaction, before: Deployment, step: Become, now: Instant) -> None:
+async def _charge(
+    tx: Transaction, before: Deployment, after: Deployment, step: Become, now: Instant
+) -> None:
     """Time in ``running`` is charged: its stretches begin and end with the status."""
-    was, becomes = before.status is Status.RUNNING, step.status is Status.RUNNING
+    was, becomes = before.status is Status.RUNNING, after.status is Status.RUNNING
     if becomes and not was:
-        need = before.spec.resources.gpu_need
-        await usage.open_interval(
-            tx, before.id, rate_cents=before.rate_cents, gpus=need.count if need else 0, now=now
-        )
+        gpus = after.spec.resources.gpu_count
+        await usage.open_interval(tx, after.id, rate_cents=after.rate_cents, gpus=gpus, now=now)
     if was and not becomes:
         await _close(tx, before.id, step, now)
 

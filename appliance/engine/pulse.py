@@ -5,9 +5,13 @@ import logging
 import anyio
 
 from appliance.clock import Clock
+from appliance.domain.errors import RuntimeFailure, RuntimeUnavailable
 
 DOUBTS_S = 0.25
 """Doubts are collected for so long: many meet with the same silence at once."""
+
+UNHEARD_US = 60_000_000
+"""Longer than two rounds are ever apart: the machine slept meanwhile, or this process did."""
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +23,8 @@ class Pulse:
         self._clock = clock
         self._reachable = False
         self._version: str | None = None
+        self._answering_boot_us: int | None = None
+        self._heard_boot_us = 0
         self._first = anyio.Event()
         self._doubt = anyio.Event()
 
@@ -34,6 +40,18 @@ class Pulse:
         """Returns when the world was compared with the rows for the first time, or can't be."""
         await self._first.wait()
 
+    def answering_boot_us(self) -> int:
+        """Since when (boot clock) Podman has answered without a break; now, if it does not."""
+        now_us = self._clock.now().boot_us
+        if self._answering_boot_us is None or now_us - self._heard_boot_us > UNHEARD_US:
+            return now_us
+        return self._answering_boot_us
+
+    def heard(self) -> None:
+        """Podman is there, whatever it may then have to say."""
+        self._answering_boot_us = self.answering_boot_us()
+        self._heard_boot_us = self._clock.now().boot_us
+
     def felt(self, version: str) -> None:
         """A whole round went well; Podman is of that version."""
         self._version = version
@@ -42,10 +60,12 @@ class Pulse:
         self._reachable = True
         self._first.set()
 
-    def lost(self, why: str) -> None:
-        """Podman did not answer."""
+    def lost(self, failure: RuntimeFailure) -> None:
+        """A round did not go well; where Podman is there, it may be a deployment that holds it."""
         if self._reachable or not self._first.is_set():
-            log.warning("podman does not answer reason=%s", why)
+            log.warning("podman does not answer reason=%s", failure)
+        if isinstance(failure, RuntimeUnavailable):
+            self._answering_boot_us = None
         self._reachable = False
         self._first.set()
 

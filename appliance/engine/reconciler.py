@@ -88,9 +88,10 @@ class Reconciler:
         """Compares the full list with the rows; False: Podman or the database can't be asked."""
         try:
             info = await self._shop.runtime.ping()
+            self._pulse.heard()
             listed = await self._shop.runtime.list_containers()
         except RuntimeFailure as error:
-            self._pulse.lost(str(error))
+            self._pulse.lost(error)
             return False
         with self._patience:
             expected = await deployments.expected(self._shop.db)

@@ -94,6 +94,7 @@ class Updates:
             update = Update(
                 spec=spec,
                 secrets=self._secrets(before, change.secrets),
+                rate_cents=self._rate_cents(before, spec),
                 generation=before.last_generation + 1,
                 handover=update is not None and update.handover,
                 boot_id=now.boot_id,
@@ -106,12 +107,14 @@ class Updates:
             before,
             name=change.name or before.name,
             spec=outside_of(spec, before.spec),
-            rate_cents=before.rate_cents
-            + self._house.gpus_cents(spec)
-            - self._house.gpus_cents(wanted),
             update=update,
             last_generation=max(before.last_generation, update.generation if update else 0),
         )
+
+    def _rate_cents(self, before: Deployment, spec: Spec) -> int:
+        """With as many GPUs as it has what it has cost all along, with others what is asked now."""
+        same = spec.resources.gpu_count == before.spec.resources.gpu_count
+        return before.rate_cents if same else self._house.hourly_cents(spec)
 
     def _template(self, spec: Spec) -> Template | None:
         return None if spec.template_id is None else self._catalogue.get(spec.template_id)

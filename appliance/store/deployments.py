@@ -122,10 +122,10 @@ RETURNING *
 """
 
 TURN = """
-UPDATE deployment SET spec = :spec, secrets = :secrets, next_spec = :next_spec,
-    next_secrets = :next_secrets, next_generation = :next_generation,
-    next_boot_id = :next_boot_id, next_since_boot_us = :next_since_boot_us, handover = :handover,
-    refresh = :refresh
+UPDATE deployment SET spec = :spec, secrets = :secrets, rate_cents = :rate_cents,
+    next_spec = :next_spec, next_secrets = :next_secrets, next_rate_cents = :next_rate_cents,
+    next_generation = :next_generation, next_boot_id = :next_boot_id,
+    next_since_boot_us = :next_since_boot_us, handover = :handover, refresh = :refresh
 WHERE id = :id
 RETURNING *
 """
@@ -293,8 +293,10 @@ def spec_columns(d: Deployment) -> dict[str, Any]:
     return {
         "spec": dump_spec(d.spec),
         "secrets": d.secrets,
+        "rate_cents": d.rate_cents,
         "next_spec": None if u is None else dump_spec(u.spec),
         "next_secrets": None if u is None else u.secrets,
+        "next_rate_cents": None if u is None else u.rate_cents,
         "next_generation": None if u is None else u.generation,
         "next_boot_id": None if u is None else u.boot_id,
         "next_since_boot_us": None if u is None else u.since_boot_us,
@@ -308,9 +310,9 @@ def _update(row: Mapping[str, Any]) -> Update | None:
         return None
     return Update(
         spec=load_spec(row["next_spec"]), secrets=row["next_secrets"],
-        generation=row["next_generation"], handover=bool(row["handover"]),
-        boot_id=row["next_boot_id"], since_boot_us=row["next_since_boot_us"],
-        refresh=bool(row["refresh"]),
+        rate_cents=row["next_rate_cents"], generation=row["next_generation"],
+        handover=bool(row["handover"]), boot_id=row["next_boot_id"],
+        since_boot_us=row["next_since_boot_us"], refresh=bool(row["refresh"]),
     )  # fmt: skip
 
 

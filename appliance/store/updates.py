@@ -17,7 +17,7 @@ WHERE id = :id AND desired <> 'deleted' AND (:owner_id IS NULL OR owner_id = :ow
 CHANGE = """
 UPDATE deployment SET name = :name, hostname = :hostname, spec = :spec, secrets = :secrets,
     rate_cents = :rate_cents, next_spec = :next_spec, next_secrets = :next_secrets,
-    next_generation = :next_generation,
+    next_rate_cents = :next_rate_cents, next_generation = :next_generation,
     next_boot_id = :next_boot_id, next_since_boot_us = :next_since_boot_us, handover = :handover,
     refresh = :refresh,
     last_generation = :last_generation, version = version + 1, updated_us = :now_us,
@@ -36,7 +36,7 @@ async def find_for_change(
 
 
 async def change(tx: Transaction, after: Deployment, now: Instant) -> Deployment:
-    """Writes name, host name, specs and secrets of ``after``.
+    """Writes name, host name, specs, their rates and secrets of ``after``.
 
     Raises:
         NameTaken: another deployment has that host name.
@@ -46,7 +46,6 @@ async def change(tx: Transaction, after: Deployment, now: Instant) -> Deployment
         "id": after.id,
         "name": after.name,
         "hostname": after.spec.hostname,
-        "rate_cents": after.rate_cents,
         "last_generation": after.last_generation,
         "now_us": now.wall_us,
     }

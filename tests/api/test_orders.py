@@ -112,7 +112,7 @@ async def test_health_tells_that_podman_is_away_and_the_node_is_offline(
     bob: Caller, served: Served
 ) -> None:
     assert await bob.get("/healthz") == {"status": "ok", "runtime": "ok"}
-    served.engine.pulse.lost("test")
+    served.engine.pulse.lost(RuntimeUnavailable("test"))
     assert await bob.get("/healthz") == {"status": "degraded", "runtime": "unreachable"}
     assert (await bob.get("/nodes?status=offline"))["pagination"]["total"] == 1
 

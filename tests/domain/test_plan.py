@@ -313,6 +313,14 @@ def test_a_failed_start_goes_where_its_error_says(error: RuntimeFailure, status:
     assert step.new_generation == isinstance(error, PortTaken | ContainerWedged)
 
 
+def test_a_start_that_fails_after_a_reboot_waits_for_its_next_try() -> None:
+    d = a_row(status=Status.STARTING, observed_intent=1, boot_id="the one before")
+    step = after_failure(d, Start(), RuntimeFailure("x"), NOW)
+    assert isinstance(step, Become)
+    made = Observed(a_container(ContainerState.CREATED))
+    assert plan(advance(d, step, NOW), made, NOW) == Wait(NOW.boot_us + 10_000_000)
+
+
 def test_a_lost_answer_is_looked_at_again_and_counts_as_nothing() -> None:
     assert isinstance(after_failure(a_row(), Start(), RuntimeTimeout("x"), NOW), Wait)
 

@@ -6,11 +6,13 @@ from itertools import product
 
 import pytest
 
+from appliance.domain.deadlines import DEADLINE_S, is_overdue
 from appliance.domain.deployment import Desired, Status
+from appliance.domain.instant import Instant
 from appliance.domain.observed import Container, ContainerState, Observed
 from appliance.domain.plan import plan
-from appliance.domain.steps import Become, Bury, Remove, advance
-from appliance.domain.transitions import DEADLINE_S, TRANSITIONS, actions, legal
+from appliance.domain.steps import Become, Bury, Remove, Start, Stop, advance
+from appliance.domain.transitions import TRANSITIONS, actions, legal
 from tests.domain.test_plan import IMAGE, NOW, a_container, a_row
 
 PAIRS = list(product(Status, Status))
@@ -20,8 +22,13 @@ RESTING = {Status.RUNNING, Status.STOPPED, Status.SLEEPING, Status.FAILED}
 RESTED = set(Status) - {Status.STOPPED, Status.FAILED}
 """Whatever a deployment that is wanted asleep shows, it can be woken, or stopped for good."""
 
-UNBOUNDED = {*RESTING, Status.PENDING}
-"""``pending`` waits for what the machine lacks for as long as it takes, and says what it is."""
+UNBOUNDED = {*RESTING, Status.PENDING, Status.PULLING}
+"""``pending`` waits for what the machine lacks for as long as it takes, and says what it is; a pull
+ends by itself."""
+
+
+def after(seconds: float) -> Instant:
+    return replace(NOW, boot_us=NOW.boot_us + round(seconds * 1_000_000))
 
 
 @pytest.mark.parametrize(("before", "after"), LEGAL)
@@ -65,13 +72,53 @@ def test_past_its_deadline_a_status_is_left(
     status: Status, desired: Desired, state: ContainerState | None
 ) -> None:
     row = a_row(status=status, desired=desired, observed_intent=1, started_intent=1)
-    late = replace(NOW, boot_us=NOW.boot_us + DEADLINE_S[status] * 1_000_000 + 1)
     seen = Observed(None if state is None else a_container(state), image=IMAGE)
-    step = plan(row, seen, late)
+    grace_s = seen.stop_grace_s if status is Status.STOPPING else 0
+    step = plan(row, seen, after(DEADLINE_S[status] + grace_s + 0.000001))
     if isinstance(step, Become):
         assert step.status is not status or step.ended, step  # a crash is an end, and a new start
     else:
         assert isinstance(step, Remove), step
+
+
+def test_a_pull_that_took_long_has_not_failed() -> None:
+    row = a_row(status=Status.PULLING, observed_intent=1)
+    step = plan(row, Observed(image=IMAGE), after(86_400))
+    assert isinstance(step, Become)
+    assert step.status is Status.STARTING
+
+
+@pytest.mark.parametrize("boot_id", ["boot", "the one before"])
+def test_a_start_is_late_only_by_time_in_which_podman_answered(boot_id: str) -> None:
+    row = a_row(status=Status.STARTING, observed_intent=1, boot_id=boot_id)
+    now, limit_us = after(86_400), DEADLINE_S[Status.STARTING] * 1_000_000
+    made = Observed(a_container(ContainerState.CREATED), answering_boot_us=now.boot_us - limit_us)
+    assert plan(row, made, now) == Start()
+    step = plan(row, replace(made, answering_boot_us=made.answering_boot_us - 1), now)
+    assert isinstance(step, Become)
+    assert step.reason is not None
+    assert (step.status, step.reason.code) == (Status.FAILED, "start_timeout")
+
+
+def test_a_back_off_that_passed_while_nobody_was_there_is_no_lateness() -> None:
+    retry_boot_us = NOW.boot_us + 300_000_000
+    row = a_row(status=Status.STARTING, observed_intent=1, failures=6, retry_boot_us=retry_boot_us)
+    now = after(3600)
+    made = Observed(a_container(ContainerState.CREATED), answering_boot_us=now.boot_us)
+    assert plan(row, made, now) == Start()
+
+
+def test_a_stop_has_all_of_its_grace_also_one_that_was_cut_short() -> None:
+    row = a_row(status=Status.STOPPING, desired=Desired.STOPPED, observed_intent=1)
+    stuck = Observed(a_container(ContainerState.STOPPING), stop_grace_s=600)
+    assert plan(row, stuck, after(630)) == Stop()
+    assert plan(row, stuck, after(631)) == Remove("nn-dep-1-g1")
+    assert plan(row, replace(stuck, answering_boot_us=after(1).boot_us), after(631)) == Stop()
+
+
+@pytest.mark.parametrize("status", sorted(UNBOUNDED))
+def test_what_waits_or_rests_is_never_late(status: Status) -> None:
+    assert not is_overdue(a_row(status=status), status, Observed(), after(10**9))
 
 
 @pytest.mark.parametrize("status", Status)

@@ -46,7 +46,7 @@ SETTLED_TICKS = NOW.boot_us // 10_000 - 1000
 
 def an_update(*, handover: bool = False, volumes: tuple[Volume, ...] = ()) -> Update:
     spec = Spec(image=NEW_IMAGE, volumes=volumes)
-    return Update(spec, None, 2, handover, "boot", NOW.boot_us)
+    return Update(spec, None, 400, 2, handover, "boot", NOW.boot_us)
 
 
 def updated(**changes: object) -> Deployment:
@@ -88,7 +88,7 @@ def test_once_it_is_up_it_takes_over_and_the_old_one_is_retired() -> None:
     step = become(plan(updated(), seen(OLD, new(ContainerState.RUNNING)), NOW))
     after = advance(updated(), step, NOW)
     assert (after.status, after.generation, after.update) == (Status.RUNNING, 2, None)
-    assert after.spec.image == NEW_IMAGE
+    assert (after.spec.image, after.rate_cents) == (NEW_IMAGE, 400)
     assert after.container_id == "c2"
     left = Observed(new(ContainerState.RUNNING), strays=("nn-dep-1-g1",))
     assert plan(after, left, NOW) == Retire("nn-dep-1-g1")
@@ -215,7 +215,7 @@ def test_one_that_does_not_do_leaves_the_deployment_as_it_was(
     step = become(plan(updated(), seen(OLD, trial, health=health), NOW))
     after = advance(updated(), step, NOW)
     assert (after.status, after.generation, after.update) == (Status.RUNNING, 1, None)
-    assert after.spec.image == "docker.io/library/app:latest"
+    assert (after.spec.image, after.rate_cents) == ("docker.io/library/app:latest", 0)
     assert after.reason is not None
     assert after.reason.code == "update_failed"
     assert words in after.reason.message
@@ -227,6 +227,17 @@ def test_an_update_that_never_ends_is_given_up_also_after_a_reboot() -> None:
     assert become(plan(updated(), trial, hour_later)).turn is Turn.GIVE_UP
     rebooted = updated(update=replace(an_update(), boot_id="before"))
     assert become(plan(rebooted, trial, hour_later)).turn is Turn.GIVE_UP
+
+
+def test_neither_its_download_nor_podmans_absence_counts_against_an_update() -> None:
+    day_later = replace(NOW, boot_us=NOW.boot_us + 86_400_000_000)
+    an_hour_ago = day_later.boot_us - 3_600_000_000
+    fetched = seen(OLD, None, image=IMAGE, fetching_boot_us=an_hour_ago)
+    back = replace(seen(OLD, None, image=IMAGE), answering_boot_us=an_hour_ago)
+    later = replace(day_later, boot_us=day_later.boot_us + 1)
+    for world in (fetched, back):
+        assert plan(updated(), world, day_later) == Create(IMAGE, candidate=True)
+        assert become(plan(updated(), world, later)).turn is Turn.GIVE_UP
 
 
 @pytest.mark.parametrize("step", [Pull(True), Create(IMAGE, True), Start(True)])
@@ -248,6 +259,8 @@ def test_where_they_share_a_volume_the_old_one_is_stopped_first() -> None:
     assert plan(d, seen(OLD, created, image=IMAGE), NOW) == Stop()
     late = replace(NOW, boot_us=NOW.boot_us + 41_000_000)
     assert plan(d, seen(OLD, created, image=IMAGE), late) == Remove("nn-dep-1-g1")
+    graceful = replace(seen(OLD, created, image=IMAGE), stop_grace_s=600)
+    assert plan(d, graceful, late) == Stop()
     d = advance(d, become(plan(d, seen(RESTING, created, image=IMAGE), NOW)), NOW)  # noted
     assert plan(d, seen(RESTING, created, image=IMAGE), NOW) == Start(candidate=True)
     taken = advance(d, become(plan(d, seen(RESTING, new(ContainerState.RUNNING)), NOW)), NOW)

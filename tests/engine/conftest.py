@@ -25,6 +25,7 @@ from tests.fake_runtime import FakeRuntime
 from tests.waiting import eventually
 
 PREFIX = "nntest0001"
+RATE_CENTS, GPU_RATE_CENTS = 3600, 1800
 IMAGE = "docker.io/library/app:latest"
 ADMIN = "INSERT INTO user (id, email, role, created_us) VALUES ('user_ada', 'ada@x', 'admin', 0)"
 OTHER = "INSERT INTO user (id, email, role, created_us) VALUES ('user_oki', 'oki@x', 'user', 0)"
@@ -97,7 +98,9 @@ async def appliance(
     db = await open_database(path)
     try:
         async with anyio.create_task_group() as tasks:
-            house = House("node_1", PREFIX, 3600, 0, 100, cpus=8, memory_mb=16_000)
+            house = House(
+                "node_1", PREFIX, RATE_CENTS, GPU_RATE_CENTS, 100, cpus=8, memory_mb=16_000
+            )
             catalogue, vault = Catalogue.load(PACKAGED_TEMPLATES, None), Vault(b"k" * 32)
             source = gpus or FakeGpus()
             engine = assemble(

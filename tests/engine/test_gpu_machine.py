@@ -5,21 +5,24 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import invariant, rule
+from hypothesis.stateful import invariant, precondition, rule
 
-from appliance.domain.deployment import Status
+from appliance.domain.change import Change
+from appliance.domain.deployment import Desired, Resources, Status
 from appliance.domain.gpu_ledger import Hold, held_wrongly
 from appliance.domain.order import IdleTimeout, Order, SaidResources
-from tests.engine.conftest import IMAGE, FakeGpus, a_gpu
+from tests.engine.conftest import ADA, GPU_RATE_CENTS, IMAGE, RATE_CENTS, FakeGpus, a_gpu
 from tests.engine.test_state_machine import (
     CRASHES,
     ENDS,
+    MISSING,
     PULLED,
     SLEEPS_AFTER_S,
     STUBBORN,
     Acknowledged,
     Lifecycle,
     search,
+    which,
 )
 
 CARDS = (a_gpu(0), a_gpu(1), a_gpu(2, vram_mb=8_000))
@@ -29,6 +32,12 @@ NEEDS = (
     SaidResources(gpus=1, vram_mb=5_000, exclusive=False),
     SaidResources(gpus=2, vram_mb=12_000, exclusive=False), SaidResources(),
 )  # fmt: skip
+
+DEAREST = "SELECT deployment_id, max(rate_cents) FROM usage GROUP BY deployment_id"
+
+
+def rate_cents(r: Resources) -> int:
+    return RATE_CENTS + GPU_RATE_CENTS * (r.gpus if isinstance(r.gpus, int) else len(r.gpus))
 
 
 class GpuStory(Lifecycle):
@@ -92,6 +101,17 @@ class GpuStory(Lifecycle):
         }
         assert in_use <= on_record
 
+    @invariant()
+    def what_is_charged_is_the_rate_of_what_serves(self) -> None:
+        for view in self.listed().values():
+            assert view.deployment.rate_cents == rate_cents(view.deployment.spec.resources)
+        for row in self.world.rows("SELECT DISTINCT rate_cents, gpus FROM usage"):
+            assert row["rate_cents"] == RATE_CENTS + GPU_RATE_CENTS * row["gpus"]
+
+    def dearest(self, deployment_id: str) -> float:
+        dearest = {row[0]: int(row[1]) for row in self.world.rows(DEAREST)}
+        return dearest.get(deployment_id, RATE_CENTS) / 3600
+
     def holds(self) -> list[Hold]:
         rows = self.world.rows("SELECT * FROM gpu_hold")
         return [
@@ -151,6 +171,32 @@ class GpuBox(GpuStory):
             evictable=evictable,
         )  # fmt: skip
         self.deploy(image, order)
+
+    @rule(
+        which=which,
+        image=st.sampled_from([None, PULLED, MISSING]),
+        gpus=st.integers(0, 3),
+        back_at_once=st.booleans(),
+    )
+    @precondition(lambda self: self.told)
+    def its_gpus_are_changed(
+        self, which: int, image: str | None, gpus: int, back_at_once: bool
+    ) -> None:
+        """Of one that has its own; refused while it runs, so it is stopped for it.
+
+        ``image`` None is the one it has, fetched anew: that fails but for one of them.
+        """
+        deployment_id, told = self.some(which)
+        if told.desired is Desired.DELETED or not self.is_alone(deployment_id.replace("_", "-")):
+            return
+        self.order(which, "stop")
+        wanted = image or self.listed()[deployment_id].deployment.wanted_spec.image
+        change = Change(fields={"image": wanted, "resources": SaidResources(gpus=gpus)})
+        self.world.run(self.world.world.engine.updates.update(ADA, deployment_id, change))
+        told.images.add(wanted)
+        if back_at_once:
+            self.order(which, "start")
+        self.world.settle()
 
     @rule(there=st.sets(st.sampled_from(CARDS)))
     def gpus_come_and_go(self, there: set[object]) -> None:

@@ -1,20 +1,24 @@
 """GPUs through the engine: held from before create to the end of the process, else waited for."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from appliance.domain.change import Change
 from appliance.domain.deployment import Status
+from appliance.domain.errors import ImageFailure
 from appliance.domain.gpu import GpuReading, Survey
 from appliance.domain.observed import ImageFacts
 from appliance.domain.order import SaidResources
 from appliance.engine import gpu_watch
 from tests.engine.conftest import (
     ADA,
+    GPU_RATE_CENTS,
     IMAGE,
     PREFIX,
+    RATE_CENTS,
     FakeGpus,
     World,
     a_gpu,
@@ -229,6 +233,56 @@ async def test_an_update_that_fails_gives_the_only_gpu_back_to_the_old_one(
         await settled(world, d, generation=1)
         await world.until(d, Status.RUNNING)
         assert await holders(world) == {"GPU-0": [d]}
+
+
+async def stopped(world: World, *, gpus: int) -> str:
+    d = await world.deploy(an_order(gpus=gpus))
+    await world.until(d, Status.RUNNING)
+    await world.engine.deployments.stop(ADA, d)
+    await world.until(d, Status.STOPPED)
+    return d
+
+
+async def test_gpus_that_were_asked_for_in_vain_are_not_charged(
+    tmp_path: Path, runtime: FakeRuntime, gpus: FakeGpus
+) -> None:
+    await with_users(tmp_path / "db")
+    async with appliance(tmp_path / "db", runtime, gpus) as world:
+        d = await stopped(world, gpus=1)
+        one = RATE_CENTS + GPU_RATE_CENTS
+        runtime.refuse(IMAGE, ImageFailure("image_not_found", "no such image"))
+        anew = Change(fields={"image": IMAGE, "resources": SaidResources(gpus=2)})
+        await world.engine.updates.update(ADA, d, anew)
+        await settled(world, d, generation=1)
+        row = (await world.view(d)).deployment
+        assert (row.spec.resources.gpus, row.rate_cents, row.wanted_rate_cents) == (1, one, one)
+        await world.engine.deployments.start(ADA, d)
+        await world.until(d, Status.RUNNING)
+        charged = await world.db.read("SELECT rate_cents, gpus FROM usage ORDER BY seq DESC")
+        assert tuple(charged[0]) == (one, 1)
+
+
+async def test_other_gpus_cost_what_they_cost_now_and_as_many_what_they_did(
+    tmp_path: Path, runtime: FakeRuntime, gpus: FakeGpus
+) -> None:
+    await with_users(tmp_path / "db")
+    async with appliance(tmp_path / "db", runtime, gpus) as world:
+        d = await stopped(world, gpus=2)
+        dearer = replace(world.engine.updates._house, rate_cents=100, gpu_rate_cents=9000)
+        world.engine.updates._house = dearer
+        for change, rate_cents in (
+            ({"env": {"A": "1"}}, RATE_CENTS + 2 * GPU_RATE_CENTS),
+            ({"resources": SaidResources(gpus=1)}, 9100),
+            ({"resources": SaidResources(gpus=0)}, 100),
+        ):
+            view = await world.engine.updates.update(ADA, d, Change(fields=change))
+            assert view.deployment.wanted_rate_cents == rate_cents
+
+            async def taken_over(rate_cents: int = rate_cents) -> bool:
+                row = (await world.view(d)).deployment
+                return (row.update, row.rate_cents) == (None, rate_cents)
+
+            await eventually(taken_over)
 
 
 def gpu_and_memory(exclusive: bool) -> SaidResources:

@@ -5,7 +5,12 @@ import math
 import pytest
 
 from appliance.domain.deployment import HealthCheck, RestartPolicy, Status
-from appliance.domain.errors import ImageFailure, InvalidRequest, NotFound, RuntimeTimeout
+from appliance.domain.errors import (
+    ImageFailure,
+    InvalidRequest,
+    NotFound,
+    RuntimeTimeout,
+)
 from appliance.domain.order import Order
 from appliance.runtime.port import ContainerSpec
 from tests.engine.conftest import ADA, IMAGE, OKI, PREFIX, World, an_order

@@ -37,7 +37,7 @@ from appliance.domain.order import IdleTimeout, Order
 from appliance.domain.usage import OPEN_GRACE_US
 from appliance.engine.deployments import Deployments
 from appliance.engine.views import DeploymentView
-from tests.engine.conftest import ADA, IMAGE, PREFIX, FakeGpus
+from tests.engine.conftest import ADA, IMAGE, PREFIX, RATE_CENTS, FakeGpus
 from tests.engine.virtual_world import VirtualWorld, is_up
 from tests.fake_faults import Moment, Verb
 
@@ -71,6 +71,7 @@ ORDERS = {
     "restart": (Deployments.restart, Desired.RUNNING),
     "delete": (Deployments.delete, Desired.DELETED),
 }
+LATE = "SELECT message FROM event WHERE message LIKE '%Still %' OR message LIKE '%not up in%'"
 IDLED = "SELECT deployment_id FROM event WHERE type = 'idle' ORDER BY seq"
 SLEEPS_AFTER_S = 6
 GRACE_S = OPEN_GRACE_US / 1_000_000
@@ -202,7 +203,7 @@ class Lifecycle(RuleBasedStateMachine):
         self.world.runtime.faults.land()
         self.world.settle()
 
-    @rule(seconds=st.sampled_from([1, 30]))
+    @rule(seconds=st.sampled_from([1, 30, 1000]))
     def podman_is_away(self, seconds: float) -> None:
         self.world.runtime.take_down()
         self.world.settle(seconds)
@@ -227,7 +228,7 @@ class Lifecycle(RuleBasedStateMachine):
 
     # The machine.
 
-    @rule(away_s=st.sampled_from([0, 3, 120]))
+    @rule(away_s=st.sampled_from([0, 3, 120, 3600]))
     def the_engine_is_killed(self, away_s: float) -> None:
         self.world.kill()
         self.world.loop.elapse(away_s)
@@ -236,6 +237,11 @@ class Lifecycle(RuleBasedStateMachine):
     @rule(verb=verbs, nth=nth, moment=moments)
     def the_engine_will_be_killed_at(self, verb: Verb, nth: int, moment: Moment) -> None:
         self.world.runtime.faults.crash(verb, moment, nth=nth)
+
+    @rule(seconds=st.sampled_from([50, 3600]))
+    def the_machine_is_suspended(self, seconds: float) -> None:
+        self.world.clock.suspend(seconds)
+        self.world.settle()
 
     @rule()
     def the_power_fails(self) -> None:
@@ -268,7 +274,8 @@ class Lifecycle(RuleBasedStateMachine):
         for deployment_id, view in self.listed().items():
             ran = self.world.runtime.true_running_s(deployment_id)
             unseen = self.told[deployment_id].unseen_ends
-            assert view.total_cost_cents <= ran + GRACE_S * (1 + unseen)
+            paid = (ran + GRACE_S * (1 + unseen)) * self.dearest(deployment_id)
+            assert view.total_cost_cents <= paid
 
     @invariant()
     def stretches_never_overlap(self) -> None:
@@ -300,6 +307,7 @@ class Lifecycle(RuleBasedStateMachine):
         for deployment_id, told in self.told.items():
             self.rests(deployment_id, told)
         assert world.world.engine.reconciler.strangers == frozenset({STRANGER})
+        assert world.rows(LATE) == []  # nothing ever hangs here
 
     def rests(self, deployment_id: str, told: Acknowledged) -> None:
         runtime, shown = self.world.runtime, self.listed().get(deployment_id)
@@ -310,9 +318,8 @@ class Lifecycle(RuleBasedStateMachine):
             return
         d = shown.deployment
         assert len([name for name in mine if name in runtime.names()]) <= 1
-        assert shown.total_cost_cents <= runtime.true_running_s(deployment_id) + (
-            GRACE_S * told.unseen_ends
-        )
+        ran = runtime.true_running_s(deployment_id) + GRACE_S * told.unseen_ends
+        assert shown.total_cost_cents <= ran * self.dearest(deployment_id)
         if told.desired is Desired.STOPPED:
             assert d.shown is Status.STOPPED
         else:
@@ -324,6 +331,10 @@ class Lifecycle(RuleBasedStateMachine):
         assert (d.shown is Status.RUNNING) == bool(runtime.running(deployment_id)), d
         if d.shown is Status.RUNNING:
             assert is_up(runtime, f"{PREFIX}-{hyphened}-g{d.generation}")
+
+    def dearest(self, _deployment_id: str) -> float:
+        """What a second of it has cost at most, in cents."""
+        return RATE_CENTS / 3600
 
     def some(self, which: int) -> tuple[str, Acknowledged]:
         return list(self.told.items())[which % len(self.told)]

@@ -18,6 +18,10 @@ pytestmark = pytest.mark.anyio
 OLD = Path(__file__).with_name("schema_1.sql")
 NEWER = "ALTER TABLE meta ADD COLUMN note TEXT;"
 BROKEN = f"{NEWER} INSERT INTO nowhere VALUES (1);"
+UPDATE_WAITS = """
+UPDATE deployment SET next_spec = spec, next_generation = 2, next_boot_id = boot_id,
+    next_since_boot_us = since_boot_us WHERE id = 'dep_000000000002'
+"""
 AFTER_REBOOT = Instant(from_us(1_768_480_000_000_000), 5_000_000, "another-boot")
 
 
@@ -50,6 +54,23 @@ async def test_everything_of_schema_1_is_still_there(old: Path) -> None:
     assert (await nodes.current(db)).id == "node_000000000001"
     assert await events.last_seq(db) == 3
     assert await provisions.done(db, "c" * 64) == {("OLLAMA_MODELS", "llama2")}
+    await db.close()
+
+
+async def test_an_update_that_waits_across_the_upgrade_costs_what_was_told(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = migrations()[:11]
+    with monkeypatch.context() as patched:
+        patched.setattr(migrate, "migrations", lambda: before)
+        await (await open_database(old)).close()
+    with closing(sqlite3.connect(old)) as connection:
+        connection.execute(UPDATE_WAITS)
+        connection.commit()
+    db = await open_database(old)
+    rows = [await deployments.for_driver(db, f"dep_00000000000{n}") for n in (1, 2)]
+    assert [(d.rate_cents, d.wanted_rate_cents) for d in rows if d] == [(3600, 3600)] * 2
+    assert [d.update is None for d in rows if d] == [True, False]
     await db.close()
 
 
