@@ -29,11 +29,9 @@ class Use:
         return 0 if self.open else max(0, now_boot_us - self.since_boot_us)
 
 
-def is_due(use: Use, timeout_minutes: float | None, now_boot_us: int) -> bool:
-    """Whether it has been idle for its whole timeout; None: it never sleeps for that."""
-    if timeout_minutes is None or use.open:
-        return False
-    return use.idle_us(now_boot_us) >= timeout_minutes * MINUTE_US
+def is_due(use: Use, timeout_minutes: float, now_boot_us: int) -> bool:
+    """Whether it has been idle for its whole timeout."""
+    return not use.open and use.idle_us(now_boot_us) >= timeout_minutes * MINUTE_US
 
 
 def idle_reason(timeout_minutes: float) -> Reason:

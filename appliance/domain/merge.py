@@ -97,11 +97,6 @@ def default_name(spec: Spec) -> str:
     return re.sub(r"[^a-z0-9-]+", "-", last.lower()).strip("-")[:NAME_STEM_LENGTH] or "deployment"
 
 
-def primary_port(ports: Iterable[Port]) -> Port | None:
-    """The port a deployment's own address leads to: the first that speaks HTTP."""
-    return next((p for p in ports if p.protocol is Protocol.HTTP), None)
-
-
 def sized(said: SaidResources, template: Template | None) -> Resources:
     """What was said, over what the template says, field by field.
 

@@ -13,7 +13,6 @@ class Mount:
 
     device: str
     point: Path
-    file_system: str
     source: str
 
 
@@ -31,7 +30,7 @@ def mount_of(path: Path, mounts: tuple[Mount, ...]) -> Mount | None:
 def _mount(line: str) -> Mount:
     before, _, after = line.partition(" - ")
     fields, tail = before.split(" "), after.split(" ")
-    return Mount(fields[2], Path(_unescape(fields[4])), tail[0], _unescape(tail[1]))
+    return Mount(fields[2], Path(_unescape(fields[4])), _unescape(tail[1]))
 
 
 def _unescape(text: str) -> str:

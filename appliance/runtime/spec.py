@@ -65,11 +65,6 @@ class MachineLimits:
     init: bool
 
 
-def container_name(prefix: str, deployment: Deployment) -> ContainerName:
-    """The name of the container of the deployment's current generation."""
-    return ContainerName(prefix, deployment.id, deployment.generation)
-
-
 def network_name(prefix: str, deployment_id: str) -> str:
     """The deployment's own network; its volumes are named ``<this>-<volume>``."""
     return f"{prefix}-{deployment_id.replace('_', '-')}"
@@ -96,7 +91,7 @@ def build_spec(
         NoCommand: there is nothing to run. Podman's 4.3.1 refuses it too; 5.4.2 starts it.
         StartRefused: the policy forbids it; the message says which part.
     """
-    name = container_name(instance_prefix, deployment)
+    name = ContainerName(instance_prefix, deployment.id, deployment.generation)
     order = deployment.spec
     if not (order.command or image.runs):
         raise NoCommand

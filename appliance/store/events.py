@@ -39,7 +39,6 @@ class Event:
 INSERT = """
 INSERT INTO event (deployment_id, owner_id, at_us, type, status, code, message, actor_id)
 VALUES (:deployment_id, :owner_id, :at_us, :type, :status, :code, :message, :actor_id)
-RETURNING *
 """
 
 SELECT_OF_DEPLOYMENT = """
@@ -78,9 +77,9 @@ DELETE FROM event WHERE at_us < :before_us AND deployment_id IN
 
 async def record(
     tx: Transaction, deployment_id: str, owner_id: str, event: NewEvent, now: Instant
-) -> Event:
+) -> None:
     """Writes an event beside the change it tells of."""
-    [row] = await tx.execute(
+    await tx.execute(
         INSERT,
         {
             "deployment_id": deployment_id,
@@ -93,7 +92,6 @@ async def record(
             "actor_id": event.actor_id,
         },
     )
-    return _event(row)
 
 
 async def of_deployment(

@@ -33,7 +33,7 @@ WHERE (:owner_id IS NULL OR owner_id = :owner_id) AND (:status IS NULL OR shown 
 
 SELECT_PAGE = {
     key: f"""
-SELECT d.id, d.version, d.updated_us, {COST_COLUMN}, ({SELECT_TOTAL}) AS total
+SELECT d.id, d.version, {COST_COLUMN}, ({SELECT_TOTAL}) AS total
 FROM (
     SELECT d.id AS listed_id FROM deployment d WHERE d.desired <> 'deleted' {condition}
     ORDER BY d.created_us DESC, d.id DESC LIMIT :limit OFFSET :offset
@@ -45,8 +45,8 @@ ORDER BY d.created_us DESC, d.id DESC
 
 SELECT_WHOLE = "SELECT * FROM deployment WHERE id IN (SELECT value FROM json_each(:ids))"
 
-Edition = tuple[str, int, int]
-"""Which row, and as of when: a restored backup may count its versions anew, but not its time."""
+Edition = tuple[str, int]
+"""Which row, and its version."""
 
 
 class Pages:
@@ -70,9 +70,9 @@ class Pages:
         return await self._priced(rows), int(rows[0]["total"])
 
     async def _priced(self, rows: list[Row]) -> list[Priced]:
-        fresh = await self._meet([row[0] for row in rows if tuple(row)[:3] not in self._met])
+        fresh = await self._meet([row[0] for row in rows if tuple(row)[:2] not in self._met])
         # Written between the two queries, it has another edition: then it is as it was read.
-        found = [(self._met.get(tuple(row)[:3]) or fresh[row[0]], row[3]) for row in rows]
+        found = [(self._met.get(tuple(row)[:2]) or fresh[row[0]], row[2]) for row in rows]
         return [Priced(d, cents(cost)) for d, cost in found]
 
     async def _meet(self, ids: list[str]) -> dict[str, Deployment]:
@@ -82,5 +82,5 @@ class Pages:
         if len(self._met) + len(rows) > REMEMBERED:
             self._met.clear()
         fresh = {row["id"]: to_deployment(row) for row in rows}
-        self._met |= {(r["id"], r["version"], r["updated_us"]): fresh[r["id"]] for r in rows}
+        self._met |= {(r["id"], r["version"]): fresh[r["id"]] for r in rows}
         return fresh

@@ -126,7 +126,7 @@ def test_the_deepest_and_last_mount_holds_a_path() -> None:
         "4 1 8:4 / /srv/my rw - xfs /dev/sda4 rw\n"
     )
     found = mount_of(Path("/srv/my data/db"), mounts)
-    assert found == Mount("8:3", Path("/srv/my data"), "xfs", "/dev/sda3")
+    assert found == Mount("8:3", Path("/srv/my data"), "/dev/sda3")
     assert mount_of(Path("/srv"), mounts) == mounts[0]
     assert mount_of(Path("/srv"), ()) is None
 

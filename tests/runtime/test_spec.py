@@ -31,7 +31,6 @@ from appliance.runtime.spec import (
     MachineLimits,
     build_spec,
     check,
-    container_name,
     create_body,
     network_body,
 )
@@ -102,7 +101,7 @@ def test_names_come_from_instance_deployment_and_generation() -> None:
     assert spec.network == f"{PREFIX}-dep-4k2v9xq0m7ab"
     assert spec.volumes == {f"{PREFIX}-dep-4k2v9xq0m7ab-data": "/data"}
     parsed = ContainerName.parse(spec.name, prefix=PREFIX)
-    assert parsed == container_name(PREFIX, a_deployment(Spec("img")))
+    assert parsed == ContainerName(PREFIX, a_deployment(Spec("img")).id, 3)
 
 
 def test_secrets_win_over_the_request_over_the_template() -> None:

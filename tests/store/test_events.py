@@ -76,10 +76,9 @@ async def test_whoever_reads_on_from_a_forgotten_event_gets_each_later_one_once(
     assert await events.last_seq(db) == last
     seen += [e.seq for e in await events.feed(db, None, after=seen[-1], limit=100)]
     async with db.transaction() as tx:
-        next_one = await events.record(tx, "dep_1", "user_ada", NewEvent("started", "x"), NOW)
+        await events.record(tx, "dep_1", "user_ada", NewEvent("started", "x"), NOW)
     seen += [e.seq for e in await events.feed(db, "user_ada", after=seen[-1], limit=100)]
     assert seen == [1, 2, last - 2, last - 1, last, last + 1]
-    assert next_one.seq == last + 1
     history = await events.of_deployment(db, "dep_1", after=1, limit=2)
     assert [e.seq for e in history] == [last - 2, last - 1]
 

@@ -28,7 +28,7 @@ export const ADVICE = {
   pull_failed: "Look at the message, then start again.",
   runtime_unavailable: "Nothing to do here: it goes on by itself once Podman answers.",
   start_refused: "The container can't start as it is described. Check its command, volumes and limits.",
-  start_timeout: "It never became healthy. The logs tell what it was waiting for.",
+  start_timeout: "It was not up in time. The logs tell what it was waiting for.",
   gpu_unavailable: "It starts by itself when a GPU is free. Stop a deployment that holds one.",
   gpu_missing:
     "The container did not get its GPU. The Machine page says what is wrong with the driver or CDI.",
