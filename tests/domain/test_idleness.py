@@ -23,7 +23,7 @@ MOMENTS = st.integers(0, 10**15)
     ("minutes", "idle_us", "due"),
     [
         (5, 5 * MINUTE_US, True), (5, 5 * MINUTE_US - 1, False), (0.1, 6_000_000, True),
-        (0.1, 5_999_999, False), 
+        (0.1, 5_999_999, False),
     ],
 )  # fmt: skip
 def test_it_is_due_when_it_was_idle_for_the_whole_time(
