@@ -38,7 +38,9 @@ MAX_NAME_LENGTH = 63
 MAX_VARIABLES = 256
 MAX_VALUE_BYTES = 32 * 1024
 MAX_ENV_BYTES = 256 * 1024
-ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
+"""As POSIX has it, and with the dots and hyphens that Java programs read (``discovery.type``)."""
+
 MAX_GPUS = 64
 GPU_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,95}")
 HOSTNAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
@@ -120,7 +122,7 @@ def check_variables(values: dict[str, str]) -> dict[str, str]:
 
 def _variable_fault(name: str, value: str) -> str | None:
     if not ENV_NAME.fullmatch(name):
-        return f"{name[:40]!r} is no variable name (letters, digits and _, not first a digit)"
+        return f"{name[:40]!r} is no variable name (letters, digits, _ . -, first a letter or _)"
     if name.startswith(RESERVED_ENV):
         return f"{name} is reserved"
     if "\0" in value or len(value.encode()) > MAX_VALUE_BYTES:

@@ -6,13 +6,13 @@ terminal or the data directory; its code stands behind a ``#``, so no server eve
 
 import hmac
 import logging
-import os
 import secrets
 from pathlib import Path
 
 from appliance.auth.accounts import Accounts, Login
 from appliance.clock import Clock
 from appliance.domain.errors import NotFound, NotPermitted
+from appliance.private_file import write_private
 
 CODE_BYTES = 16
 LIFE_US = 60 * 60 * 1_000_000
@@ -58,7 +58,7 @@ class Setup:
         self._code = secrets.token_urlsafe(CODE_BYTES)
         self._until_boot_us = self._clock.now().boot_us + LIFE_US
         link = f"{self._address}/ui/setup#code={self._code}"
-        _write_private(self._file, f"{link}\n")
+        write_private(self._file, f"{link}\n".encode())
         return link
 
     async def complete(self, code: str, email: str, password: str) -> Login:
@@ -91,10 +91,3 @@ class Setup:
 
 def _done() -> NotFound:
     return NotFound("this appliance is set up: there is an admin")
-
-
-def _write_private(file: Path, text: str) -> None:
-    file.unlink(missing_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    with os.fdopen(os.open(file, flags, 0o600), "w") as target:
-        target.write(text)

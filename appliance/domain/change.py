@@ -14,6 +14,7 @@ from appliance.domain.merge import (
     sized,
     template_env,
     template_parameters,
+    timed,
 )
 from appliance.domain.template import Template
 
@@ -43,6 +44,8 @@ def changed(spec: Spec, change: Change, template: Template | None) -> Spec:
         fields["image"] = _complete(fields["image"])
     if "resources" in fields:
         fields["resources"] = sized(fields["resources"], template)
+    if template is not None and "health" in fields:
+        fields["health"] = timed(fields["health"], template)
     after = replace(spec, **fields, secret_names=_secret_names(spec, change))
     if template is not None and _variables(change):
         after = replace(

@@ -7,6 +7,7 @@ from itertools import chain
 
 from appliance.domain.deployment import (
     Access,
+    HealthCheck,
     Parameter,
     Port,
     Protocol,
@@ -49,7 +50,7 @@ def spec_from_template(order: Order, template: Template) -> Spec:
         resources=resources,
         access=order.access or template.access,
         hostname=order.hostname,
-        health=order.health or template.health,
+        health=timed(order.health, template) or template.health,
         restart_policy=order.restart_policy or RestartPolicy.ON_FAILURE,
         parameters=template_parameters(template, order.env),
         idle_timeout_minutes=(
@@ -95,6 +96,13 @@ def default_name(spec: Spec) -> str:
         return spec.template_id
     last = spec.image.split("@")[0].rsplit("/", 1)[-1].split(":")[0]
     return re.sub(r"[^a-z0-9-]+", "-", last.lower()).strip("-")[:NAME_STEM_LENGTH] or "deployment"
+
+
+def timed(health: HealthCheck | None, template: Template) -> HealthCheck | None:
+    """The caller says what to ask; how long it may take to come up, the template knows."""
+    if health is None or template.health is None:
+        return health
+    return replace(health, start_period_s=template.health.start_period_s)
 
 
 def sized(said: SaidResources, template: Template | None) -> Resources:

@@ -55,7 +55,7 @@ Slug = Annotated[
 ]
 Words = Annotated[str, _matching(r"\S[^\n]*", "one line of text")]
 VariableName = Annotated[
-    str, _matching("[A-Za-z_][A-Za-z0-9_]{0,127}", "letters, digits and underscores")
+    str, _matching("[A-Za-z_][A-Za-z0-9_.-]{0,127}", "letters, digits, _, . and -")
 ]
 AbsolutePath = Annotated[str, _matching(r"/[^\0:,]*[^\0:,/]", "an absolute path below /")]
 UrlPath = Annotated[str, _matching(r"/[^\s#]*", "a path that starts with /")]

@@ -6,7 +6,6 @@ addresses, and for nothing else, even if its key is stolen.
 """
 
 import logging
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +17,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from appliance.private_file import write_private
 
 log = logging.getLogger(__name__)
 
@@ -196,18 +197,6 @@ def load_or_make(folder: Path, names: Iterable[str], machine: str, now: datetime
     write_private(folder / "ca.key", _pem(made.key))
     write_private(folder / "ca.crt", made.pem)
     return made
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Writes a file of the owner's alone, whole or not at all."""
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
 
 
 def address_of(name: str) -> IPv4Address | IPv6Address | None:

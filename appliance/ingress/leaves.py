@@ -12,7 +12,8 @@ from cryptography import x509
 from appliance.auth.limits import Limit, Rate
 from appliance.clock import Clock
 from appliance.domain.errors import RateLimited
-from appliance.ingress.authority import LAST_THIRD, Authority, due, names_in, write_private
+from appliance.ingress.authority import LAST_THIRD, Authority, due, names_in
+from appliance.private_file import write_private
 
 log = logging.getLogger(__name__)
 

@@ -2,13 +2,13 @@
 
 import base64
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from appliance.domain.errors import ImageFailure, StoreFailure
+from appliance.private_file import write_private
 
 DOCKER_HUB = "docker.io"
 DOCKER_HUB_KEY = "https://index.docker.io/v1/"  # what `docker login` writes for it
@@ -105,22 +105,10 @@ class Credentials:
         return content
 
     def _write(self, content: Mapping[str, Any]) -> None:
-        """Whole or not at all, for its owner alone; what a kill leaves half, the next one takes."""
-        half = self._path.with_name(f".{self._path.name}.new")
         try:
-            half.unlink(missing_ok=True)
-            with open(half, "x", opener=_for_its_owner) as file:
-                json.dump(content, file)
-                file.flush()
-                os.fsync(file.fileno())
-            half.replace(self._path)
+            write_private(self._path, json.dumps(content).encode())
         except OSError as error:
-            half.unlink(missing_ok=True)
             raise StoreFailure(f"{self._path} can't be written: {error.strerror}") from error
-
-
-def _for_its_owner(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def _decoded(auth: str) -> tuple[str, str]:

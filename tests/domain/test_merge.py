@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from appliance.domain.change import Change, changed
-from appliance.domain.deployment import Port, Protocol, Spec
+from appliance.domain.deployment import HealthCheck, Port, Protocol, Spec
 from appliance.domain.errors import InvalidRequest
 from appliance.domain.merge import spec_from_template
 from appliance.domain.order import Order
@@ -44,3 +44,14 @@ def test_who_gets_the_variables_of_a_newer_template_gets_its_paths() -> None:
     assert (after.base_env, after.paths) == ({"DEV_MODE": "1"}, PATHS)
     with pytest.raises(InvalidRequest):
         changed(replace(old, ports=RAW), Change(fields={"env": {"A": "1"}}), TEMPLATE)
+
+
+def test_how_long_it_may_take_to_come_up_is_the_templates_word() -> None:
+    slow = replace(TEMPLATE, health=HealthCheck("/health", 8000, start_period_s=600))
+    mine = HealthCheck("/ready")
+    for spec in (
+        spec_from_template(replace(ORDER, health=mine), slow),
+        changed(spec_from_template(ORDER, slow), Change(fields={"health": mine}), slow),
+    ):
+        assert spec.health == HealthCheck("/ready", start_period_s=600)
+    assert spec_from_template(replace(ORDER, health=mine), TEMPLATE).health == mine

@@ -1,5 +1,6 @@
 """The catalogue: what is packaged is right, and what is wrong is told with file and field."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -200,7 +201,7 @@ def test_other_files_are_left_alone(tmp_path: Path) -> None:
         ('[[ports]]\nport = "80"', "ports.0.port", "valid integer, not '80'"),
         ('[[ports]]\nport = 80\nprotocol = "udp"', "ports.0.protocol", "'http' or 'tcp'"),
         ("[[ports]]\nport = 80\n[[ports]]\nport = 80", "ports", "80 stands there 2 times"),
-        ('[[env]]\nname = "A B"', "env.0.name", "letters, digits and underscores"),
+        ('[[env]]\nname = "A B"', "env.0.name", "letters, digits, _, . and -"),
         ('[[env]]\ndescription = "x"', "env.0.name", "must be given"),
         ('[[volumes]]\nname = "d"\npath = "data"', "volumes.0.path", "an absolute path"),
         ("[resources]\ncpus = inf", "resources.cpus", "finite"),
@@ -256,3 +257,12 @@ def test_a_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "folder.toml").mkdir()
     (found,) = Catalogue.load(tmp_path, None).problems
     assert found.message == "can't be read: Is a directory"
+
+
+def test_the_template_that_the_readme_shows_is_one(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    [shown] = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+    (tmp_path / "elasticsearch.toml").write_text(shown)
+    template = Catalogue.load(PACKAGED_TEMPLATES, tmp_path).get("elasticsearch")
+    assert template is not None
+    assert (template.ports, template.resources.memory_mb) == ((Port(9200),), 4096)

@@ -1,7 +1,7 @@
 // @ts-check
 /** The text of a `.env` file as variables. Pure. */
 
-const LINE = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)$/;
+const LINE = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*=\s*(.*)$/;
 /** @type {Record<string, string>} */
 const ESCAPES = { n: "\n", r: "\r", t: "\t" };
 
