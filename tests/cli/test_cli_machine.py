@@ -252,7 +252,7 @@ def test_a_start_that_cant_be_is_told_in_words_and_not_as_a_defect(tmp_path: Pat
     box.data.mkdir()
     (box.data / "secret.key").write_bytes(b"too short")
     refused = box.cli("serve")
-    assert refused.returncode == 3
+    assert refused.returncode == 1
     assert "can't run: " in refused.stderr
     assert "secret.key is not a key of 32 bytes" in refused.stderr
     assert "Traceback" not in refused.stderr

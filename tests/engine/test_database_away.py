@@ -11,7 +11,7 @@ from appliance.domain.deployment import Parameter, Status
 from appliance.domain.errors import StoreBusy
 from appliance.domain.observed import ImageFacts
 from appliance.store import nodes
-from tests.engine.conftest import IMAGE, FakeGpus, a_gpu, an_order
+from tests.engine.conftest import GPU_RATE_CENTS, IMAGE, RATE_CENTS, FakeGpus, a_gpu, an_order
 from tests.engine.virtual_world import VirtualWorld
 
 OUTAGE_S = 120
@@ -81,7 +81,8 @@ def test_its_time_is_in_the_first_beat_after_it(world: VirtualWorld, gpus: FakeG
     assert up_after_us - up_us >= OUTAGE_S * 1_000_000
     assert world.rows(ENERGY)[0][0] == 7_000
     cents = world.run(world.world.view(made)).total_cost_cents
-    assert cents == pytest.approx(world.runtime.true_running_s(made), abs=1)  # a cent a second
+    cents_a_second = (RATE_CENTS + GPU_RATE_CENTS) / 3600
+    assert cents == pytest.approx(cents_a_second * world.runtime.true_running_s(made), abs=1)
 
 
 def test_what_happened_meanwhile_is_seen_to_soon_after_it(world: VirtualWorld) -> None:

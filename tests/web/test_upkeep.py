@@ -27,6 +27,7 @@ def choose(page: Page, file: Path) -> None:
 
 
 def test_a_backup_comes_down_and_goes_back(ada: Visit, api: Api, tmp_path: Path) -> None:
+    ada.refusals = {422, 503}  # the events it knows are not those of the backup; away for a moment
     api.create(templateId=None, customImage="localhost/none", name="in-the-backup")
     page = ada.go("/ui/settings/upkeep")
     with page.expect_download() as saved:
@@ -52,7 +53,7 @@ def test_a_backup_comes_down_and_goes_back(ada: Visit, api: Api, tmp_path: Path)
     page.get_by_role("link", name="Settings").click()
     page.get_by_role("link", name="Audit log").click()
     expect(page.get_by_text("appliance.db.before-restore")).to_be_visible()
-    ada.complaints = [c for c in ada.complaints if "ERR_" not in c and "503" not in c]
+    ada.complaints = [c for c in ada.complaints if "ERR_" not in c]
 
 
 def test_a_backup_of_another_installation_comes_with_a_warning(ada: Visit, tmp_path: Path) -> None:
