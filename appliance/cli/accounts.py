@@ -9,8 +9,9 @@ from appliance.cli import values
 from appliance.cli.exits import CommandFailed, ExitCode
 from appliance.cli.find import token_id, user_id
 from appliance.cli.options import AsJson
-from appliance.cli.output import print_json, print_table, tell
+from appliance.cli.output import print_json, tell
 from appliance.cli.remote import JsonObject, Remote
+from appliance.cli.tables import print_table
 from appliance.clock import SystemClock
 from appliance.domain.permissions import Role, Scope
 

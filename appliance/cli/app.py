@@ -1,16 +1,12 @@
 """Every command under its name."""
 
-from typing import Annotated
-
 import typer
 
-from appliance import __version__
-from appliance.cli import accounts, deploy, deployments, machine, streams
-from appliance.cli.exits import MEANINGS, CommandFailed, ExitCode
+from appliance.cli import accounts, deploy, deployments, machine, serving, streams
+from appliance.cli.frame import group, whole
 from appliance.cli.options import Command, with_remote, with_settings
-from appliance.cli.output import print_failure, tell
 
-OWN_PROCESS: tuple[Command, ...] = (machine.serve, machine.doctor, machine.restore)
+OWN_PROCESS: tuple[Command, ...] = (serving.serve, machine.doctor, machine.restore)
 REMOTE: tuple[Command, ...] = (
     deploy.deploy,
     deployments.ps,
@@ -38,24 +34,11 @@ TOKEN: dict[str, Command] = {
     "revoke": accounts.token_revoke,
 }
 AUDIT: dict[str, Command] = {"ls": machine.audit_ls, "verify": machine.audit_verify}
-EXITS = "Exit codes: " + "; ".join(f"{code.value} {text}" for code, text in MEANINGS.items()) + "."
-
-
-def run() -> int:
-    """Runs the command of ``sys.argv``; the exit code of one that failed."""
-    try:
-        build()()
-    except CommandFailed as error:
-        print_failure(error)
-        return error.code
-    return ExitCode.OK
 
 
 def build() -> typer.Typer:
     """The command line with all its commands."""
-    app = _group(f"Neuranet Appliance {__version__}: your own machine runs containers.")
-    app.info.epilog = EXITS
-    app.callback()(_global_options)
+    app = whole()
     for own in OWN_PROCESS:
         app.command()(with_settings(own))
     for remote in REMOTE:
@@ -65,34 +48,8 @@ def build() -> typer.Typer:
         ("token", "Manage API tokens.", TOKEN),
         ("audit", "Show and verify the audit log.", AUDIT),
     ):
-        group = _group(about)
+        noun = group(about)
         for verb, command in commands.items():
-            group.command(verb)(with_remote(command))
-        app.add_typer(group, name=name)
+            noun.command(verb)(with_remote(command))
+        app.add_typer(noun, name=name)
     return app
-
-
-def _group(about: str) -> typer.Typer:
-    return typer.Typer(
-        help=about,
-        no_args_is_help=True,
-        pretty_exceptions_enable=False,
-        rich_markup_mode=None,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        tell(__version__)
-        raise typer.Exit
-
-
-def _global_options(
-    *,
-    version: Annotated[
-        bool,
-        typer.Option("--version", is_eager=True, callback=_print_version, help="Print it."),
-    ] = False,
-) -> None:
-    del version  # its callback has done it

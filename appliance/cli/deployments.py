@@ -10,14 +10,13 @@ from appliance.cli.find import Deployment, deployment_id
 from appliance.cli.options import AsJson, Timeout, Wait
 from appliance.cli.output import (
     money,
-    print_facts,
     print_json,
-    print_table,
     status_text,
     tell,
 )
 from appliance.cli.progress import pull_text, wait_for, wait_for_update
 from appliance.cli.remote import JsonObject, Remote
+from appliance.cli.tables import print_facts, print_table
 from appliance.domain.deployment import Status
 
 WELL = frozenset({"newest", "updated"})

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from appliance import log
 from appliance.cli.exits import CommandFailed, ExitCode
 from appliance.cli.options import AsJson
-from appliance.cli.output import print_facts, print_json, print_table, tell
+from appliance.cli.output import print_json, tell
 from appliance.cli.remote import JsonObject, Remote, connect
+from appliance.cli.tables import print_facts, print_table
 from appliance.config import Settings
 from appliance.domain.errors import ApplianceError
-from appliance.host import memory
 
 if TYPE_CHECKING:  # at run time it would load the whole house, which other commands spare
     from appliance.host.doctor import Check
@@ -23,15 +22,6 @@ if TYPE_CHECKING:  # at run time it would load the whole house, which other comm
 
 FOLDED = ("specs", "gpus", "available")
 """The fields of a node that are lists of their own."""
-
-
-def serve(settings: Settings) -> None:
-    """Run the appliance in the foreground."""
-    from appliance import supervisor  # noqa: PLC0415 - no other command needs the whole house
-
-    memory.gather()
-    log.set_up(settings.log_level)
-    raise typer.Exit(supervisor.run(settings))
 
 
 def doctor(

@@ -256,3 +256,16 @@ def test_a_start_that_cant_be_is_told_in_words_and_not_as_a_defect(tmp_path: Pat
     assert "can't run: " in refused.stderr
     assert "secret.key is not a key of 32 bytes" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_a_server_does_not_carry_what_draws_on_terminals() -> None:
+    code = (
+        "import sys; sys.argv = ['appliance', 'serve', '--help']\n"
+        "from appliance.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: import appliance.supervisor\n"
+        "print([m for m in sys.modules if m.startswith(('rich.', 'appliance.cli.deploy'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "--listen-http" in done.stdout
+    assert done.stdout.endswith("\n[]\n")
