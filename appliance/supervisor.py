@@ -59,6 +59,7 @@ from appliance.runtime.threads import run_in_daemon
 from appliance.runtime.trial import find_runtime
 from appliance.store import backup, meta, nodes
 from appliance.store.audit import NewEntry
+from appliance.store.ballast import Ballast
 from appliance.store.database import Database, open_database
 
 GRACE_S = 4
@@ -184,9 +185,11 @@ async def _power_up(
     catalogue = _catalogue(settings)
     house = _house(settings, prefix, node.id, sockets)
     gpus = GpuReader(settings.cdi_dirs)
+    ballast = Ballast(settings.data_dir / "ballast")
     engine = assemble(
         Materials(
             db,
+            ballast,
             runtime,
             clock,
             catalogue,
@@ -199,6 +202,7 @@ async def _power_up(
         )
     )
     await engine.load(db)
+    tasks.start_soon(ballast.keep, clock)
     tasks.start_soon(engine.run)
     return _Plant(runtime, engine, catalogue, node.id)
 

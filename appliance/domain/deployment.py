@@ -126,6 +126,10 @@ class Resources:
         return GpuNeed(self.gpu_count, named, self.min_vram_mb, self.vram_mb, self.exclusive)
 
 
+START_PERIOD_S = 60
+"""Where nobody has said another one."""
+
+
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
     """An HTTP GET of ``path`` that must answer below 400; ``port`` None is the first port.
@@ -136,7 +140,7 @@ class HealthCheck:
 
     path: str
     port: int | None = None
-    start_period_s: int = 60
+    start_period_s: int = START_PERIOD_S
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import chain
 
 from appliance.domain.deployment import (
+    START_PERIOD_S,
     Access,
     HealthCheck,
     Parameter,
@@ -99,8 +100,8 @@ def default_name(spec: Spec) -> str:
 
 
 def timed(health: HealthCheck | None, template: Template) -> HealthCheck | None:
-    """The caller says what to ask; how long it may take to come up, the template knows."""
-    if health is None or template.health is None:
+    """Who says what to ask, but not how long it may take to come up, has the template's time."""
+    if health is None or template.health is None or health.start_period_s != START_PERIOD_S:
         return health
     return replace(health, start_period_s=template.health.start_period_s)
 

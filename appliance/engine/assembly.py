@@ -39,6 +39,7 @@ from appliance.engine.updates import Updates
 from appliance.engine.vault import Vault
 from appliance.runtime import process
 from appliance.runtime.port import ContainerRuntime
+from appliance.store.ballast import Ballast
 from appliance.store.database import Database
 from appliance.store.pages import Pages
 
@@ -91,6 +92,7 @@ class Materials:
     """
 
     db: Database
+    ballast: Ballast
     runtime: ContainerRuntime
     clock: Clock
     catalogue: Catalogue
@@ -125,8 +127,9 @@ def assemble(m: Materials) -> Engine:
     )  # fmt: skip
     reconciler = Reconciler(shop, m.tasks)
     deployments = Deployments(
-        db=m.db, pages=Pages(m.db), clock=m.clock, house=m.house, catalogue=m.catalogue,
-        vault=m.vault, pulls=pulls, stats=StatsReader(m.runtime, m.clock, gpus),
+        db=m.db, ballast=m.ballast, pages=Pages(m.db), clock=m.clock, house=m.house,
+        catalogue=m.catalogue, vault=m.vault, pulls=pulls,
+        stats=StatsReader(m.runtime, m.clock, gpus),
         broadcast=broadcast, addresses=addresses, access_tokens=access_tokens, raw_ports=raw_ports,
         ordered=reconciler.ordered, place=gpus.place, leaked_mb=gpus.leaked_mb,
     )  # fmt: skip

@@ -34,6 +34,7 @@ from appliance.engine.stats import StatsReader
 from appliance.engine.vault import Vault
 from appliance.engine.views import AccessView, Created, DeploymentStats, DeploymentView
 from appliance.store import deployments, events, idempotency, search
+from appliance.store.ballast import Ballast
 from appliance.store.database import Database, Transaction
 from appliance.store.deployments import NewDeployment, Priced
 from appliance.store.events import Event, NewEvent
@@ -84,6 +85,7 @@ class Deployments:
         self,
         *,
         db: Database,
+        ballast: Ballast,
         pages: Pages,
         clock: Clock,
         house: House,
@@ -100,6 +102,7 @@ class Deployments:
         leaked_mb: Callable[[str], int],
     ) -> None:
         self._db = db
+        self._ballast = ballast
         self._pages = pages
         self._clock = clock
         self._house = house
@@ -122,10 +125,11 @@ class Deployments:
 
         Raises:
             InvalidRequest: with every wrong field.
-            LimitReached, NameTaken: nothing was written.
+            LimitReached, NameTaken, StoreFull: nothing was written.
             IdempotencyMismatch: the key was used with another body.
         """
         new = self._draft(caller, order)
+        self._ballast.check()
         now = self._clock.now()
         async with self._db.transaction() as tx:
             if idempotency_key is not None:
@@ -323,6 +327,8 @@ class Deployments:
         self, caller: Principal, found: Priced, desired: Desired, verb: str
     ) -> DeploymentView:
         now = self._clock.now()
+        if desired is not Desired.RUNNING:
+            self._ballast.give()
         async with self._db.transaction() as tx:
             d = await deployments.order(
                 tx, found.deployment.id, desired, restart=verb == "restart", now=now

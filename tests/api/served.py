@@ -36,6 +36,7 @@ from appliance.host.doctor import Check, judge_strangers
 from appliance.host.gpus import GpuReader
 from appliance.runtime.credentials import Credentials
 from appliance.store import nodes
+from appliance.store.ballast import Ballast
 from appliance.store.database import Database, open_database
 from tests.fake_runtime import FakeRuntime
 from tests.waiting import eventually
@@ -191,7 +192,15 @@ async def serving(path: Path, tcp_ports: range = range(20_000, 20_100)) -> Async
         async with anyio.create_task_group() as tasks:
             engine = assemble(
                 Materials(
-                    db, runtime, clock, catalogue, Vault(b"k" * 32), house, GpuReader(()), tasks
+                    db,
+                    Ballast(path.with_name("ballast")),
+                    runtime,
+                    clock,
+                    catalogue,
+                    Vault(b"k" * 32),
+                    house,
+                    GpuReader(()),
+                    tasks,
                 )
             )
             services = Services(

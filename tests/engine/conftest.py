@@ -20,6 +20,7 @@ from appliance.engine.catalogue import PACKAGED_TEMPLATES, Catalogue
 from appliance.engine.deployments import House
 from appliance.engine.vault import Vault
 from appliance.engine.views import DeploymentView
+from appliance.store.ballast import Ballast
 from appliance.store.database import Database, open_database
 from tests.fake_runtime import FakeRuntime
 from tests.waiting import eventually
@@ -105,7 +106,8 @@ async def appliance(
             source = gpus or FakeGpus()
             engine = assemble(
                 Materials(
-                    db, runtime, clock or SystemClock(), catalogue, vault, house, source, tasks,
+                    db, Ballast(path.with_name("ballast")), runtime, clock or SystemClock(),
+                    catalogue, vault, house, source, tasks,
                     alive=runtime.alive,
                 )
             )  # fmt: skip

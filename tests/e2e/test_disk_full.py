@@ -1,0 +1,66 @@
+"""A disk without a byte left, with the database and Podman's storage on it."""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.box import Api, Box, drop_firewall, wait_for
+from tests.podman_harness import remove_lab
+
+pytestmark = pytest.mark.podman
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[Box]:
+    top = Path(tempfile.mkdtemp(prefix="nnfull-", dir="/tmp"))
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512m", "tmpfs", top], check=True)
+    made = Box(top)
+    try:
+        made.start()
+        yield made
+        made.terminate()
+        made.podman("rm", "--all", "--force", "--time=0", "--volumes")
+        made.podman("network", "prune", "--force")
+        drop_firewall(made)
+    finally:
+        if made.process is not None and made.process.poll() is None:
+            made.kill()
+        subprocess.run(["umount", "--recursive", "--lazy", top], check=True)
+        remove_lab(made.top, made.pool)
+
+
+def fill(box: Box) -> Path:
+    """To the last byte."""
+    file, size = box.top / "others", os.statvfs(box.top)
+    with file.open("wb") as target:
+        os.posix_fallocate(target.fileno(), 0, size.f_bavail * size.f_frsize)
+    return file
+
+
+def test_what_frees_space_can_be_asked_for_and_done_and_the_rest_is_refused(api: Api) -> None:
+    box = api.box
+    kept, goes = (api.create(restartPolicy="always")["id"] for _ in range(2))
+    for made in (kept, goes):
+        api.until(made, "running")
+    wait_for((box.data / "ballast").exists)
+    others = fill(box)
+    order = {"nodeId": api.node_id(), "templateId": "welcome"}
+    refused = api.http.post("/deployments", json=order)
+    assert (refused.status_code, refused.json()["code"]) == (507, "store_full")
+    assert api.get(kept)["status"] == "running"
+    assert api.http.post(f"/deployments/{kept}/stop").status_code == 202
+    assert api.http.delete(f"/deployments/{goes}").status_code == 200
+    api.until(kept, "stopped")
+    of_goes = f"name={goes.replace('_', '-')}"
+    wait_for(lambda: box.podman("ps", "--all", "--quiet", "--filter", of_goes) == "")
+    others.unlink()
+    assert api.http.post(f"/deployments/{kept}/start").status_code == 202
+    api.until(kept, "running")
+    again = api.create()["id"]
+    api.until(again, "running")
+    assert api.http.delete(f"/deployments/{kept}").status_code == 200
+    assert api.http.delete(f"/deployments/{again}").status_code == 200
