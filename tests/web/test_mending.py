@@ -34,7 +34,7 @@ def test_errors_of_the_api_stand_beside_their_fields(ada: Visit) -> None:
     page.get_by_role("button", name="Add port").click()
     page.get_by_placeholder("8080").fill("70000")
     page.get_by_role("button", name="Add variable").click()
-    page.get_by_placeholder("NAME").fill("NOT-A-NAME")
+    page.get_by_placeholder("NAME").fill("NOT A NAME")
     page.get_by_role("button", name="Deploy").click()
     for field in ("Image", "Memory, MiB", "CPUs", "Port"):
         box = page.get_by_role("textbox", name=field, exact=True)
