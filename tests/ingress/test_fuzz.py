@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import httptools
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from appliance.ingress.answer import Answer, Answers, BadAnswer, read_answer
@@ -82,6 +82,7 @@ def with_line(raw: bytes, line: bytes) -> bytes:
 
 @MANY
 @given(HEADS | MUTANTS, st.lists(LINES, max_size=4), HEADS, st.sampled_from([b"", b"\r\n", b"x"]))
+@example(b"GET /a?b HTTP/1.1\r\nHost:0GET\r\n", [], b"GET / HTTP/1.1\r\n\r\n", b"\r\n")
 def test_what_a_connection_repeats_is_read_and_passed_on_as_if_it_came_first(
     raw: bytes, lines: list[bytes], other: bytes, more: bytes
 ) -> None:
