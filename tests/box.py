@@ -211,10 +211,17 @@ def box() -> Iterator[Box]:
 def running_box(**extra: str) -> Iterator[Box]:
     """A box that runs, with a BusyBox image and further variables; all of it is gone afterwards."""
     made = Box(Path(tempfile.mkdtemp(prefix="nnbox-", dir="/tmp")), extra=extra)
-    try:
-        made.start()
+    with cared_for(made):
         made.podman("import", "-", "localhost/test/busybox:latest", stdin=busybox_archive())
         yield made
+
+
+@contextmanager
+def cared_for(made: Box) -> Iterator[None]:
+    """It runs; all of it is gone afterwards, also a file system that was mounted for it."""
+    try:
+        made.start()
+        yield
         made.terminate()
         made.podman("rm", "--all", "--force", "--time=0", "--volumes")
         made.podman("network", "prune", "--force")

@@ -206,7 +206,7 @@ def remove_lab(top: Path, pool: IPv4Network) -> None:
     for _ in range(REMOVAL_TRIES):
         for line in reversed(Path("/proc/mounts").read_text().splitlines()):
             mount = line.split()[1]
-            if mount.startswith(f"{top}/"):
+            if mount == str(top) or mount.startswith(f"{top}/"):
                 subprocess.run(["umount", mount], check=False, capture_output=True)
         shutil.rmtree(top, ignore_errors=True)
         if not top.exists():

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.box import Api, Box, drop_firewall, wait_for
-from tests.podman_harness import remove_lab
+from tests.box import Api, Box, cared_for, wait_for
 
 pytestmark = pytest.mark.podman
 
@@ -19,18 +18,8 @@ def box() -> Iterator[Box]:
     top = Path(tempfile.mkdtemp(prefix="nnfull-", dir="/tmp"))
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512m", "tmpfs", top], check=True)
     made = Box(top)
-    try:
-        made.start()
+    with cared_for(made):
         yield made
-        made.terminate()
-        made.podman("rm", "--all", "--force", "--time=0", "--volumes")
-        made.podman("network", "prune", "--force")
-        drop_firewall(made)
-    finally:
-        if made.process is not None and made.process.poll() is None:
-            made.kill()
-        subprocess.run(["umount", "--recursive", "--lazy", top], check=True)
-        remove_lab(made.top, made.pool)
 
 
 def fill(box: Box) -> Path:
