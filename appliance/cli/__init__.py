@@ -22,6 +22,6 @@ def main() -> None:
         from appliance.cli.serving import build  # noqa: PLC0415 - with what it needs alone
     else:
         from appliance.cli.app import build  # noqa: PLC0415 - an import of the package costs nothing
-    from appliance.cli.frame import run  # noqa: PLC0415 - as above
+    from appliance.cli.frame import run  # noqa: PLC0415 - with what is chosen above
 
     sys.exit(run(build()))

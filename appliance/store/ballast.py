@@ -60,9 +60,8 @@ class Ballast:
         Raises:
             StoreFull: there is so little that it has to be kept for those that free some.
         """
-        if self._free_bytes() < NEARLY_FULL_BYTES or not (
-            self._held_bytes() or self._free_bytes() >= self._size_bytes
-        ):
+        least_bytes = NEARLY_FULL_BYTES if self._held_bytes() else self._size_bytes
+        if self._free_bytes() < least_bytes:
             raise StoreFull("the disk is full; delete deployments, or free space otherwise")
 
     def _held_bytes(self) -> int:
