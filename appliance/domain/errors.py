@@ -17,6 +17,7 @@ ApplianceError
 │   ├── RuntimeTimeout      Podman did not answer in time: the outcome is unknown
 │   ├── NoSuchContainer
 │   ├── NameInUse           that container name exists already
+│   ├── InterfacesMoved     network interfaces came or went meanwhile: nothing was done
 │   ├── PortTaken           the published port was taken by somebody else
 │   ├── ContainerWedged     Podman can't start or stop this container ever again
 │   ├── StartRefused        the container can't start as specified (command, device, user …)
@@ -188,6 +189,10 @@ class NameInUse(RuntimeFailure):
     """A container of that name exists already."""
 
     code = "name_in_use"
+
+
+class InterfacesMoved(RuntimeFailure):
+    """Network interfaces came or went while Podman read them; it did nothing, so ask again."""
 
 
 class PortTaken(RuntimeFailure):

@@ -14,6 +14,7 @@ import anyio
 from appliance.domain.errors import (
     ContainerWedged,
     ImageFailure,
+    InterfacesMoved,
     NameInUse,
     NoSuchContainer,
     PortTaken,
@@ -30,6 +31,7 @@ REFUSALS: tuple[tuple[str, type[RuntimeFailure]], ...] = (
     ("no container with name or id", NoSuchContainer),
     ("name is already in use", NameInUse),
     ("network already exists", NameInUse),
+    ("no such network interface", InterfacesMoved),
     ("cannot listen on the tcp port", PortTaken),
     ("address already in use", PortTaken),
     ("given id already exists", ContainerWedged),

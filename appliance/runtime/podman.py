@@ -19,6 +19,7 @@ from appliance.domain.deployment import Process
 from appliance.domain.errors import (
     ContainerWedged,
     ImageFailure,
+    InterfacesMoved,
     NameInUse,
     RuntimeFailure,
     RuntimeTimeout,
@@ -53,6 +54,7 @@ STOP_EXTRA_S = 20
 
 LOOKS = 10
 BETWEEN_LOOKS_S = 0.1
+NETWORK_TRIES = 20
 
 
 class PodmanRuntime:
@@ -262,6 +264,19 @@ class PodmanRuntime:
         return replace(container, out_of_memory=container.out_of_memory or killed)
 
     async def _ensure_network(self, wanted: ContainerSpec) -> None:
+        """Its network, asked for again where interfaces came or went meanwhile.
+
+        They do so with every container that starts or ends, and Podman, choosing a subnet, asks
+        the kernel for addresses first and for links then (Go's net.InterfaceAddrs). It refuses
+        before it has made anything.
+        """
+        for _ in range(NETWORK_TRIES - 1):
+            with suppress(InterfacesMoved):
+                return await self._create_network(wanted)
+            await anyio.sleep(BETWEEN_LOOKS_S)
+        return await self._create_network(wanted)
+
+    async def _create_network(self, wanted: ContainerSpec) -> None:
         """Asks for it at once: it exists only when something interrupted us before."""
         with suppress(NameInUse):
             await self._post("/networks/create", network_body(wanted, isolate=self._isolate))

@@ -1,0 +1,83 @@
+"""A deployment's network where other interfaces come and go, as those of containers do."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from anyio import to_thread
+
+from appliance.domain.errors import InterfacesMoved
+from appliance.runtime.session import Request, Session
+from tests.podman_harness import PodmanLab, apart, listening
+from tests.runtime.subjects import a_spec, new_deployment
+from tests.waiting import PATIENCE_S, eventually
+
+pytestmark = [pytest.mark.anyio, pytest.mark.podman]
+
+RESTLESS = 12
+NETWORKS = 8
+COMES_AND_GOES = (
+    "while :; do printf 'link add {0} type bridge\\naddr add 192.0.2.1/32 dev {0}\\n"
+    "link set {0} up\\nlink del {0}\\n' | ip -batch -; done &"
+)
+
+
+@pytest.fixture
+def restless(podman_lab: PodmanLab) -> Iterator[str]:
+    """The lab's Podman in a network namespace whose interfaces come and go all the time."""
+    path = podman_lab.home.directory / "restless.sock"
+    service = ["podman", *podman_lab.home.arguments(), "system", "service", "--time=0"]
+    with _running(podman_lab, "unshare", "--net", *service, f"unix://{path}") as podman:
+        apart(listening, path)
+        script = "".join(COMES_AND_GOES.format(f"nnmove{n}") for n in range(RESTLESS))
+        namespace = f"--net=/proc/{podman.pid}/ns/net"
+        with _running(podman_lab, "nsenter", namespace, "sh", "-c", f"{script} wait"):
+            yield f"unix://{path}"
+
+
+async def test_a_network_is_made_while_others_come_and_go(
+    podman_lab: PodmanLab, restless: str, prefix: str
+) -> None:
+    async with podman_lab.runtime(prefix, url=restless) as runtime:
+        await eventually(lambda: stumbles(restless, f"{prefix}-other"))
+        specs = [a_spec(prefix, new_deployment()) for _ in range(NETWORKS)]
+        for spec in specs:
+            await runtime.create(spec)
+        made = await to_thread.run_sync(podman_lab.podman, "network", "ls", "--format={{.Name}}")
+        assert {spec.network for spec in specs} <= set(made.split())
+
+
+async def stumbles(url: str, name: str) -> bool:
+    """Whether Podman itself refuses a network for the interfaces that moved meanwhile."""
+    session = Session(url)
+    try:
+        await session.ask(Request("POST", "/networks/create", 10, body={"name": name}))
+    except InterfacesMoved:
+        return True
+    else:
+        await session.ask(Request("DELETE", f"/networks/{name}", 10))
+        return False
+    finally:
+        await session.aclose()
+
+
+@contextmanager
+def _running(lab: PodmanLab, *command: str) -> "Iterator[subprocess.Popen[bytes]]":
+    """The command, as a session of its own that ends with the block, all of it."""
+    with (lab.home.directory / "restless.log").open("ab") as log:
+        child = subprocess.Popen(
+            command,
+            cwd=lab.home.directory,
+            env=lab.home.environment(lab.environ),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        yield child
+    finally:
+        os.killpg(child.pid, signal.SIGTERM)
+        child.wait(PATIENCE_S)
