@@ -176,9 +176,10 @@ def page(lab: Lab, box: Box, tmp_path: Path) -> Iterator[Page]:
 def test_a_cell_runs_in_the_page(page: Page) -> None:
     page.locator(".jp-LauncherCard[data-category=Notebook]").click()
     cell = page.locator(".jp-Notebook .jp-CodeCell")
-    cell.locator(".cm-content").click()
-    page.keyboard.insert_text(CODE)
-    page.keyboard.press("Shift+Enter")
+    editor = cell.locator(".cm-content[data-language=python]")  # what is typed before is lost
+    editor.fill(CODE)
+    expect(editor).to_contain_text("sys.prefix", timeout=PATIENCE_MS)
+    editor.press("Shift+Enter")
     printed = cell.first.locator(".jp-OutputArea-output")
     expect(printed).to_have_text("forty 42 /opt/jupyter", timeout=PATIENCE_MS)
 

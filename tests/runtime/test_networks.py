@@ -9,11 +9,9 @@ from contextlib import contextmanager
 import pytest
 from anyio import to_thread
 
-from appliance.domain.errors import InterfacesMoved
-from appliance.runtime.session import Request, Session
 from tests.podman_harness import PodmanLab, apart, listening
 from tests.runtime.subjects import a_spec, new_deployment
-from tests.waiting import PATIENCE_S, eventually
+from tests.waiting import PATIENCE_S
 
 pytestmark = [pytest.mark.anyio, pytest.mark.podman]
 
@@ -41,27 +39,13 @@ def restless(podman_lab: PodmanLab) -> Iterator[str]:
 async def test_a_network_is_made_while_others_come_and_go(
     podman_lab: PodmanLab, restless: str, prefix: str
 ) -> None:
+    """Podman 4.3.1 refuses about half of them; 5.4.2 was not seen to."""
     async with podman_lab.runtime(prefix, url=restless) as runtime:
-        await eventually(lambda: stumbles(restless, f"{prefix}-other"))
         specs = [a_spec(prefix, new_deployment()) for _ in range(NETWORKS)]
         for spec in specs:
             await runtime.create(spec)
         made = await to_thread.run_sync(podman_lab.podman, "network", "ls", "--format={{.Name}}")
         assert {spec.network for spec in specs} <= set(made.split())
-
-
-async def stumbles(url: str, name: str) -> bool:
-    """Whether Podman itself refuses a network for the interfaces that moved meanwhile."""
-    session = Session(url)
-    try:
-        await session.ask(Request("POST", "/networks/create", 10, body={"name": name}))
-    except InterfacesMoved:
-        return True
-    else:
-        await session.ask(Request("DELETE", f"/networks/{name}", 10))
-        return False
-    finally:
-        await session.aclose()
 
 
 @contextmanager
