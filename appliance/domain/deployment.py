@@ -260,10 +260,11 @@ class Deployment:
     taken up, ``restart_intent`` the last order to restart, ``started_intent`` the last order
     that found the container at rest (so a restart is due while it is below ``restart_intent``).
     ``generation`` names the container, ``last_generation`` is the highest number ever used.
-    ``spec`` is what serves, at ``rate_cents`` an hour, ``update`` what is to follow, ``asked`` what
-    Podman may still do (see ``domain/doubt.py``). ``handled_run_us`` is the start time of the last
-    container run whose end has been dealt with. ``since_boot_us`` and ``retry_boot_us`` count
-    within ``boot_id``.
+    ``failures`` are the crashes in a row, ``refusals`` the steps in a row that were refused since
+    the container ran last. ``spec`` is what serves, at ``rate_cents`` an hour, ``update`` what is
+    to follow, ``asked`` what Podman may still do (see ``domain/doubt.py``). ``handled_run_us`` is
+    the start time of the last container run whose end has been dealt with. ``since_boot_us`` and
+    ``retry_boot_us`` count within ``boot_id``.
     """
 
     id: str
@@ -302,6 +303,7 @@ class Deployment:
     last_generation: int = 1
     update: Update | None = None
     asked: Asked | None = None
+    refusals: int = 0
 
     @property
     def wanted_spec(self) -> Spec:

@@ -194,6 +194,8 @@ class NameInUse(RuntimeFailure):
 class InterfacesMoved(RuntimeFailure):
     """Network interfaces came or went while Podman read them; it did nothing, so ask again."""
 
+    code = "interfaces_moved"
+
 
 class PortTaken(RuntimeFailure):
     """The host port chosen at create was taken meanwhile; a new container gets another."""

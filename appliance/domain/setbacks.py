@@ -31,7 +31,10 @@ from appliance.domain.update import give_up
 
 LOOK_AGAIN_US = 2 * SECOND_US
 MAX_TRIES = 6
-"""After that many failed tries in a row the deployment is failed and waits for an order."""
+"""After that many failed tries in a row the deployment is failed and waits for an order.
+
+Its crashes are no such tries: of those it may have had any number before.
+"""
 
 
 def after_failure(  # noqa: PLR0911 - a ladder: the first rung that holds
@@ -57,12 +60,12 @@ def after_failure(  # noqa: PLR0911 - a ladder: the first rung that holds
         return Wait(now.boot_us)
     if isinstance(step, Pull | Create | Start) and step.candidate and d.update is not None:
         return give_up(d, d.update, Reason(error.code, str(error)))
-    if isinstance(error, PortTaken | ContainerWedged) and d.failures < MAX_TRIES:
+    if isinstance(error, PortTaken | ContainerWedged) and d.refusals < MAX_TRIES:
         return Become(
             Status.STARTING, "recreated", f"{error}; a new container follows",
-            failures=d.failures + 1, new_generation=True,
+            refusals=d.refusals + 1, new_generation=True,
         )  # fmt: skip
-    if not error.retryable or d.failures + 1 >= MAX_TRIES:
+    if not error.retryable or d.refusals + 1 >= MAX_TRIES:
         return _give_up(error)
     return _try_again(d, step, error)
 
@@ -89,9 +92,9 @@ def _give_up(error: RuntimeFailure) -> Become:
 
 def _try_again(d: Deployment, step: Act, error: RuntimeFailure) -> Become:
     status = Status.PENDING if isinstance(step, Pull) else Status.STARTING
-    delay_s = backoff_s(d.failures + 1)
+    delay_s = backoff_s(d.refusals + 1)
     message = f"{error}; next try in {delay_s:.0f} s"
     return Become(
         status, "retrying", message, reason=Reason(error.code, message),
-        failures=d.failures + 1, retry_in_s=delay_s,
+        refusals=d.refusals + 1, retry_in_s=delay_s,
     )  # fmt: skip

@@ -54,6 +54,7 @@ class Become:
     ended: Container | None = None
     health: Health | None = None
     failures: int | None = None
+    refusals: int | None = None
     retry_in_s: float | None = None
     restarted: bool = False
     new_generation: bool = False
@@ -178,9 +179,17 @@ def _accepted(before: Deployment, after: Deployment, step: Become, now: Instant)
     return replace(
         after,
         failures=0 if step.accept else failures,
+        refusals=_refusals(before, step),
         observed_intent=before.intent if step.accept else before.observed_intent,
         started_intent=before.intent if step.at_rest else before.started_intent,
     )
+
+
+def _refusals(before: Deployment, step: Become) -> int:
+    """In a row: a run that was seen, or its end, comes between."""
+    if step.accept or step.ended is not None or step.status is Status.RUNNING:
+        return 0
+    return before.refusals if step.refusals is None else step.refusals
 
 
 def _recorded(before: Deployment, after: Deployment, step: Become, now: Instant) -> Deployment:  # noqa: ARG001 - the five changes share one signature

@@ -116,7 +116,7 @@ UPDATE deployment SET status = :status, observed_intent = :observed_intent,
     published = :published, boot_id = :boot_id, since_boot_us = :since_boot_us,
     retry_boot_us = :retry_boot_us, updated_us = :updated_us, started_us = :started_us,
     stopped_us = :stopped_us, asked = :asked, asked_generation = :asked_generation,
-    version = version + 1
+    refusals = :refusals, version = version + 1
 WHERE id = :id AND version = :version AND deleted_us IS NULL
 RETURNING *
 """
@@ -284,6 +284,7 @@ def _read(names: tuple[str, ...], values: tuple[Any, ...]) -> Deployment:
         started_at=None if row["started_us"] is None else from_us(row["started_us"]),
         stopped_at=None if row["stopped_us"] is None else from_us(row["stopped_us"]),
         last_generation=row["last_generation"], update=_update(row), asked=_asked(row),
+        refusals=row["refusals"],
     )  # fmt: skip
 
 
@@ -352,6 +353,7 @@ def _reconciled(d: Deployment) -> Mapping[str, Any]:
         "reason": None if d.reason is None else json.dumps(asdict(d.reason), ensure_ascii=False),
         "health": d.health,
         "failures": d.failures,
+        "refusals": d.refusals,
         "restart_count": d.restart_count,
         "exit_code": d.exit_code,
         "handled_run_us": d.handled_run_us,

@@ -327,8 +327,8 @@ def test_a_lost_answer_is_looked_at_again_and_counts_as_nothing() -> None:
 
 def test_a_registry_that_is_away_is_tried_again_and_given_up_in_the_end() -> None:
     error = ImageFailure("registry_unreachable", "refused")
-    for failures, status in ((0, Status.PENDING), (MAX_TRIES - 1, Status.FAILED)):
-        step = after_failure(a_row(status=Status.PULLING, failures=failures), Pull(), error, NOW)
+    for refusals, status in ((0, Status.PENDING), (MAX_TRIES - 1, Status.FAILED)):
+        step = after_failure(a_row(status=Status.PULLING, refusals=refusals), Pull(), error, NOW)
         assert isinstance(step, Become)
         assert step.status is status
 

@@ -8,6 +8,7 @@ import pytest
 from appliance.domain.change import Change
 from appliance.domain.deployment import Deployment, RestartPolicy, Status
 from appliance.domain.errors import (
+    RuntimeFailure,
     RuntimeTimeout,
     RuntimeUnavailable,
 )
@@ -106,6 +107,21 @@ def test_a_pull_that_podman_breaks_off_every_time_comes_to_an_end(hours: Hours) 
     d = hours.row(i)
     assert (d.status, d.reason and d.reason.code) == (Status.FAILED, "pull_failed")
     assert hours.runtime.faults.count("pull") == MAX_TRIES * MAX_UNANSWERED
+
+
+def test_one_that_crashed_often_outlives_a_start_that_is_refused_after_a_reboot(
+    hours: Hours,
+) -> None:
+    i = hours.deploy()
+    for _ in range(MAX_TRIES):
+        [name] = hours.runtime.running(i)
+        hours.runtime.finish(name, 1)
+        hours.settle(300)
+    assert hours.row(i).failures == MAX_TRIES
+    hours.runtime.faults.fail("start", error=RuntimeFailure("not now"))
+    hours.power_cut()
+    hours.settle(60)
+    assert hours.row(i).status is Status.RUNNING
 
 
 def test_a_start_that_is_never_answered_comes_to_an_end(
