@@ -118,10 +118,6 @@ class FakeRuntime:
                 kept.shown = replace(kept.shown, state=created, started_at=None, process=None)
         self.drop_events()
 
-    def wedge(self, name: str) -> None:
-        """It can't be started any more, only removed."""
-        self._containers[name].wedged = True
-
     def add_stranger(self, name: str, *, running: bool = True) -> None:
         """A container somebody else made under a name of ours, without our labels."""
         self._insert(ContainerSpec(name=name, image="strange", network="strange"))
@@ -250,7 +246,6 @@ class FakeRuntime:
             state=ContainerState.CREATED,
             ours=labels.ours(wanted.name, wanted.labels, prefix=self.prefix),
             image_id=image.id if image else "sha256:strange",
-            created_at=self._clock.now().wall,
             log_path=f"{self.log_folder}/{self._serial}/ctr.log",
             published=dict(zip(wanted.published, host_ports, strict=False)),
             devices=wanted.devices,
@@ -262,7 +257,7 @@ class FakeRuntime:
         behaviour = self.behaviours[kept.spec.image]
         if kept.shown.state is ContainerState.RUNNING:
             return
-        if kept.wedged or kept.shown.state is ContainerState.LOST:
+        if kept.shown.state is ContainerState.LOST:
             raise ContainerWedged(f"{name} can't be started any more.")
         if behaviour.refuses:
             raise behaviour.refuses
@@ -330,9 +325,7 @@ class FakeRuntime:
     def _list(self) -> Sequence[Listed]:
         every = [kept.shown for kept in self._containers.values()]
         start = f"{self.prefix}-"
-        return [
-            Listed(c.id, c.name, podmans_word(c.state)) for c in every if c.name.startswith(start)
-        ]
+        return [Listed(c.name, podmans_word(c.state)) for c in every if c.name.startswith(start)]
 
     def _healthy(self, name: str) -> bool:
         kept = self._get(name)

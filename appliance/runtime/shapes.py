@@ -62,7 +62,6 @@ def inspected(raw: Json, *, prefix: str, prepared_at: datetime | None = None) ->
         state=shown,
         ours=labels.ours(raw["Name"], stuck, prefix=prefix),
         image_id=_bare_id(raw["Image"]),
-        created_at=datetime.fromisoformat(raw["Created"]).astimezone(UTC),
         prepared_at=prepared_at if shown is not ContainerState.CREATED else None,
         started_at=_moment(state["StartedAt"]) if shown is not ContainerState.CREATED else None,
         finished_at=_moment(state["FinishedAt"]) if ended else None,
@@ -78,11 +77,7 @@ def inspected(raw: Json, *, prefix: str, prepared_at: datetime | None = None) ->
 def listed(raw: Sequence[Json], *, prefix: str) -> list[Listed]:
     """``GET /libpod/containers/json``: the containers named by the instance ``prefix``."""
     names = [(line, (line["Names"] or [""])[0]) for line in raw]
-    return [
-        Listed(line["Id"], name, line["State"])
-        for line, name in names
-        if name.startswith(f"{prefix}-")
-    ]
+    return [Listed(name, line["State"]) for line, name in names if name.startswith(f"{prefix}-")]
 
 
 def image_facts(raw: Json) -> ImageFacts:
