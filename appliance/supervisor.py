@@ -158,10 +158,8 @@ async def _tell_of_restore(settings: Settings, db: Database, clock: Clock) -> No
 class _Plant:
     """The working parts behind the API."""
 
-    runtime: PodmanRuntime
     engine: Engine
     catalogue: Catalogue
-    node_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +202,7 @@ async def _power_up(
     await engine.load(db)
     tasks.start_soon(ballast.keep, clock)
     tasks.start_soon(engine.run)
-    return _Plant(runtime, engine, catalogue, node.id)
+    return _Plant(engine, catalogue)
 
 
 async def _podman(settings: Settings, prefix: str, clock: Clock, tasks: TaskGroup) -> PodmanRuntime:
