@@ -29,17 +29,9 @@ from appliance.engine.drains import Drains
 from appliance.ingress.assembly import Doorway, assemble
 from appliance.ingress.door import Caps, Door
 from appliance.ingress.head import Head
-from appliance.ingress.seams import (
-    Certificates,
-    Gate,
-    NoWaker,
-    OpenGate,
-    PlainPages,
-    Reply,
-    Trouble,
-    Waker,
-)
+from appliance.ingress.seams import Certificates, Gate, Reply, Trouble, Waker
 from appliance.listeners import tcp
+from tests.ingress.stand_ins import NoWaker, OpenGate, PlainPages
 from tests.podman_harness import free_ports
 from tests.waiting import PATIENCE_S
 
