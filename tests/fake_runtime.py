@@ -36,14 +36,14 @@ from tests.fake_parts import Behaviour, FakeTerminal, Kept, Offer, podmans_word
 FIRST_HOST_PORT = 20_000
 FIRST_PID = 1_000_000  # never the number of a real process: pid_max is lower by default
 TICK_US = 10_000
+VERSION = "4.3.1"
 
 
 class FakeRuntime:
     """Containers in a dict. Instance prefix and clock are the test's; nothing waits by itself."""
 
-    def __init__(self, *, prefix: str, clock: Clock | None = None, version: str = "4.3.1") -> None:
+    def __init__(self, *, prefix: str, clock: Clock | None = None) -> None:
         self.prefix = prefix
-        self.version = version
         self.faults = Faults()
         self.images: dict[str, ImageFacts] = {}
         self.registry: dict[str, Offer] = {}
@@ -144,7 +144,7 @@ class FakeRuntime:
     # The port.
 
     async def ping(self) -> RuntimeInfo:
-        return await self.faults.around("ping", "", lambda: RuntimeInfo(self.version))
+        return await self.faults.around("ping", "", lambda: RuntimeInfo(VERSION))
 
     async def image(self, reference: str) -> ImageFacts | None:
         return await self.faults.around("image", reference, lambda: self._find_image(reference))
