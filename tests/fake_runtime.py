@@ -1,4 +1,4 @@
-"""An in-memory ``ContainerRuntime``, proven against real Podman by ``runtime/test_contract.py``.
+"""An in-memory ``ContainerRuntime``, proven against real Podman by ``runtime/test_contract*.py``.
 
 A test drives it from three sides: the port's verbs, the world, and ``faults`` on the n-th call.
 """
