@@ -1,10 +1,12 @@
-"""The subjects of the contract suite: the fake, and real Podman."""
+"""The subjects of the contract suite, the fake and real Podman; a log and who follows it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from appliance.runtime.logfollow import Last, LogFollower
 from appliance.runtime.port import ContainerSpec
 from tests.podman_harness import new_prefix
 from tests.runtime.subjects import FakeSubject, PodmanSubject, Subject, a_spec, new_deployment
@@ -25,3 +27,16 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
 @pytest.fixture
 def wanted(subject: Subject) -> ContainerSpec:
     return a_spec(subject.prefix, new_deployment())
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the log is to be."""
+    return tmp_path / "ctr.log"
+
+
+@pytest.fixture
+def follower(path: Path) -> Iterator[LogFollower]:
+    follower = LogFollower(path, Last(count=None))
+    yield follower
+    follower.close()
