@@ -7,11 +7,18 @@ order (stop, delete) before the caller has its answer.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from appliance.domain.deployment import Access, Deployment, Desired, Port, Protocol, Reason, Status
+from appliance.domain.deployment import (
+    ON_THE_WAY,
+    Access,
+    Deployment,
+    Desired,
+    Port,
+    Protocol,
+    Reason,
+    Status,
+)
 from appliance.store import deployments, gpus
 from appliance.store.database import Database
-
-ON_THE_WAY = frozenset({Status.PENDING, Status.PULLING, Status.STARTING})
 
 Listener = Callable[["Address"], None]
 
