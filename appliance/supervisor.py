@@ -158,10 +158,8 @@ async def _tell_of_restore(settings: Settings, db: Database, clock: Clock) -> No
 class _Plant:
     """The working parts behind the API."""
 
-    runtime: PodmanRuntime
     engine: Engine
     catalogue: Catalogue
-    node_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,23 +186,14 @@ async def _power_up(
     ballast = Ballast(settings.data_dir / "ballast")
     engine = assemble(
         Materials(
-            db,
-            ballast,
-            runtime,
-            clock,
-            catalogue,
-            vault,
-            house,
-            gpus,
-            tasks,
-            stop_grace_s=settings.stop_grace_s,
-            drain_s=settings.drain_s,
+            db, ballast, runtime, clock, catalogue, vault, house, gpus, tasks,
+            stop_grace_s=settings.stop_grace_s, drain_s=settings.drain_s,
         )
-    )
+    )  # fmt: skip
     await engine.load(db)
     tasks.start_soon(ballast.keep, clock)
     tasks.start_soon(engine.run)
-    return _Plant(runtime, engine, catalogue, node.id)
+    return _Plant(engine, catalogue)
 
 
 async def _podman(settings: Settings, prefix: str, clock: Clock, tasks: TaskGroup) -> PodmanRuntime:
@@ -316,17 +305,7 @@ def _services(
     desk: _Desk,
     ending: _Ending,
 ) -> Services:
-    profile = NodeProfile(
-        operator_id=desk.operator_id,
-        name=settings.node_name or socket.gethostname(),
-        specs=read_specs(settings.data_dir),
-        region=settings.region,
-        country=settings.country,
-        hourly_rate_cents=settings.hourly_rate_cents,
-        gpu_hourly_rate_cents=settings.gpu_hourly_rate_cents,
-        max_deployments=settings.max_deployments,
-    )
-    engine, ca = plant.engine, desk.outfit.authority
+    engine, ca, profile = plant.engine, desk.outfit.authority, _profile(settings, desk.operator_id)
     return Services(
         deployments=engine.deployments,
         updates=engine.updates,
@@ -350,6 +329,19 @@ def _services(
         registries=Credentials(settings.auth_file),
         settings=in_force(settings, os.environ),
         stopping=ending.stopping,
+    )
+
+
+def _profile(settings: Settings, operator_id: str) -> NodeProfile:
+    return NodeProfile(
+        operator_id=operator_id,
+        name=settings.node_name or socket.gethostname(),
+        specs=read_specs(settings.data_dir),
+        region=settings.region,
+        country=settings.country,
+        hourly_rate_cents=settings.hourly_rate_cents,
+        gpu_hourly_rate_cents=settings.gpu_hourly_rate_cents,
+        max_deployments=settings.max_deployments,
     )
 
 

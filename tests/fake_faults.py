@@ -73,13 +73,13 @@ class Faults:
         problem = error or RuntimeUnavailable("Podman does not answer (test).")
         self._planned[verb].append(Fault("fail", problem, nth, times))
 
-    def hang(self, verb: Verb, *, nth: int = 1, times: float = 1) -> None:
-        """The call never returns and has no effect; only cancelling ends it."""
-        self._plan("hang", verb, nth, times)
+    def hang(self, verb: Verb) -> None:
+        """The next call never returns and has no effect; only cancelling ends it."""
+        self._plan("hang", verb, 1, 1)
 
-    def lose_answer(self, verb: Verb, *, nth: int = 1, times: float = 1) -> None:
+    def lose_answer(self, verb: Verb, *, nth: int = 1) -> None:
         """The call has its effect, and raises ``RuntimeTimeout``."""
-        self._plan("lose_answer", verb, nth, times)
+        self._plan("lose_answer", verb, nth, 1)
 
     def delay(
         self, verb: Verb, *, error: RuntimeFailure | None = None, nth: int = 1, times: float = 1

@@ -78,7 +78,6 @@ class Kept:
 
     shown: Container
     spec: ContainerSpec
-    wedged: bool = False
 
 
 def podmans_word(state: ContainerState) -> str:

@@ -1,4 +1,4 @@
-"""An in-memory ``ContainerRuntime``, proven against real Podman by ``runtime/test_contract.py``.
+"""An in-memory ``ContainerRuntime``, proven against real Podman by ``runtime/test_contract*.py``.
 
 A test drives it from three sides: the port's verbs, the world, and ``faults`` on the n-th call.
 """
@@ -36,14 +36,14 @@ from tests.fake_parts import Behaviour, FakeTerminal, Kept, Offer, podmans_word
 FIRST_HOST_PORT = 20_000
 FIRST_PID = 1_000_000  # never the number of a real process: pid_max is lower by default
 TICK_US = 10_000
+VERSION = "4.3.1"
 
 
 class FakeRuntime:
     """Containers in a dict. Instance prefix and clock are the test's; nothing waits by itself."""
 
-    def __init__(self, *, prefix: str, clock: Clock | None = None, version: str = "4.3.1") -> None:
+    def __init__(self, *, prefix: str, clock: Clock | None = None) -> None:
         self.prefix = prefix
-        self.version = version
         self.faults = Faults()
         self.images: dict[str, ImageFacts] = {}
         self.registry: dict[str, Offer] = {}
@@ -118,10 +118,6 @@ class FakeRuntime:
                 kept.shown = replace(kept.shown, state=created, started_at=None, process=None)
         self.drop_events()
 
-    def wedge(self, name: str) -> None:
-        """It can't be started any more, only removed."""
-        self._containers[name].wedged = True
-
     def add_stranger(self, name: str, *, running: bool = True) -> None:
         """A container somebody else made under a name of ours, without our labels."""
         self._insert(ContainerSpec(name=name, image="strange", network="strange"))
@@ -148,7 +144,7 @@ class FakeRuntime:
     # The port.
 
     async def ping(self) -> RuntimeInfo:
-        return await self.faults.around("ping", "", lambda: RuntimeInfo(self.version))
+        return await self.faults.around("ping", "", lambda: RuntimeInfo(VERSION))
 
     async def image(self, reference: str) -> ImageFacts | None:
         return await self.faults.around("image", reference, lambda: self._find_image(reference))
@@ -250,7 +246,6 @@ class FakeRuntime:
             state=ContainerState.CREATED,
             ours=labels.ours(wanted.name, wanted.labels, prefix=self.prefix),
             image_id=image.id if image else "sha256:strange",
-            created_at=self._clock.now().wall,
             log_path=f"{self.log_folder}/{self._serial}/ctr.log",
             published=dict(zip(wanted.published, host_ports, strict=False)),
             devices=wanted.devices,
@@ -262,7 +257,7 @@ class FakeRuntime:
         behaviour = self.behaviours[kept.spec.image]
         if kept.shown.state is ContainerState.RUNNING:
             return
-        if kept.wedged or kept.shown.state is ContainerState.LOST:
+        if kept.shown.state is ContainerState.LOST:
             raise ContainerWedged(f"{name} can't be started any more.")
         if behaviour.refuses:
             raise behaviour.refuses
@@ -330,9 +325,7 @@ class FakeRuntime:
     def _list(self) -> Sequence[Listed]:
         every = [kept.shown for kept in self._containers.values()]
         start = f"{self.prefix}-"
-        return [
-            Listed(c.id, c.name, podmans_word(c.state)) for c in every if c.name.startswith(start)
-        ]
+        return [Listed(c.name, podmans_word(c.state)) for c in every if c.name.startswith(start)]
 
     def _healthy(self, name: str) -> bool:
         kept = self._get(name)

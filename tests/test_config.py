@@ -15,7 +15,9 @@ from appliance.config import (
     load,
     variable,
 )
-from appliance.config.load import SETTINGS
+from appliance.config.load import SETTINGS, SOCKET_PATH_BYTES
+from appliance.runtime.home import PodmanHome
+from appliance.runtime.service import PodmanService
 
 RIGHT = {
     "data_dir": "/srv/a",
@@ -175,6 +177,15 @@ def test_the_file_cannot_move_the_data_directory(tmp_path: Path) -> None:
 def test_a_data_directory_too_deep_for_unix_sockets_is_refused() -> None:
     (problem,) = problems_of({"data_dir": "/" + "d" * 100}, {})
     assert "too long for the unix sockets" in problem
+
+
+def test_podmans_socket_is_the_longest_that_the_deepest_data_directory_has_room_for() -> None:
+    deepest = "/" + "d" * 87
+    settings = load({"data_dir": deepest}, {})
+    home = PodmanHome(settings.podman_dir, settings.podman_root, settings.network_pool)
+    service = PodmanService(home, {})
+    assert len(service.url.removeprefix("unix://")) == SOCKET_PATH_BYTES
+    assert "is 1 bytes too long" in problems_of({"data_dir": deepest + "d"}, {})[0]
 
 
 def test_podman_is_found_by_container_host_unless_we_are_told_otherwise() -> None:

@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import anyio
@@ -81,11 +82,9 @@ class Call:
     async def over(self) -> None:
         """Returns when a stream of the caller's has to end: by the appliance's stop, or theirs."""
         async with anyio.create_task_group() as tasks:
-            for end in (self.services.stopping.wait, self._until_barred):
+            barred = partial(until_barred, self.services.accounts, self.caller)
+            for end in (self.services.stopping.wait, barred):
                 tasks.start_soon(_first, end, tasks.cancel_scope)
-
-    async def _until_barred(self) -> None:
-        await until_barred(self.services.accounts, self.caller)
 
     def query(self, model: type[M]) -> M:
         """The query string as ``model``; a blank parameter is not given, as in ``?status=&page=1``.

@@ -40,14 +40,16 @@ Cpus = Annotated[float | None, typer.Option(help="Cores at most, such as 1.5.")]
 Memory = Annotated[str | None, typer.Option(metavar="SIZE", help="At most, such as 512m or 2g.")]
 Shm = Annotated[str | None, typer.Option(metavar="SIZE", help="Size of its /dev/shm.")]
 Gpus = Annotated[
-    str | None, typer.Option(help="How many GPUs, or which: uuids and indices, as GPU-6a5b,1.")
+    str | None, typer.Option(help="How many GPUs, or which: UUIDs and indices, such as GPU-6a5b,1.")
 ]
 GpuShare = Annotated[
-    str | None, typer.Option(help="Share them, with so much of each one's memory for this: 8g.")
+    str | None, typer.Option(help="Share them; how much memory of each this gets, such as 8g.")
 ]
 Hostname = Annotated[str | None, typer.Option(help="A host name of its own.")]
 WhoMay = Annotated[Access | None, typer.Option("--access", help="Who may reach it.")]
-HealthPath = Annotated[str | None, typer.Option(help="A GET of it is below 400 when healthy.")]
+HealthPath = Annotated[
+    str | None, typer.Option(help="Healthy while a GET of it is answered below 400.")
+]
 Restarts = Annotated[
     RestartPolicy | None, typer.Option("--restart-policy", help="When it starts again by itself.")
 ]

@@ -89,9 +89,9 @@ def restart(
 def update(
     remote: Remote, *, deployment: Deployment, timeout_s: Timeout = 1800, as_json: AsJson = False
 ) -> None:
-    """Fetch a deployment's image anew, and change over to it if it is another.
+    """Fetch a deployment's image again, and change over to it if it has changed.
 
-    What serves goes on serving until the new container does, and if that fails.
+    The old container serves until the new one does, and goes on serving if that fails.
     """
     found_id = deployment_id(remote, deployment)
     path = f"/deployments/{found_id}"
@@ -118,7 +118,7 @@ def rm(
 ) -> None:
     """Delete a deployment and its volumes.
 
-    Nothing of it comes back, so on a terminal it asks first.
+    This can't be undone, so on a terminal it asks first.
     """
     found_id = deployment_id(remote, deployment)
     if sys.stdin.isatty() and not yes:

@@ -55,7 +55,7 @@ def doctor(
 def restore(
     settings: Settings,
     *,
-    file: Annotated[Path, typer.Argument(help="A file of `appliance backup`.")],
+    file: Annotated[Path, typer.Argument(help="A file that `appliance backup` wrote.")],
     as_json: AsJson = False,
 ) -> None:
     """Put a backup in place of the data.
@@ -88,8 +88,8 @@ def backup(
 ) -> None:
     """Write the appliance's data to a file.
 
-    Neither the volumes nor secret.key are in it; without that file the secrets of deployments
-    can't be opened. Only you can read it.
+    Neither the volumes nor secret.key are in it; without secret.key the secrets of deployments
+    can't be opened. Only you can read the file.
     """
     size = _write(file, remote.chunks("/backup"))
     if as_json:

@@ -11,7 +11,6 @@ class Message:
     """One event. ``event`` is ``message`` where the server names none."""
 
     event: str
-    id: str | None
     data: str
 
     def json(self) -> dict[str, Any]:
@@ -32,17 +31,14 @@ def parse(lines: Iterable[str]) -> Iterator[Message]:
     """Messages from ``lines`` without their ends; comments (heartbeats) are passed over."""
     fields: dict[str, str] = {}
     data: list[str] = []
-    last_id: str | None = None
     for line in lines:
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if name == "data":
             data.append(value)
-        elif name == "id":
-            last_id = value
         elif name:
             fields[name] = value
         elif not line:
             if data:
-                yield Message(fields.get("event", "message"), last_id, "\n".join(data))
+                yield Message(fields.get("event", "message"), "\n".join(data))
             fields, data = {}, []

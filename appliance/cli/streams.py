@@ -23,7 +23,7 @@ def logs(
     *,
     deployment: Deployment,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
-    tail: Annotated[int, typer.Option(min=1, max=10_000, help="How many last lines.")] = 100,
+    tail: Annotated[int, typer.Option(min=1, max=10_000, help="How many of the last lines.")] = 100,
     since: Annotated[
         str | None, typer.Option(metavar="TIME", help="Such as 10m, or an ISO time.")
     ] = None,

@@ -26,6 +26,9 @@ OTHER_VARIABLES = frozenset(
 SOCKET_PATH_BYTES = 107
 """The longest path of a unix socket (unix(7): 108 bytes with the closing NUL)."""
 
+A_SOCKET = "a1b2c3.sock"
+"""As long as every name that our Podman service gives its socket, the deepest one of ours."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -134,7 +137,8 @@ def _usual_data_dir(environ: Mapping[str, str]) -> str:
 
 
 def _too_long(data_dir: Path) -> Iterator[Problem]:
-    excess = len(os.fsencode(Settings(data_dir=data_dir).podman_socket)) - SOCKET_PATH_BYTES
+    longest = Settings(data_dir=data_dir).podman_dir / A_SOCKET
+    excess = len(os.fsencode(longest)) - SOCKET_PATH_BYTES
     if excess > 0:
         message = f"is {excess} bytes too long for the unix sockets below it"
         yield Problem("data_dir", str(data_dir), message)

@@ -219,13 +219,8 @@ class Settings:
 
     @property
     def podman_dir(self) -> Path:
-        """Configuration, socket and scratch of a Podman service of our own."""
+        """Configuration, sockets and scratch of a Podman service of our own."""
         return self.data_dir / "podman"
-
-    @property
-    def podman_socket(self) -> Path:
-        """Where a Podman service of our own listens."""
-        return self.podman_dir / "podman.sock"
 
     @property
     def templates_dir(self) -> Path:

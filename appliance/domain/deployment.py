@@ -30,6 +30,9 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
+ON_THE_WAY = frozenset({Status.PENDING, Status.PULLING, Status.STARTING})
+"""Not running yet, and not given up."""
+
 AT_REST = frozenset({Status.STOPPED, Status.SLEEPING, Status.FAILED})
 """``plan()`` gives these only to what was seen without a process: its GPUs are free again."""
 

@@ -153,14 +153,6 @@ def in_turn(
     return [*line[:first], *ahead, *(one for one in line[first:] if one not in ahead)]
 
 
-def held_wrongly(holds: Iterable[Hold]) -> list[str]:
-    """The GPUs held by two of whom one holds it alone: must always be none."""
-    by_gpu: dict[str, list[Hold]] = {}
-    for hold in holds:
-        by_gpu.setdefault(hold.gpu, []).append(hold)
-    return [gpu for gpu, all_of in by_gpu.items() if len(all_of) > 1 and _any_alone(all_of)]
-
-
 LENDING = Reason("softened", "Gave its GPU memory to another; takes it back when it is asked for")
 """Why a deployment that runs does not answer at once."""
 
@@ -170,10 +162,6 @@ def waiting_reason(place: Place) -> Reason:
     if place.hopeless:
         return Reason("gpu_unavailable", place.why)
     return Reason("gpu_unavailable", f"{place.why}; number {place.number} in line")
-
-
-def _any_alone(holds: Iterable[Hold]) -> bool:
-    return any(hold.exclusive for hold in holds)
 
 
 def _kept_out(cards: Sequence[Card], holds: Sequence[Hold], one: Waiting) -> bool:

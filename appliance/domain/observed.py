@@ -48,7 +48,6 @@ class Container:
     state: ContainerState
     ours: bool
     image_id: str
-    created_at: datetime
     prepared_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -95,7 +94,6 @@ class ContainerName:
 class Listed:
     """One line of the full list: enough to see whose it is and whether it still runs."""
 
-    id: str
     name: str
     state: str
 

@@ -1,14 +1,13 @@
 """The status machine as one table; ``tests/domain/test_transitions.py`` walks every pair."""
 
-from appliance.domain.deployment import Desired, Status
+from appliance.domain.deployment import ON_THE_WAY, Desired, Status
 
-_BUSY = frozenset({Status.PENDING, Status.PULLING, Status.STARTING})
 _HALTED = frozenset({Status.STOPPING, Status.STOPPED, Status.SLEEPING, Status.FAILED})
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {
-    Status.PENDING: _BUSY | _HALTED | {Status.RUNNING},
-    Status.PULLING: _BUSY | _HALTED | {Status.RUNNING},
-    Status.STARTING: _BUSY | _HALTED | {Status.RUNNING},
+    Status.PENDING: ON_THE_WAY | _HALTED | {Status.RUNNING},
+    Status.PULLING: ON_THE_WAY | _HALTED | {Status.RUNNING},
+    Status.STARTING: ON_THE_WAY | _HALTED | {Status.RUNNING},
     Status.RUNNING: _HALTED | {Status.PENDING, Status.STARTING},
     Status.STOPPING: frozenset(Status),
     Status.STOPPED: frozenset(Status) - {Status.PULLING},

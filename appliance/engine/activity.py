@@ -16,10 +16,11 @@ class Traffic:
     """One deployment's counters since the appliance started; gauges are the ``open_`` ones.
 
     ``bytes_in`` came from clients and ``bytes_out`` went to them, heads included. ``answers`` are
-    counted by status class: ``answers[2]`` are the 2xx. ``engagements`` are what goes on in it
-    without the door: terminals, errands. ``last_activity_boot_us`` is the last moment anything of
-    it all began or ended, to the second, None before the first; while ``open_requests`` or
-    ``engagements`` are not 0 the deployment is in use whatever that moment says.
+    counted by status class: ``answers[2]`` are the 2xx. ``open_requests`` are under way, WebSockets
+    and streams among them; ``engagements`` are what goes on in it without the door: terminals,
+    errands. ``last_activity_boot_us`` is the last moment anything of it all began or ended, to the
+    second, None before the first; while ``open_requests`` or ``engagements`` are not 0 the
+    deployment is in use whatever that moment says.
     """
 
     open_connections: int = 0
@@ -51,11 +52,6 @@ class Activity:
     def all(self) -> Mapping[str, Traffic]:
         """Every deployment's counters."""
         return self._traffic
-
-    def open_requests(self, deployment_id: str) -> int:
-        """How many requests are under way, WebSockets and streams among them."""
-        traffic = self._traffic.get(deployment_id)
-        return 0 if traffic is None else traffic.open_requests
 
     def engagements(self, deployment_id: str) -> int:
         """How much goes on in it without the door."""

@@ -7,11 +7,18 @@ order (stop, delete) before the caller has its answer.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from appliance.domain.deployment import Access, Deployment, Desired, Port, Protocol, Reason, Status
+from appliance.domain.deployment import (
+    ON_THE_WAY,
+    Access,
+    Deployment,
+    Desired,
+    Port,
+    Protocol,
+    Reason,
+    Status,
+)
 from appliance.store import deployments, gpus
 from appliance.store.database import Database
-
-ON_THE_WAY = frozenset({Status.PENDING, Status.PULLING, Status.STARTING})
 
 Listener = Callable[["Address"], None]
 
@@ -193,11 +200,6 @@ class Addresses:
         """It has its GPU memory, or its process is gone and the next begins with all of it."""
         self._lend(deployment_id, lending=False)
 
-    def _lend(self, deployment_id: str, *, lending: bool) -> None:
-        address = self._by_id.get(deployment_id)
-        if address is not None:
-            self._become(address, replace(address, lending=lending))
-
     def alone(self, deployment_id: str) -> None:
         """No other container of its is left than the one that answers."""
         before = self._by_id.get(deployment_id)
@@ -207,6 +209,11 @@ class Addresses:
     def buried(self, deployment_id: str) -> None:
         """A deleted deployment's row is closed: nothing of it will be written again."""
         self._versions.pop(deployment_id, None)
+
+    def _lend(self, deployment_id: str, *, lending: bool) -> None:
+        address = self._by_id.get(deployment_id)
+        if address is not None:
+            self._become(address, replace(address, lending=lending))
 
     def _become(self, before: Address | None, after: Address) -> None:
         if before == after:

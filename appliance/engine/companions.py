@@ -77,12 +77,6 @@ class Companions:
         """That container does not run any more, or is about to end."""
         self._probes.forget(name)
 
-    async def _image(self, image_id: str) -> ImageFacts | None:
-        """An image's facts by its id, asked once: an id is the digest of all of them."""
-        if image_id not in self._images:
-            self._images[image_id] = await self._runtime.image(image_id)
-        return self._images[image_id]
-
     def provide(self, d: Deployment, c: Container) -> None:
         """The deployment runs: see to the values of its parameters, once a container."""
         current = self._errands.get(d.id)
@@ -91,6 +85,12 @@ class Companions:
         self.leave(d.id)
         errand = self._errands[d.id] = _Errand(c.id)
         self._tasks.start_soon(self._run_errand, errand, d, c)
+
+    async def _image(self, image_id: str) -> ImageFacts | None:
+        """An image's facts by its id, asked once: an id is the digest of all of them."""
+        if image_id not in self._images:
+            self._images[image_id] = await self._runtime.image(image_id)
+        return self._images[image_id]
 
     async def _run_errand(self, errand: _Errand, d: Deployment, c: Container) -> None:
         patience = Patience(f"the parameters of {d.id}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import anyio
 
 from appliance.clock import Clock
-from appliance.domain.deployment import Deployment, Desired, Status
+from appliance.domain.deployment import ON_THE_WAY, Deployment, Desired, Status
 from appliance.domain.errors import (
     GpuMissing,
     RuntimeFailure,
@@ -60,7 +60,6 @@ JUST_CREATED = 1
 """The version of a row that nobody has written since: neither a user nor a driver."""
 
 GPU_MISSING = "see `appliance doctor`"
-WAITING = frozenset({Status.PENDING, Status.PULLING, Status.STARTING})
 UNANSWERED = (RuntimeTimeout, RuntimeUnavailable)
 ATTENDED = frozenset({ContainerState.RUNNING, ContainerState.PAUSED})
 
@@ -145,7 +144,7 @@ class Driver:
         """Says on the deployment that Podman is away, or hangs, if that is what it waits for."""
         if isinstance(error, UNANSWERED):
             self._shop.pulse.suspect()
-            if d.shown != d.status or d.status in WAITING:
+            if d.shown != d.status or d.status in ON_THE_WAY:
                 away = RuntimeUnavailable(str(error))
                 step = after_failure(d, Start(), away, self._shop.clock.now())
                 if isinstance(step, Become):
@@ -155,7 +154,8 @@ class Driver:
 
     async def _answered(self, d: Deployment) -> Deployment:
         """Nobody says of Podman any more that it is away, also where there is still to wait."""
-        if d.status not in WAITING or d.reason is None or d.reason.code != RuntimeUnavailable.code:
+        told = None if d.reason is None else d.reason.code
+        if d.status not in ON_THE_WAY or told != RuntimeUnavailable.code:
             return d
         again = Become(d.status, "answers", "Podman answers again", failures=d.failures)
         return await self._shop.ledger.become(d, again)

@@ -1,4 +1,4 @@
-"""Health checks, run by us: Podman's own timers need systemd (facts measured on both engines)."""
+"""Health checks, run by us: Podman's own timers need systemd (measured on both engines)."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field

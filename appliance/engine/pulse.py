@@ -25,7 +25,7 @@ class Pulse:
         self._version: str | None = None
         self._answering_boot_us: int | None = None
         self._heard_boot_us = 0
-        self._first = anyio.Event()
+        self._felt = False
         self._doubt = anyio.Event()
 
     def runtime_reachable(self) -> bool:
@@ -35,10 +35,6 @@ class Pulse:
     def runtime_version(self) -> str | None:
         """Podman's version, None while it has never answered."""
         return self._version
-
-    async def first_round(self) -> None:
-        """Returns when the world was compared with the rows for the first time, or can't be."""
-        await self._first.wait()
 
     def answering_boot_us(self) -> int:
         """Since when (boot clock) Podman has answered without a break; now, if it does not."""
@@ -57,17 +53,15 @@ class Pulse:
         self._version = version
         if not self._reachable:
             log.info("podman answers")
-        self._reachable = True
-        self._first.set()
+        self._reachable = self._felt = True
 
     def lost(self, failure: RuntimeFailure) -> None:
         """A round did not go well; where Podman is there, it may be a deployment that holds it."""
-        if self._reachable or not self._first.is_set():
+        if self._reachable or not self._felt:
             log.warning("podman does not answer reason=%s", failure)
         if isinstance(failure, RuntimeUnavailable):
             self._answering_boot_us = None
-        self._reachable = False
-        self._first.set()
+        self._reachable, self._felt = False, True
 
     def suspect(self) -> None:
         """Somebody met with silence: feel again now."""

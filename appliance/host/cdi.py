@@ -26,7 +26,6 @@ class CdiDevice:
     name: str
     paths: tuple[str, ...]
     host_paths: tuple[str, ...]
-    file: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ def _spec_files(folder: Path) -> list[Path]:
 
 def _read(file: Path, faults: list[str]) -> list[CdiDevice]:
     try:
-        return list(_devices(_load(file), file))
+        return list(_devices(_load(file)))
     except OSError as error:
         faults.append(f"{file} can't be read: {error.strerror}")
     except (ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
@@ -80,7 +79,7 @@ def _load(file: Path) -> Any:  # noqa: ANN401 - whatever stands in the file
     return yaml.load(text, Loader=CSafeLoader)  # noqa: S506 - it is the safe one, in C
 
 
-def _devices(spec: Mapping[str, Any], file: Path) -> Iterator[CdiDevice]:
+def _devices(spec: Mapping[str, Any]) -> Iterator[CdiDevice]:
     kind = spec["kind"]
     if not isinstance(kind, str) or "/" not in kind or not spec.get("cdiVersion"):
         raise ValueError("kind or cdiVersion is missing")
@@ -88,7 +87,7 @@ def _devices(spec: Mapping[str, Any], file: Path) -> Iterator[CdiDevice]:
         nodes = [*_nodes(device), *_nodes(spec)]
         inside = dict.fromkeys(str(node["path"]) for node in nodes)
         here = dict.fromkeys(str(node.get("hostPath") or node["path"]) for node in nodes)
-        yield CdiDevice(f"{kind}={device['name']}", tuple(inside), tuple(here), file)
+        yield CdiDevice(f"{kind}={device['name']}", tuple(inside), tuple(here))
 
 
 def _nodes(owner: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -11,9 +11,9 @@ import anyio
 from anyio.abc import TaskGroup
 
 from appliance.clock import Clock
-from appliance.domain.deployment import Status
+from appliance.domain.deployment import ON_THE_WAY, Status
 from appliance.engine.activity import Activity
-from appliance.engine.addresses import ON_THE_WAY, Address
+from appliance.engine.addresses import Address
 from appliance.engine.views import web_url
 from appliance.ingress.directory import Console, Deployed, Directory, Place, Unknown
 from appliance.ingress.head import Head

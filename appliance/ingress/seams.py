@@ -1,7 +1,6 @@
 """What the door is handed: the parts that decide who passes and what is said, each replaceable.
 
-The door itself knows only bytes, names and addresses. The stand-ins at the end let everybody
-pass and speak plain text; they serve tests and nothing else.
+The door itself knows only bytes, names and addresses.
 """
 
 import ssl
@@ -111,38 +110,3 @@ class Waker(Protocol):
         The trouble to tell, where the request was held for as long as it may be, or was not to be
         held (``hold`` false) and only to begin the waking. Raises nothing.
         """
-
-
-class OpenGate:
-    """Lets everybody pass."""
-
-    async def admit(self, head: Head, address: Address, client: str, *, secure: bool) -> Verdict:
-        """Lets it through."""
-        del head, address, client, secure
-        return Passed(grant=True)
-
-    async def stands(self, grant: Grant) -> bool:
-        """For ever."""
-        return bool(grant)
-
-
-class PlainPages:
-    """One line of text."""
-
-    def tell(self, trouble: Trouble, head: Head | None) -> Reply:
-        """The code and the words."""
-        del head
-        retry = trouble.retry_after_s
-        extra = () if retry is None else ((b"Retry-After", b"%d" % retry),)
-        text = f"{trouble.code}: {trouble.message}\n".encode()
-        fields = ((b"Content-Type", b"text/plain; charset=utf-8"), *extra)
-        return Reply(trouble.status, fields, text)
-
-
-class NoWaker:
-    """Wakes nothing."""
-
-    async def wake(self, address: Address, *, hold: bool) -> Trouble | None:
-        """At once."""
-        del address, hold
-        return None

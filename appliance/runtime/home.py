@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
+from appliance.clock import BOOT_ID_FILE
 from appliance.runtime.spec import MachineLimits
 
 SUBNET_PREFIX = 26
 EXEC_LINGERS_S = 10
 SYSTEMD_RUNS = Path("/run/systemd/system")
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 NOT_FOR_PODMAN = (
     "CONTAINER_HOST",  # it would make Podman a client
     "CONTAINER_CONNECTION",
@@ -121,7 +121,7 @@ class PodmanHome:
 
     def _forget_earlier_boot(self, root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True, mode=0o711)
-        mark, boot = root / "boot-id", BOOT_ID.read_text()
+        mark, boot = root / "boot-id", BOOT_ID_FILE.read_text()
         if not mark.exists() or mark.read_text() != boot:
             shutil.rmtree(root / "run", ignore_errors=True)
             mark.write_text(boot)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from appliance.domain.observed import Container, ContainerState, ImageFacts, Listed
+from appliance.domain.observed import UP, Container, ContainerState, ImageFacts, Listed
 from appliance.runtime import labels
 from appliance.runtime.port import ContainerStats
 
@@ -24,7 +24,6 @@ STATES = {
     # A removal that was cut short leaves this behind: asking for it again is all that helps.
     "removing": ContainerState.LOST,
 }
-HAS_PROCESS = frozenset({ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.STOPPING})
 FIRST_YEAR = 1  # Go's zero time
 START_NOTED_WITHIN = timedelta(seconds=1)
 SERVER_HEADER = re.compile(r"Libpod/(\d+)\.(\d+)[^ ]*")
@@ -47,7 +46,7 @@ class Inspected:
     @property
     def claims_process(self) -> bool:
         """Whether Podman says that its process is there now."""
-        return self.container.state in HAS_PROCESS
+        return self.container.state in UP
 
 
 def inspected(raw: Json, *, prefix: str, prepared_at: datetime | None = None) -> Inspected:
@@ -62,7 +61,6 @@ def inspected(raw: Json, *, prefix: str, prepared_at: datetime | None = None) ->
         state=shown,
         ours=labels.ours(raw["Name"], stuck, prefix=prefix),
         image_id=_bare_id(raw["Image"]),
-        created_at=datetime.fromisoformat(raw["Created"]).astimezone(UTC),
         prepared_at=prepared_at if shown is not ContainerState.CREATED else None,
         started_at=_moment(state["StartedAt"]) if shown is not ContainerState.CREATED else None,
         finished_at=_moment(state["FinishedAt"]) if ended else None,
@@ -78,11 +76,7 @@ def inspected(raw: Json, *, prefix: str, prepared_at: datetime | None = None) ->
 def listed(raw: Sequence[Json], *, prefix: str) -> list[Listed]:
     """``GET /libpod/containers/json``: the containers named by the instance ``prefix``."""
     names = [(line, (line["Names"] or [""])[0]) for line in raw]
-    return [
-        Listed(line["Id"], name, line["State"])
-        for line, name in names
-        if name.startswith(f"{prefix}-")
-    ]
+    return [Listed(name, line["State"]) for line, name in names if name.startswith(f"{prefix}-")]
 
 
 def image_facts(raw: Json) -> ImageFacts:

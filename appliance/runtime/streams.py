@@ -31,10 +31,10 @@ from appliance.runtime.credentials import Credentials
 from appliance.runtime.failures import deadline, pull_failure, refusal
 from appliance.runtime.port import ContainerStats, PullProgress, RuntimeEvent, Terminal
 from appliance.runtime.pull import PullDeadlines, StallWatch, Tally
+from appliance.runtime.session import LIBPOD
 from appliance.runtime.terminal import connector, open_exec
 from appliance.runtime.threads import run_in_daemon
 
-LIBPOD = "/v4.0.0/libpod"
 IMAGES_CREATE = "/v1.41/images/create"  # libpod's own pull tells no bytes
 OPEN_S = 5
 READ_S = 10

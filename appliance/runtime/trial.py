@@ -19,7 +19,8 @@ from typing import Any
 
 from anyio import to_thread
 
-from appliance.runtime.home import BOOT_ID, PodmanHome, file_stamp
+from appliance.clock import BOOT_ID_FILE
+from appliance.runtime.home import PodmanHome, file_stamp
 from appliance.runtime.spec import MachineLimits
 
 RUNTIMES = ("crun", "runc")  # the order in which Podman itself looks for them
@@ -234,7 +235,7 @@ def _memory(home: PodmanHome) -> Path:
 def _key(home: PodmanHome) -> str:
     """What the answer depends on."""
     programs = [file_stamp(Path(shutil.which(p) or p)) for p in PROGRAMS]
-    facts = [BOOT_ID.read_text(), str(home.root), str(os.geteuid()), *programs]
+    facts = [BOOT_ID_FILE.read_text(), str(home.root), str(os.geteuid()), *programs]
     facts += [str(limit) for limit in allowed_limits()]
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 

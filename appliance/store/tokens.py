@@ -34,7 +34,6 @@ class Token:
     """A token on record, without its digest."""
 
     id: str
-    user_id: str
     kind: Kind
     name: str
     scope: Scope
@@ -154,7 +153,6 @@ def _token(row: Row) -> Token:
     used_us = row["last_used_us"]
     return Token(
         id=row["id"],
-        user_id=row["user_id"],
         kind=Kind(row["kind"]),
         name=row["name"],
         scope=Scope(row["scope"]),

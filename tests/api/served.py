@@ -223,7 +223,7 @@ async def serving(path: Path, tcp_ports: range = range(20_000, 20_100)) -> Async
             )  # fmt: skip
             await engine.load(db)
             tasks.start_soon(engine.run)
-            await engine.pulse.first_round()
+            await eventually(engine.pulse.runtime_reachable)
             made = Served(services, engine, runtime, db, accounts, node.id, stopping)
             yield made
             for client in made.clients:

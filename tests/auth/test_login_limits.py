@@ -20,10 +20,10 @@ def limits(clock: ManualClock) -> LoginLimits:
     return LoginLimits(clock)
 
 
-def tries_until_refused(limits: LoginLimits, email: str = EMAIL, address: str = HOME) -> int:
+def tries_until_refused(limits: LoginLimits, email: str = EMAIL) -> int:
     for count in range(100):
         try:
-            limits.take(email, address)
+            limits.take(email, HOME)
         except RateLimited:
             return count
     return 100

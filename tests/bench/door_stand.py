@@ -17,9 +17,9 @@ from appliance.engine.drains import Drains
 from appliance.ingress.assembly import Doorway, assemble
 from appliance.ingress.door import Caps
 from appliance.ingress.leaves import server_context
-from appliance.ingress.seams import NoWaker, OpenGate, PlainPages
 from appliance.listeners import tcp
 from tests.ingress.doorlab import ROW
+from tests.ingress.stand_ins import NoWaker, OpenGate, PlainPages
 
 
 class OneCertificate:

@@ -77,7 +77,7 @@ def a_row(**changes: object) -> Deployment:
 def a_container(state: ContainerState, **changes: object) -> Container:
     up = state in (ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.STOPPING)
     made = Container(
-        id="c1", name="nn-dep-1-g1", state=state, ours=True, image_id="sha256:x", created_at=WALL,
+        id="c1", name="nn-dep-1-g1", state=state, ours=True, image_id="sha256:x",
         started_at=None if state is ContainerState.CREATED else WALL,
         finished_at=WALL + timedelta(seconds=5) if state is ContainerState.EXITED else None,
         exit_code=1 if state is ContainerState.EXITED else None,

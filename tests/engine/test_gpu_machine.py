@@ -1,6 +1,5 @@
 """The whole lifecycle once more, with GPUs: whatever happens, none is ever given twice."""
 
-from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +8,7 @@ from hypothesis.stateful import invariant, precondition, rule
 
 from appliance.domain.change import Change
 from appliance.domain.deployment import Desired, Resources, Status
-from appliance.domain.gpu_ledger import Hold, held_wrongly
+from appliance.domain.gpu_ledger import Hold
 from appliance.domain.order import IdleTimeout, Order, SaidResources
 from tests.engine.conftest import ADA, GPU_RATE_CENTS, IMAGE, RATE_CENTS, FakeGpus, a_gpu
 from tests.engine.test_state_machine import (
@@ -24,6 +23,7 @@ from tests.engine.test_state_machine import (
     search,
     which,
 )
+from tests.gpu_record import overbooked
 
 CARDS = (a_gpu(0), a_gpu(1), a_gpu(2, vram_mb=8_000))
 NEEDS = (
@@ -82,12 +82,8 @@ class GpuStory(Lifecycle):
 
     @invariant()
     def no_gpu_is_on_record_twice(self) -> None:
-        assert held_wrongly(self.holds()) == []
-        shared: Counter[str] = Counter()
-        for hold in self.holds():
-            shared[hold.gpu] += hold.vram_mb or 0
-        for card in self.cards:
-            assert shared[card.gpu.key] <= (card.gpu.vram_mb or 0)
+        sizes_mb = {card.gpu.key: card.gpu.vram_mb or 0 for card in self.cards}
+        assert overbooked(self.holds(), sizes_mb) == []
 
     @invariant()
     def no_container_runs_on_a_gpu_that_its_deployment_does_not_hold(self) -> None:

@@ -35,14 +35,13 @@ def test_yaml_and_json_name_devices_and_their_nodes(tmp_path: Path) -> None:
     assert registry.faults == ()
     assert sorted(registry.devices) == ["amd.com/gpu=x", "nvidia.com/gpu=0", "nvidia.com/gpu=all"]
     assert registry.devices["nvidia.com/gpu=0"].paths == ("/dev/nvidia0", "/dev/nvidiactl")
-    assert registry.devices["nvidia.com/gpu=0"].file == tmp_path / "nvidia.yaml"
 
 
 def test_a_later_folder_wins(tmp_path: Path) -> None:
     write_cdi(tmp_path / "etc/a.json", ["x"])
-    write_cdi(tmp_path / "run/b.json", ["x"])
+    write_cdi(tmp_path / "run/b.json", ["y", "x"])
     registry = read_registry([tmp_path / "etc", tmp_path / "run", tmp_path / "gone"])
-    assert registry.devices["nvidia.com/gpu=x"].file == tmp_path / "run/b.json"
+    assert registry.devices["nvidia.com/gpu=x"].paths == ("/dev/nvidia1", "/dev/nvidiactl")
     assert registry.faults == ()
 
 

@@ -19,7 +19,6 @@ from appliance.domain.deployment import (
     Deployment,
     Desired,
     Health,
-    Port,
     Spec,
     Status,
 )
@@ -29,17 +28,9 @@ from appliance.engine.drains import Drains
 from appliance.ingress.assembly import Doorway, assemble
 from appliance.ingress.door import Caps, Door
 from appliance.ingress.head import Head
-from appliance.ingress.seams import (
-    Certificates,
-    Gate,
-    NoWaker,
-    OpenGate,
-    PlainPages,
-    Reply,
-    Trouble,
-    Waker,
-)
+from appliance.ingress.seams import Certificates, Gate, Reply, Trouble, Waker
 from appliance.listeners import tcp
+from tests.ingress.stand_ins import NoWaker, OpenGate, PlainPages
 from tests.podman_harness import free_ports
 from tests.waiting import PATIENCE_S
 
@@ -91,9 +82,9 @@ class Backend:
     connections: int = 0
     heads: list[bytes] = field(default_factory=list)
 
-    def names(self, index: int = -1) -> dict[bytes, bytes]:
-        """The fields of a head it got, by name in lower case."""
-        lines = self.heads[index].split(b"\r\n")[1:-2]
+    def names(self) -> dict[bytes, bytes]:
+        """The fields of the last head it got, by name in lower case."""
+        lines = self.heads[-1].split(b"\r\n")[1:-2]
         return {k.lower(): v for k, _, v in (line.partition(b": ") for line in lines)}
 
     async def close(self) -> None:
@@ -149,7 +140,6 @@ class Lab:
         access: Access = Access.PUBLIC,
         hostname: str | None = None,
         desired: Desired = Desired.RUNNING,
-        ports: tuple[Port, ...] | None = None,
         idle_timeout_minutes: float | None = None,
         generation: int = 1,
         owner_id: str = ROW.owner_id,
@@ -158,7 +148,7 @@ class Lab:
         """A row of the table was written."""
         self.version += 1
         spec = replace(
-            ROW.spec, access=access, hostname=hostname, ports=ports,
+            ROW.spec, access=access, hostname=hostname,
             idle_timeout_minutes=idle_timeout_minutes, paths=paths,
         )  # fmt: skip
         row = replace(
@@ -168,9 +158,9 @@ class Lab:
         )  # fmt: skip
         self.addresses.written(row)
 
-    async def talk(self, data: bytes, *, source: str = "127.0.0.1") -> bytes:
+    async def talk(self, data: bytes) -> bytes:
         """Sends ``data`` and reads until the door closes."""
-        client = await self.client(source=source)
+        client = await self.client()
         await client.send(data)
         return await client.rest()
 

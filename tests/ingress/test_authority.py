@@ -26,8 +26,8 @@ MACHINE = ("box.local", "localhost", "attic", "attic.local", "192.168.1.20", "20
 DEPLOYED = frozenset({"dep-a.box.local"})
 
 
-def make(names: Iterable[str] = MACHINE, now: datetime = NOW) -> Authority:
-    return Authority.make(Reach.of(names), "attic", now)
+def make(now: datetime = NOW) -> Authority:
+    return Authority.make(Reach.of(MACHINE), "attic", now)
 
 
 def leaf(ca: Authority, *names: str, now: datetime = NOW) -> x509.Certificate:

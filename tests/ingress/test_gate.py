@@ -78,16 +78,14 @@ class Scene:
         assert isinstance(verdict, Passed) or verdict.status == 401
         return isinstance(verdict, Passed)
 
-    async def access_token(self, deployment_id: str | None = None) -> str:
-        where = f"/deployments/{deployment_id or self.deployment_id}/access"
+    async def access_token(self) -> str:
+        where = f"/deployments/{self.deployment_id}/access"
         return str((await self.bob.get(where))["access"]["token"])
 
-    async def token(
-        self, email: str, role: Role = Role.USER, scope: Scope = Scope.WRITE, life: float = 3600
-    ) -> tuple[str, Principal]:
+    async def token(self, email: str, role: Role) -> tuple[str, Principal]:
         """An API token of a new user's."""
         user = await self.served.accounts.create_user(email, role, "correct horse battery")
-        return await self.token_of(user.id, email, role, scope, life)
+        return await self.token_of(user.id, email, role)
 
     async def token_of(
         self,

@@ -13,9 +13,9 @@ from anyio.abc import SocketStream
 
 from appliance.clock import SystemClock
 from appliance.ingress.raw import RawDoor
-from appliance.ingress.seams import NoWaker
 from tests.api.served import Caller, Served, problem, serving
 from tests.descriptors import none_left
+from tests.ingress.stand_ins import NoWaker
 from tests.podman_harness import free_ports
 from tests.waiting import eventually
 

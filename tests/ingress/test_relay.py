@@ -303,8 +303,8 @@ async def test_ten_thousand_messages_pass_a_websocket_both_ways(lab: Lab) -> Non
                 tasks.start_soon(_send_all, ws, 10_000)
                 for n in range(10_000):
                     assert await ws.recv() == f"message {n}"
-            assert lab.activity.open_requests("dep_a") == 1
-        await eventually(lambda: lab.activity.open_requests("dep_a") == 0)
+            assert lab.activity.of("dep_a").open_requests == 1
+        await eventually(lambda: lab.activity.of("dep_a").open_requests == 0)
     assert lab.activity.of("dep_a").answers[1] == 1
 
 

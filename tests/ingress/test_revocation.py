@@ -149,7 +149,7 @@ async def test_a_stream_ends_with_what_it_was_let_in_on_and_no_other(
     await gone(client)
     await scene.lab.client()  # the door is well
     assert not other.reader.at_eof()
-    assert scene.lab.activity.open_requests(scene.deployment_id) == 1
+    assert scene.lab.activity.of(scene.deployment_id).open_requests == 1
 
 
 @pytest.mark.parametrize("kind", STREAMS)
@@ -165,7 +165,7 @@ async def test_turning_public_ends_nobody(scene: Scene, kind: str) -> None:
     field, _ = await by_access_token(scene)
     await scene.stream(kind, field)
     scene.write(Access.PUBLIC)
-    assert scene.lab.activity.open_requests(scene.deployment_id) == 1
+    assert scene.lab.activity.of(scene.deployment_id).open_requests == 1
 
 
 @pytest.mark.parametrize("kind", STREAMS)

@@ -187,7 +187,7 @@ async def test_it_wakes_on_when_whoever_woke_it_has_left(tmp_path: Path) -> None
         sock = first.writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
         first.writer.transport.abort()
-        await eventually(lambda: room.lab.activity.open_requests("dep_a") == 0)
+        await eventually(lambda: room.lab.activity.of("dep_a").open_requests == 0)
         second = await room.ask()
         room.write(Status.RUNNING, {80: backend.port})
         assert await second.answer() == (200, b"hello")
@@ -200,7 +200,7 @@ async def test_a_held_client_that_has_closed_is_counted_no_more(tmp_path: Path) 
         client = await room.ask()
         await eventually(lambda: bool(room.orders))
         client.writer.close()
-        await eventually(lambda: room.lab.activity.open_requests("dep_a") == 0)
+        await eventually(lambda: room.lab.activity.of("dep_a").open_requests == 0)
 
 
 async def test_one_that_has_only_said_all_it_will_is_answered(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ async def test_one_that_has_only_said_all_it_will_is_answered(tmp_path: Path) ->
         await eventually(lambda: bool(room.orders))
         assert await client.head() == b"HTTP/1.1 100 Continue\r\n\r\n"
         gone.writer.close()  # it is told within two looks, and the other stays through as many
-        await eventually(lambda: room.lab.activity.open_requests("dep_a") == 1)
+        await eventually(lambda: room.lab.activity.of("dep_a").open_requests == 1)
         room.write(Status.RUNNING, {80: backend.port})
         assert await client.answer() == (200, b"hello")
         assert await client.rest() == b""
@@ -226,9 +226,9 @@ async def test_to_a_client_of_http_1_0_nothing_is_sent_before_the_answer(tmp_pat
         client, gone = await room.lab.client(), await room.ask()
         await client.send(get().replace(b"HTTP/1.1", b"HTTP/1.0"))
         client.writer.write_eof()
-        await eventually(lambda: room.lab.activity.open_requests("dep_a") == 2)
+        await eventually(lambda: room.lab.activity.of("dep_a").open_requests == 2)
         gone.writer.close()
-        await eventually(lambda: room.lab.activity.open_requests("dep_a") == 1)
+        await eventually(lambda: room.lab.activity.of("dep_a").open_requests == 1)
         room.write(Status.RUNNING, {80: backend.port})
         assert await client.answer() == (200, b"hello")
 
@@ -270,7 +270,7 @@ async def test_what_comes_while_it_dozes_waits_and_goes_on_if_it_stays_awake(
         assert await client.answer() == (200, b"hello")
         room.lab.addresses.doze("dep_a")
         await client.send(get())
-        await eventually(lambda: room.lab.activity.open_requests("dep_a") == 1)
+        await eventually(lambda: room.lab.activity.of("dep_a").open_requests == 1)
         room.lab.addresses.rouse("dep_a")
         assert await client.answer() == (200, b"hello")
         assert room.orders == []
@@ -288,7 +288,7 @@ async def test_what_comes_while_it_dozes_wakes_it_if_it_falls_asleep(tmp_path: P
         assert await client.answer() == (200, b"hello")
         room.lab.addresses.doze("dep_a")
         await client.send(get())
-        await eventually(lambda: room.lab.activity.open_requests("dep_a") == 1)
+        await eventually(lambda: room.lab.activity.of("dep_a").open_requests == 1)
         room.write(Status.STOPPING, {80: backend.port}, asleep=True)
         assert await client.answer() == (200, b"hello")
         assert room.orders == ["dep_a"]

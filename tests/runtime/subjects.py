@@ -10,7 +10,7 @@ from typing import Protocol
 from anyio import to_thread
 
 from appliance.domain.errors import StartRefused
-from appliance.domain.observed import ContainerName, ImageFacts
+from appliance.domain.observed import Container, ContainerName, ImageFacts
 from appliance.runtime import labels, process
 from appliance.runtime.podman import PodmanRuntime
 from appliance.runtime.port import ContainerRuntime, ContainerSpec
@@ -85,6 +85,18 @@ class Subject(Protocol):
 
     async def things(self) -> set[str]:
         """Networks and volumes of the instance."""
+
+
+async def shown(subject: Subject, name: str) -> Container:
+    container = await subject.runtime.inspect(name)
+    assert container is not None
+    return container
+
+
+async def running(subject: Subject, spec: ContainerSpec) -> Container:
+    await subject.runtime.create(spec)
+    await subject.runtime.start(spec.name)
+    return await shown(subject, spec.name)
 
 
 class FakeSubject:

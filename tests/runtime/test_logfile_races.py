@@ -3,14 +3,13 @@
 import itertools
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
 
 import pytest
 
 from appliance.runtime.logfile import tail
-from appliance.runtime.logfollow import Last, LogFollower
+from appliance.runtime.logfollow import LogFollower
 from tests.log_reference import (
     NOON_NS,
     append,
@@ -25,18 +24,6 @@ from tests.log_reference import (
 )
 
 SECOND_NS = 1_000_000_000
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ctr.log"
-
-
-@pytest.fixture
-def follower(path: Path) -> Iterator[LogFollower]:
-    follower = LogFollower(path, Last(count=None))
-    yield follower
-    follower.close()
 
 
 class Interruption:

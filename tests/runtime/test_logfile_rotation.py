@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -29,18 +28,6 @@ from tests.log_reference import (
 )
 
 HOUR_NS = 3600 * 1_000_000_000
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ctr.log"
-
-
-@pytest.fixture
-def follower(path: Path) -> Iterator[LogFollower]:
-    follower = LogFollower(path, Last(count=None))
-    yield follower
-    follower.close()
 
 
 def test_a_truncation_in_place_is_a_gap_and_nothing_is_repeated(

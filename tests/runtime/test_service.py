@@ -244,8 +244,10 @@ async def test_a_process_that_podman_forgot_is_ended_with_its_container(
     async with served(bare_lab, prefix) as (_, runtime):
         first = await running_process(runtime, prefix)
         (listed,) = await runtime.list_containers()
+        container = await runtime.inspect(listed.name)
+        assert container is not None
         assert bare_lab.home.root is not None
-        shutil.rmtree(bare_lab.home.root / "run" / "oci" / listed.id)
+        shutil.rmtree(bare_lab.home.root / "run" / "oci" / container.id)
         await runtime.remove(listed.name)
         assert not process.alive(first)
         assert await runtime.inspect(listed.name) is None

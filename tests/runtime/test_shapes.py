@@ -24,7 +24,6 @@ def raw(status: str, **state: object) -> dict[str, Any]:
     return {
         "Id": "45b19a",
         "Name": NAME,
-        "Created": "2026-11-24T01:31:13.175497196+01:00",
         "Image": "cc2bc6",
         "State": {
             "Status": status,
@@ -93,12 +92,12 @@ def test_times_are_utc_and_an_end_has_its_code() -> None:
     ended = raw(
         "exited",
         ExitCode=7,
-        StartedAt="2026-11-24T00:31:13.505243413Z",
+        StartedAt="2026-11-24T01:31:13.505243413+01:00",
         FinishedAt="2026-11-24T00:31:14Z",
     )
     container = shapes.inspected(ended, prefix="nnx").container
-    assert container.created_at == datetime(2026, 11, 24, 0, 31, 13, 175497, tzinfo=UTC)
-    assert container.created_at.tzinfo is UTC
+    assert container.started_at == datetime(2026, 11, 24, 0, 31, 13, 505243, tzinfo=UTC)
+    assert container.started_at.tzinfo is UTC
     assert container.finished_at == datetime(2026, 11, 24, 0, 31, 14, tzinfo=UTC)
     assert (container.exit_code, container.log_path) == (7, "/logs/ctr.log")
     assert container.published == {8080: 45757}

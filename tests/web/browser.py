@@ -80,10 +80,10 @@ class Visit:
         """Opens an address, as ``go``."""
         return opened(self.page, url)
 
-    def log_in(self, email: str = OWNER, password: str = PASSWORD) -> Page:
+    def log_in(self) -> Page:
         page = self.go("/ui/login")
-        page.get_by_label("E-mail").fill(email)
-        page.get_by_label("Password").fill(password)
+        page.get_by_label("E-mail").fill(OWNER)
+        page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Log in").click()
         page.get_by_role("heading", name="Deployments", exact=True).wait_for()
         return page

@@ -51,7 +51,7 @@ export const ADVICE = {
 };
 
 /** Events of a history, as a heading. @type {Record<string, string>} */
-export const EVENTS = {
+const EVENTS = {
   created: "Created",
   start: "Start ordered",
   stop: "Stop ordered",

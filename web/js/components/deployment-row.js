@@ -100,7 +100,7 @@ function addressOf(app, d) {
  * @param {Deployment} d
  * @param {number} now
  */
-export function statusDetail(d, now) {
+function statusDetail(d, now) {
   if (d.status === "pulling" && d.pull) return pullText(d.pull);
   if (d.status === "running") {
     const up = d.startedAt ? span((now - Date.parse(d.startedAt)) / 1000) : "";

@@ -8,12 +8,12 @@ import { icon } from "../icons.js";
 /** @typedef {import("../types.js").Deployment} Deployment */
 
 /** Whether a browser can open it. @param {Endpoint} endpoint */
-export function isLink(endpoint) {
+function isLink(endpoint) {
   return /^https?:\/\//.test(endpoint.url);
 }
 
 /** The address without what is said anyway. @param {Endpoint} endpoint */
-export function endpointText(endpoint) {
+function endpointText(endpoint) {
   return endpoint.url.replace(/^(https?|tcp):\/\//, "").replace(/\/$/, "");
 }
 

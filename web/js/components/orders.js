@@ -42,7 +42,7 @@ async function remove(app, d) {
 }
 
 /** What goes with it, named. @param {Deployment} d */
-export function losses(d) {
+function losses(d) {
   const container = "Its container, logs and address go with it.";
   if (d.volumes.length === 0) return [container, "It has no volumes. This can't be undone."];
   const names = d.volumes.map((v) => v.name).join(", ");

@@ -8,7 +8,7 @@ import { fill, h } from "../dom.js";
 import { icon } from "../icons.js";
 
 /** Only places of this page. @param {string | null} next */
-export function destination(next) {
+function destination(next) {
   return next && /^\/ui\/(?!\/)/.test(next) ? next : "/ui/";
 }
 
