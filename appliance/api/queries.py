@@ -54,7 +54,8 @@ def _email(text: str) -> str:
     return text
 
 
-Number = Annotated[int, BeforeValidator(_digits)]
+DIGITS = BeforeValidator(_digits)
+"""Stands after the limits: before them, they would be ``ge`` and ``le`` in the OpenAPI document."""
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 AskedMoment = Annotated[Moment, BeforeValidator(_with_plus)]
 Reckonable = Annotated[AskedMoment, AfterValidator(_reckonable)]
@@ -75,14 +76,14 @@ class NoQuery(Query):
 class TicketQuery(Query):
     """``port``: the container's, where the deployment has several; by default the first."""
 
-    port: Annotated[Number, Field(ge=1, le=65535)] | None = None
+    port: Annotated[int, Field(ge=1, le=65535), DIGITS] | None = None
 
 
 class PageQuery(Query):
     """Which page."""
 
-    page: Annotated[Number, Field(ge=1, le=1_000_000)] = 1
-    limit: Annotated[Number, Field(ge=1, le=100)] = 20
+    page: Annotated[int, Field(ge=1, le=1_000_000), DIGITS] = 1
+    limit: Annotated[int, Field(ge=1, le=100), DIGITS] = 20
 
 
 class DeploymentsQuery(PageQuery):
@@ -97,17 +98,17 @@ class NodesQuery(PageQuery):
 
     status: Literal["online", "offline", "maintenance"] | None = None
     has_gpu: bool | None = None
-    min_gpu_vram: Annotated[Number, Field(ge=0)] | None = None
-    min_cpu_cores: Annotated[Number, Field(ge=0)] | None = None
-    min_ram_mb: Annotated[Number, Field(ge=0)] | None = None
+    min_gpu_vram: Annotated[int, Field(ge=0), DIGITS] | None = None
+    min_cpu_cores: Annotated[int, Field(ge=0), DIGITS] | None = None
+    min_ram_mb: Annotated[int, Field(ge=0), DIGITS] | None = None
     region: str | None = None
-    max_hourly_rate: Annotated[Number, Field(ge=0)] | None = None
+    max_hourly_rate: Annotated[int, Field(ge=0), DIGITS] | None = None
 
 
 class LogsQuery(Query):
     """``GET /deployments/:id/logs``."""
 
-    tail: Annotated[Number, Field(ge=1, le=10_000)] = 100
+    tail: Annotated[int, Field(ge=1, le=10_000), DIGITS] = 100
     since: AskedMoment | None = None
     follow: bool = False
 
@@ -121,8 +122,8 @@ class SamplesQuery(Query):
 class HistoryQuery(Query):
     """``GET /deployments/:id/events``: after that event, so many."""
 
-    after: Annotated[Number, Field(ge=0, le=2**62)] = 0
-    limit: Annotated[Number, Field(ge=1, le=1000)] = 100
+    after: Annotated[int, Field(ge=0, le=2**62), DIGITS] = 0
+    limit: Annotated[int, Field(ge=1, le=1000), DIGITS] = 100
 
 
 class UsageQuery(Query):

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -106,7 +107,7 @@ def templates(
 ) -> None:
     """List the templates, or show one."""
     if template:
-        found = remote.get(f"/templates/{template}")["template"]
+        found = remote.get(f"/templates/{quote(template, safe='')}")["template"]
         print_json(found) if as_json else print_facts(_template_facts(found))
         return
     all_of_them = remote.get("/templates")["templates"]
@@ -156,7 +157,8 @@ def audit_verify(remote: Remote, *, as_json: AsJson = False) -> None:
 def _write(file: Path, chunks: Iterable[bytes]) -> int:
     """Whole or not at all, mode 0600: a backup holds every account. Returns the size in bytes."""
     try:
-        descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+        goal = _replaceable(file)
+        descriptor, name = tempfile.mkstemp(dir=goal.parent, prefix=f".{goal.name}.")
     except OSError as error:
         raise CommandFailed(f"{file} can't be written: {error.strerror}") from error
     part = Path(name)
@@ -167,12 +169,20 @@ def _write(file: Path, chunks: Iterable[bytes]) -> int:
             target.flush()
             os.fsync(target.fileno())
             size = target.tell()
-        part.replace(file)
+        part.replace(goal)
     except OSError as error:
         raise CommandFailed(f"{file} can't be written: {error.strerror}") from error
     finally:
         part.unlink(missing_ok=True)
     return size
+
+
+def _replaceable(file: Path) -> Path:
+    """Where ``file`` leads to. Root could put a file in place of anything: ``/dev/null``, say."""
+    goal = Path(os.path.realpath(file))
+    if goal.exists() and not goal.is_file():
+        raise CommandFailed(f"{file} can't be written: it is no regular file")
+    return goal
 
 
 def _check_json(check: "Check") -> JsonObject:

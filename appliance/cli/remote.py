@@ -97,6 +97,8 @@ class Remote:
                     response.read()
                     raise refusal(response)
                 yield response
+        except UnicodeEncodeError as error:
+            raise CommandFailed("what was typed is no UTF-8", ExitCode.USAGE) from error
         except httpx.ReadTimeout as error:
             message = f"no answer from {self._where} for {ANSWER_S:.0f} s"
             raise CommandFailed(message, ExitCode.TIMED_OUT) from error
@@ -131,7 +133,7 @@ def connect(url: str | None, token: str | None, data_dir: Path) -> Iterator[Remo
 
     Raises:
         CommandFailed: nobody listens on the socket, or it may not be opened; ``url`` is none, or
-            would show the token to the network.
+            would show the token to the network; ``token`` can be none.
     """
     if url is None:
         where = str(control_socket(data_dir))
@@ -140,7 +142,7 @@ def connect(url: str | None, token: str | None, data_dir: Path) -> Iterator[Remo
         # a proxy of the environment must not come between us and our own socket
         http = httpx.Client(transport=transport, base_url="http://appliance", trust_env=False)
     else:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = {"Authorization": f"Bearer {_fit(token)}"} if token else {}
         # nor between us and a loopback address: the token would go to the proxy in the clear
         base = _checked(url)
         sealed = base.scheme == "https"
@@ -215,6 +217,14 @@ def _checked(url: str) -> httpx.URL:
         message = f"{url!r} must be https://…: the network would see the token"
         raise CommandFailed(message, ExitCode.USAGE)
     return parsed
+
+
+def _fit(token: str) -> str:
+    """A header takes nothing else; what came along by accident is not shown either."""
+    if not (token.isascii() and token.isprintable()):
+        message = "APPLIANCE_TOKEN holds a line break, or another character that no token has"
+        raise CommandFailed(message, ExitCode.USAGE)
+    return token
 
 
 def _far(host: str) -> bool:

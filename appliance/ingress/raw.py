@@ -135,9 +135,7 @@ class RawDoor:
         number = self._raw_ports.of(deployment_id).get(port)
         while number is not None and len(tried) < TRIES:
             try:
-                return await anyio.create_tcp_listener(
-                    local_host=host, local_port=number, backlog=BACKLOG
-                )
+                return await _listener(host, number)
             except OSError as error:
                 log.warning("raw port %d of %s can't be bound: %s", number, deployment_id, error)
                 if error.errno != errno.EADDRINUSE:
@@ -202,10 +200,19 @@ class RawDoor:
             traffic.last_activity_boot_us = self._clock.now().boot_us
 
 
+async def _listener(host: str, port: int) -> Listener[SocketStream]:
+    """What it takes is kept alive: Linux hands that option down to each connection.
+
+    Of one that is gone by then it could not be set any more.
+    """
+    listener = await anyio.create_tcp_listener(local_host=host, local_port=port, backlog=BACKLOG)
+    kernel = listener.extra(SocketAttribute.raw_socket)  # noqa: S610 - no Django here
+    kernel.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return listener
+
+
 async def _relay(client: SocketStream, inside: int, traffic: Traffic) -> None:
     """Both directions, each until its own end (a half-close is passed on), none with a deadline."""
-    kernel = client.extra(SocketAttribute.raw_socket)  # noqa: S610 - no Django here
-    kernel.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     try:
         with anyio.fail_after(CONNECT_S):
             upstream = await anyio.connect_tcp(LOOPBACK, inside)
@@ -241,6 +248,19 @@ async def _pump(
         async for chunk in source:
             count(len(chunk))
             await sink.send(chunk)
-        await sink.send_eof()
+        await _send_end(sink)
     except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
         all_of_it.cancel()
+
+
+async def _send_end(sink: SocketStream) -> None:
+    """Nothing more comes.
+
+    Raises:
+        anyio.BrokenResourceError: whoever it was for is gone. Only of ``send`` does anyio make it
+            out of the RuntimeError that uvloop raises, which would end the whole appliance.
+    """
+    try:
+        await sink.send_eof()
+    except RuntimeError as error:
+        raise anyio.BrokenResourceError from error

@@ -1,5 +1,6 @@
 """Every answer that the OpenAPI document describes, held against what is served."""
 
+import json
 from pathlib import Path
 
 import anyio
@@ -120,6 +121,16 @@ async def test_the_document_tells_of_itself_and_of_every_header(served: Served) 
         "201": ["Location"], "401": ["WWW-Authenticate"], "429": ["Retry-After"],
         "503": ["Retry-After"],
     }  # fmt: skip
+
+
+async def test_the_document_tells_the_limits_of_a_parameter(served: Served) -> None:
+    document = (await served.nobody().get("/openapi.json")).json()
+    listing = document["paths"]["/deployments"]["get"]["parameters"]
+    [limit] = [p["schema"] for p in listing if p["name"] == "limit"]
+    assert (limit["minimum"], limit["maximum"], limit["default"]) == (1, 100, 20)
+    text = json.dumps(document)
+    assert '"ge":' not in text
+    assert '"le":' not in text
 
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/healthz"])

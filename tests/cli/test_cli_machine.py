@@ -70,6 +70,27 @@ def test_a_backup_into_nowhere_is_told(canned: Canned, run: Run, tmp_path: Path)
     assert "can't be written: No such file or directory" in ended.err
 
 
+def test_a_backup_takes_the_place_of_no_device(canned: Canned, run: Run, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to(pipe)
+    canned.answer("POST /backup", Response(b"database"))
+    for name in ("pipe", "link", "."):
+        ended = run("backup", str(tmp_path / name))
+        assert ended.code == 1
+        assert "can't be written: it is no regular file" in ended.err
+    assert pipe.is_fifo()
+
+
+def test_a_backup_goes_to_where_a_link_leads(canned: Canned, run: Run, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to("backup.db")
+    canned.answer("POST /backup", Response(b"database"))
+    assert run("backup", str(link)).code == 0
+    assert link.is_symlink()
+    assert (tmp_path / "backup.db").read_bytes() == b"database"
+
+
 def test_restore_of_what_is_no_backup_says_so(run: Run, tmp_path: Path) -> None:
     junk = tmp_path / "junk"
     junk.write_text("no database" * 1000)
@@ -117,6 +138,7 @@ def test_templates_are_listed_and_shown(canned: Canned, run: Run) -> None:
     assert "11434/http" in shown
     assert json.loads(run("templates", "ollama", "--json").out) == TEMPLATE
     assert run("templates", "none").code == 4
+    assert run("templates", "../templates").code == 4
 
 
 def test_the_node_is_shown_without_what_is_not_known(run: Run, canned: Canned) -> None:

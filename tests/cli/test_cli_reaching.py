@@ -174,3 +174,20 @@ def test_wrong_settings_are_all_told_before_anything_runs(run: Run, tmp_path: Pa
     assert "--hourly-rate-cents: '-1' must be" in ended.err
     assert "--log-level: 'loud' must be one of" in ended.err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("token", ["nn_a\nb", "nn_é"])
+def test_what_no_header_takes_is_not_sent_as_a_token(
+    run: Run, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setenv("APPLIANCE_TOKEN", token)
+    ended = run("ps", "--url", "http://127.0.0.1:1")
+    assert ended.code == 2
+    assert "APPLIANCE_TOKEN" in ended.err
+    assert token not in ended.err
+
+
+def test_bytes_that_are_no_utf_8_are_a_wrong_value(canned: Canned, run: Run) -> None:
+    ended = run("deploy", "nginx", "--name", os.fsdecode(b"\xff"))
+    assert (ended.code, ended.err) == (2, "error: what was typed is no UTF-8\n")
+    assert canned.count("POST /deployments") == 0

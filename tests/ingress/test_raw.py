@@ -13,6 +13,7 @@ from anyio.abc import SocketStream
 
 from appliance.clock import SystemClock
 from appliance.ingress.raw import RawDoor
+from appliance.ingress.seams import Waker
 from tests.api.served import Caller, Served, problem, serving
 from tests.descriptors import none_left
 from tests.ingress.stand_ins import NoWaker
@@ -73,23 +74,29 @@ class Scene:
         return str(shown["endpoints"][0]["url"])
 
 
-def raw_door(served: Served) -> RawDoor:
+def raw_door(served: Served, waker: Waker | None = None) -> RawDoor:
     engine = served.engine
     return RawDoor(
-        engine.addresses, engine.raw_ports, engine.activity, NoWaker(), SystemClock(),
+        engine.addresses, engine.raw_ports, engine.activity, waker or NoWaker(), SystemClock(),
         host=LISTEN, most=100,
     )  # fmt: skip
 
 
-@pytest.fixture
-async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+@asynccontextmanager
+async def opened(folder: Path, waker: Waker | None = None) -> AsyncIterator[Scene]:
     ports = consecutive()
-    async with serving(tmp_path / "appliance.db", tcp_ports=ports) as served:
-        raw = raw_door(served)
+    async with serving(folder / "appliance.db", tcp_ports=ports) as served:
+        raw = raw_door(served, waker)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(raw.run)
             yield Scene(served, await served.caller("bob@example.org"), ports)
             tasks.cancel_scope.cancel()
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    async with opened(tmp_path) as made:
+        yield made
 
 
 @asynccontextmanager
@@ -242,7 +249,8 @@ async def test_an_update_that_fails_gives_back_what_it_alone_had_asked_for(scene
     assert answer.status_code == 202
     assert len(scene.served.engine.raw_ports.of(deployment_id)) == 2
     await updated(scene, deployment_id)
-    assert dict(scene.served.engine.raw_ports.of(deployment_id)) == {5432: port}
+    raw_ports = scene.served.engine.raw_ports  # a moment behind the row
+    await eventually(lambda: dict(raw_ports.of(deployment_id)) == {5432: port})
     for _ in range(PORTS - 1):
         await scene.bob.create(ports=TCP)
 
