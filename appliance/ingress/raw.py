@@ -14,6 +14,7 @@ from anyio.abc import Listener, SocketAttribute, SocketStream, TaskGroup
 
 from appliance.clock import Clock
 from appliance.domain.deployment import Access, Status
+from appliance.domain.ids import new_id
 from appliance.engine.activity import Activity, Traffic
 from appliance.engine.addresses import Address, Addresses
 from appliance.engine.raw_ports import LOOPBACK, RawPorts
@@ -154,7 +155,14 @@ class RawDoor:
         return None
 
     async def _receive(self, key: Key, client: SocketStream) -> None:
-        """One connection, from its first byte to its last; whatever breaks ends it alone."""
+        """The bulkhead: a defect met with one connection must not stop the appliance."""
+        try:
+            await self._attend(key, client)
+        except Exception:
+            log.exception("connection failed deployment=%s errorId=%s", key[0], new_id("err"))
+
+    async def _attend(self, key: Key, client: SocketStream) -> None:
+        """One connection, from its first byte to its last."""
         deployment_id, port, _ = key
         async with client:
             if self._addresses.of(deployment_id) is None or self._open.total() >= self._most:

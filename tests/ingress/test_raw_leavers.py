@@ -34,6 +34,25 @@ class Holding:
         return None
 
 
+class Defective:
+    """A waker that breaks at the first who comes, and is well from then on."""
+
+    def __init__(self) -> None:
+        self.broken = False
+
+    async def wake(self, address: Address, *, hold: bool) -> Trouble | None:
+        del address, hold
+        if self.broken:
+            return None
+        self.broken = True
+        raise ZeroDivisionError
+
+
+def defects(log: pytest.LogCaptureFixture) -> list[str]:
+    """What the bulkhead had to hold."""
+    return [record.getMessage() for record in log.records if record.exc_info]
+
+
 async def is_served(port: int) -> bool:
     async with await connected(port) as client:
         await client.send(b"heard")
@@ -42,7 +61,7 @@ async def is_served(port: int) -> bool:
 
 
 async def test_one_who_has_closed_before_the_container_has_ends_one_connection(
-    tmp_path: Path,
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with opened(tmp_path) as scene:
         deployment_id, port = await scene.deploy()
@@ -60,9 +79,12 @@ async def test_one_who_has_closed_before_the_container_has_ends_one_connection(
             await eventually(lambda: traffic.requests == 1 and traffic.open_connections == 0)
         async with container(inside, echo_after_the_end):
             assert await is_served(port)
+    assert defects(caplog) == []
 
 
-async def test_one_who_resets_while_held_ends_one_connection(tmp_path: Path) -> None:
+async def test_one_who_resets_while_held_ends_one_connection(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     waker = Holding()
     async with opened(tmp_path, waker) as scene:
         deployment_id, port = await scene.deploy()
@@ -75,3 +97,17 @@ async def test_one_who_resets_while_held_ends_one_connection(tmp_path: Path) -> 
                 await eventually(lambda: waker.came == 2)  # by then the reset has come too
             waker.go.set()
             assert await is_served(port)
+    assert defects(caplog) == []
+
+
+async def test_a_defect_met_with_one_connection_ends_that_alone_and_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(tmp_path, Defective()) as scene:
+        deployment_id, port = await scene.deploy()
+        async with await connected(port) as unlucky:
+            assert [chunk async for chunk in unlucky] == []
+        async with container(scene.inside(deployment_id), echo_after_the_end):
+            assert await is_served(port)
+    (told,) = defects(caplog)
+    assert f"deployment={deployment_id} errorId=err_" in told
