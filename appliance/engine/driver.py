@@ -1,6 +1,7 @@
 """Takes one deployment from where it is to where it should be, a step at a time."""
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import anyio
@@ -229,7 +230,10 @@ class Driver:
             await self._act(d, step)
         except RuntimeFailure as error:
             if isinstance(step, Create | Start) and not isinstance(error, UNANSWERED):
-                d = await self._shop.ledger.ask(d, None)
+                answered = await self._was_answered()
+                if answered is None or answered.version != d.version + 1:
+                    return None
+                d = answered
             setback = after_failure(d, step, error, self._shop.clock.now())
             if isinstance(setback, Wait):
                 return setback
@@ -265,7 +269,14 @@ class Driver:
         if now is not None and now.version == d.version:
             await self._shop.runtime.start(self._name(wanted))
         elif now is not None:
-            await self._shop.ledger.ask(now, None)
+            await self._was_answered()
+
+    async def _was_answered(self) -> Deployment | None:
+        """Nothing is asked of Podman any more, whatever order came meanwhile; the newest row."""
+        while (now := await deployments.for_driver(self._shop.db, self._id)) is not None:
+            with suppress(StaleVersion):
+                return await self._shop.ledger.ask(now, None)
+        return None
 
     async def _take_back(self, d: Deployment) -> None:
         with anyio.CancelScope() as self._long:

@@ -6,7 +6,7 @@ What is answered at once goes through ``session.py``, whatever must be cancelled
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -89,7 +89,8 @@ class PodmanRuntime:
         self._local = local
         self._isolate = isolate
         self._mutations = Semaphore(MUTATIONS_AT_ONCE)
-        self._stops = CapacityLimiter(STOPS_AT_ONCE)
+        self._stops = Semaphore(STOPS_AT_ONCE)
+        self._stop_threads = CapacityLimiter(STOPS_AT_ONCE)
 
     async def aclose(self) -> None:
         """Closes every connection; containers never notice."""
@@ -124,53 +125,50 @@ class PodmanRuntime:
     async def create(self, spec: ContainerSpec) -> None:
         """Creates the container with its network; volumes come with it."""
         check(spec)
-        with deadline(CHANGE_S, "create a container"):
-            async with self._mutations:
-                await self._ensure_network(spec)
-                await self._create(spec)
+        async with self._turn("create a container"):
+            await self._ensure_network(spec)
+            await self._create(spec)
 
     async def start(self, name: str) -> None:
         """Starts it; one that runs already is success."""
-        with deadline(CHANGE_S, "start a container"):
-            async with self._mutations:
-                await self._post(f"/containers/{name}/start")
+        async with self._turn("start a container"):
+            await self._post(f"/containers/{name}/start")
 
     async def stop(self, name: str, *, grace_s: int) -> None:
         """Stops it; a frozen one is thawed first, since it could not hear the signal.
 
         By its id: a call that lands late passes by a later container of that name.
         """
-        with deadline(grace_s + STOP_EXTRA_S, "stop a container"):
-            seen = await self._look(name)
-            if seen is None:
-                return
-            path, wait_s = f"/containers/{seen.container.id}", grace_s + STOP_EXTRA_S
-            if seen.container.state is ContainerState.PAUSED:
-                await self._post(f"{path}/unpause")
-            grace = {"timeout": str(grace_s)}
-            request = Request("POST", f"{path}/stop", wait_s, grace, absent_ok=True)
-            await self._session.ask(request, threads=self._stops)
-
-    async def remove(self, name: str) -> None:
-        """Kills and removes it, by its id as ``stop``, and verifies that its process is gone."""
-        with deadline(CHANGE_S, "remove a container"):
-            async with self._mutations:
+        wait_s = grace_s + STOP_EXTRA_S
+        async with self._stops:
+            with deadline(wait_s, "stop a container"):
                 seen = await self._look(name)
                 if seen is None:
                     return
-                first = process.of_container(seen.pid, seen.container.id) if self._local else None
-                await self._delete_container(seen.container.id, first)
-                if first is not None and not await process.end(first):
-                    raise ContainerWedged(f"The process {first.pid} of {name} can't be ended.")
+                path, grace = f"/containers/{seen.container.id}", {"timeout": str(grace_s)}
+                if seen.container.state is ContainerState.PAUSED:
+                    await self._post(f"{path}/unpause")
+                request = Request("POST", f"{path}/stop", wait_s, grace, absent_ok=True)
+                await self._session.ask(request, threads=self._stop_threads)
+
+    async def remove(self, name: str) -> None:
+        """Kills and removes it, by its id as ``stop``, and verifies that its process is gone."""
+        async with self._turn("remove a container"):
+            seen = await self._look(name)
+            if seen is None:
+                return
+            first = process.of_container(seen.pid, seen.container.id) if self._local else None
+            await self._delete_container(seen.container.id, first)
+            if first is not None and not await process.end(first):
+                raise ContainerWedged(f"The process {first.pid} of {name} can't be ended.")
 
     async def purge(self, deployment_id: str) -> None:
         """Removes the network and the volumes of a deployment."""
         network = network_name(self._prefix, deployment_id)
-        with deadline(CHANGE_S, "remove a network and volumes"):
-            async with self._mutations:
-                await self._delete(f"/networks/{network}")
-                for volume in await self._volumes(f"{network}-"):
-                    await self._delete(f"/volumes/{volume}")
+        async with self._turn("remove a network and volumes"):
+            await self._delete(f"/networks/{network}")
+            for volume in await self._volumes(f"{network}-"):
+                await self._delete(f"/volumes/{volume}")
 
     async def inspect(self, name: str) -> Container | None:
         """The container of that name, its process verified."""
@@ -217,6 +215,18 @@ class PodmanRuntime:
     async def all_stats(self) -> Mapping[str, ContainerStats]:
         """One reading of each."""
         return await self._streams.all_stats()
+
+    @asynccontextmanager
+    async def _turn(self, verb: str) -> AsyncIterator[None]:
+        """One of the few changes at once; its deadline begins when its turn comes.
+
+        Those in line began to wait together: were that counted, the first to be late would hand on
+        their turns in the very moment in which all others are late too, and everything in line
+        would be sent at once, and given up.
+        """
+        async with self._mutations:
+            with deadline(CHANGE_S, verb):
+                yield
 
     async def _post(self, path: str, body: Mapping[str, Any] | None = None) -> None:
         await self._session.ask(Request("POST", path, CHANGE_S, body=body or {}))

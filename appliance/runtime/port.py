@@ -1,9 +1,10 @@
 """What the engine may ask of containers: one Protocol, each verb with its promises.
 
 Every verb raises only ``RuntimeFailure`` and its subclasses (``appliance.domain.errors``).
-Every verb has a deadline; past it ``RuntimeTimeout`` is raised and the effect is *unknown*: Podman
-finishes a start or a removal though its caller is gone, and 5.4 forgets a stop that still waits for
-the container (measured). So every mutating verb is idempotent, by name.
+Every verb has a deadline, which for a change begins when its turn has come: few are asked for at
+once. Past it ``RuntimeTimeout`` is raised and the effect is *unknown*: Podman finishes a start or a
+removal though its caller is gone, and 5.4 forgets a stop that still waits for the container
+(measured). So every mutating verb is idempotent, by name.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence

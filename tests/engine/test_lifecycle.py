@@ -9,6 +9,7 @@ from appliance.domain.errors import (
     ImageFailure,
     InvalidRequest,
     NotFound,
+    RuntimeFailure,
     RuntimeTimeout,
 )
 from appliance.domain.order import Order
@@ -169,6 +170,26 @@ async def test_stopped_while_it_is_created_it_is_never_started(
     await world.engine.deployments.start(ADA, i)
     await world.until(i, Status.RUNNING)
     assert world.runtime.names() == [name(i)]
+
+
+async def test_one_stopped_while_its_start_is_refused_keeps_its_container(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stop_and_refuse(_name: str) -> None:
+        await world.engine.deployments.stop(ADA, i)
+        raise RuntimeFailure("not now")
+
+    i = await world.deploy()
+    await world.until(i, Status.RUNNING)
+    await world.engine.deployments.stop(ADA, i)
+    await world.until(i, Status.STOPPED)
+    with monkeypatch.context() as patched:
+        patched.setattr(world.runtime, "start", stop_and_refuse)
+        await world.engine.deployments.start(ADA, i)
+        await world.until(i, Status.STOPPED)
+    await world.engine.deployments.start(ADA, i)
+    await world.until(i, Status.RUNNING)
+    assert world.runtime.faults.count("remove") == 0
 
 
 async def test_one_pull_serves_two_deployments(world: World) -> None:
