@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from appliance.api import render
 from appliance.api.call import Call
-from appliance.api.queries import NoQuery, TicketQuery
+from appliance.api.queries import TicketQuery
 from appliance.api.render import answer
 from appliance.auth.tickets import LIFE_S
 from appliance.domain.deployment import Access
@@ -16,14 +16,12 @@ ENTRANCE = "/.appliance/enter?ticket="
 
 async def read_access(call: Call) -> Response:
     """Shows who may reach a deployment, and the access token of a private one."""
-    call.query(NoQuery)
     found = await call.services.deployments.access(call.caller, call.path("id"))
     return answer({"access": render.access(found)})
 
 
 async def rotate_access(call: Call) -> Response:
     """Replaces the access token of a private deployment."""
-    call.query(NoQuery)
     made = await call.services.deployments.rotate_access(call.caller, call.path("id"))
     return answer({"access": render.access(made)})
 

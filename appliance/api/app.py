@@ -16,6 +16,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from appliance.api import audit, problems
 from appliance.api.call import Call
+from appliance.api.queries import NoQuery
 from appliance.api.render import json_text, text_answer
 from appliance.api.routes import SOCKETS, Handler, Route, Socket
 from appliance.api.services import Services
@@ -107,16 +108,20 @@ class _Resource:
 
     async def _handled(self, call: Call, route: Route) -> Response:
         try:
-            await self._admit(call, route.policy)
+            await self._admit(call, route)
             return await route.handler(call)
         except ApplianceError as error:
             return problems.of_error(error)
         except Exception as error:  # noqa: BLE001 - the edge of the house: a defect becomes an errorId
             return problems.of_defect(error)
 
-    async def _admit(self, call: Call, policy: Policy) -> None:
-        if policy is Policy.PUBLIC:
-            return
+    async def _admit(self, call: Call, route: Route) -> None:
+        if route.policy is not Policy.PUBLIC:
+            await self._authorize(call, route.policy)
+        if route.query is NoQuery:
+            call.query(NoQuery)
+
+    async def _authorize(self, call: Call, policy: Policy) -> None:
         caller = call.caller = await self._authenticate(call.request)
         if not may(caller, policy):
             needs = policy.replace("_", " ")

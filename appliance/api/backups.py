@@ -3,7 +3,6 @@
 from starlette.responses import Response, StreamingResponse
 
 from appliance.api.call import Call, UnsupportedMediaType
-from appliance.api.queries import NoQuery
 from appliance.api.render import answer
 from appliance.api.render_machine import received
 
@@ -21,7 +20,6 @@ async def make_backup(call: Call) -> Response:
 
 async def receive_backup(call: Call) -> Response:
     """Takes a backup in to be restored and tells what it holds; nothing changes yet."""
-    call.query(NoQuery)
     kind = call.header("content-type") or "nothing"
     if kind != UPLOAD_TYPE:
         raise UnsupportedMediaType(f"send {UPLOAD_TYPE}, not {kind}")
@@ -31,13 +29,11 @@ async def receive_backup(call: Call) -> Response:
 
 async def confirm_restore(call: Call) -> Response:
     """Restarts the appliance with the backup in place of its database, which is kept beside."""
-    call.query(NoQuery)
     await call.services.backups.confirm(call.path("id"))
     return answer({"success": True, "message": "The appliance restarts"}, 202)
 
 
 async def drop_restore(call: Call) -> Response:
     """Forgets a backup that was taken in."""
-    call.query(NoQuery)
     call.services.backups.drop(call.path("id"))
     return answer({"success": True})

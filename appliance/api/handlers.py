@@ -14,7 +14,6 @@ from appliance.api.queries import (
     HistoryQuery,
     LogsQuery,
     NodesQuery,
-    NoQuery,
     SamplesQuery,
 )
 from appliance.api.render import answer, text_answer
@@ -31,7 +30,6 @@ MAX_KEY_LENGTH = 255
 
 async def create_deployment(call: Call) -> Response:
     """Creates a deployment."""
-    call.query(NoQuery)
     order = (await call.body(DeploymentBody)).order()
     made = await call.services.deployments.create(call.caller, order, _idempotency(call))
     text = render.created(made)
@@ -49,7 +47,6 @@ async def list_deployments(call: Call) -> Response:
 
 async def get_deployment(call: Call) -> Response:
     """Shows a deployment."""
-    call.query(NoQuery)
     return _one(await call.services.deployments.get(call.caller, call.path("id")), 200)
 
 
@@ -140,7 +137,6 @@ async def get_node(call: Call) -> Response:
 
 async def list_templates(call: Call) -> Response:
     """Lists the catalogue."""
-    call.query(NoQuery)
     return answer({"templates": [render.template(t) for t in call.services.catalogue.all()]})
 
 
@@ -161,21 +157,18 @@ async def health(call: Call) -> Response:
 
 async def read_doctor(call: Call) -> Response:
     """Shows what is right and wrong with the machine, and the command that mends it."""
-    call.query(NoQuery)
     checks = await call.services.doctor()
     return answer({"checks": [render_machine.check(check) for check in checks]})
 
 
 async def read_observed(call: Call) -> Response:
     """Shows those findings of the doctor that only a running appliance can make."""
-    call.query(NoQuery)
     checks = call.services.observed()
     return answer({"checks": [render_machine.check(check) for check in checks]})
 
 
 async def read_metrics(call: Call) -> Response:
     """Shows the front door's counters, in the text format of Prometheus."""
-    call.query(NoQuery)
     return Response(metrics.text(call.services.activity), media_type=metrics.CONTENT_TYPE)
 
 

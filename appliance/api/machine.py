@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from appliance.api import render_machine
 from appliance.api.call import Call
-from appliance.api.queries import NoQuery, RegistryBody
+from appliance.api.queries import RegistryBody
 from appliance.api.render import answer
 from appliance.domain.errors import FieldError, InvalidRequest, NotFound
 
@@ -17,7 +17,6 @@ REGISTRY_HOST = re.compile(
 
 async def list_registries(call: Call) -> Response:
     """Lists the registries that are logged in at, without their passwords."""
-    call.query(NoQuery)
     return answer(
         {"registries": [render_machine.registry(r) for r in call.services.registries.logins()]}
     )
@@ -40,7 +39,6 @@ async def delete_registry(call: Call) -> Response:
 
 async def list_settings(call: Call) -> Response:
     """Lists the settings in force, what they mean and where they come from."""
-    call.query(NoQuery)
     return answer({"settings": [render_machine.setting(s) for s in call.services.settings]})
 
 

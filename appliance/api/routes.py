@@ -27,6 +27,7 @@ from appliance.api.queries import (
     LoginBody,
     LogsQuery,
     NodesQuery,
+    NoQuery,
     PageQuery,
     PasswordBody,
     RegistryBody,
@@ -49,8 +50,9 @@ class Route:
     """One verb on one path.
 
     ``status`` is that of its good answer, ``fails`` those of bad ones that no other field implies.
-    ``upload`` is the content type of a body that is no JSON. ``headers`` are those of the request
-    that it listens to; ``located``: its good answer says where the new thing is.
+    ``query`` None takes whatever comes, for monitors ask as they like. ``upload`` is the content
+    type of a body that is no JSON. ``headers`` are those of the request that it listens to;
+    ``located``: its good answer says where the new thing is.
     """
 
     method: str
@@ -59,7 +61,7 @@ class Route:
     policy: Policy
     status: int = 200
     body: type[BaseModel] | None = None
-    query: type[BaseModel] | None = None
+    query: type[BaseModel] | None = NoQuery
     upload: str | None = None
     fails: tuple[int, ...] = ()
     headers: tuple[str, ...] = ()
@@ -140,7 +142,7 @@ ROUTES = (
           located=True),
     Route("POST", "/restore/{id}", backups.confirm_restore, ADMIN_WRITE, 202),
     Route("DELETE", "/restore/{id}", backups.drop_restore, ADMIN_WRITE),
-    Route("GET", "/healthz", handlers.health, PUBLIC),
+    Route("GET", "/healthz", handlers.health, PUBLIC, query=None),
 )
 # fmt: on
 

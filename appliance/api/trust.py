@@ -6,7 +6,6 @@ from starlette.responses import Response
 
 from appliance import page
 from appliance.api.call import Call
-from appliance.api.queries import NoQuery
 
 FILE_NAME = "neuranet-appliance.crt"
 
@@ -84,7 +83,6 @@ SYSTEMS = (
 
 async def get_authority(call: Call) -> Response:
     """Sends the certificate of this machine's authority (PEM)."""
-    call.query(NoQuery)
     disposition = {"Content-Disposition": f'attachment; filename="{FILE_NAME}"'}
     return Response(
         call.services.trust.pem, headers=disposition, media_type="application/x-x509-ca-cert"
@@ -93,7 +91,6 @@ async def get_authority(call: Call) -> Response:
 
 async def explain_trust(call: Call) -> Response:
     """Shows how each system is told to trust this machine."""
-    call.query(NoQuery)
     trust = call.services.trust
     body = [INTRODUCTION, page.fill(FACTS, fingerprint=trust.fingerprint,
                                     names=", ".join(trust.names))]  # fmt: skip

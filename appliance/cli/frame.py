@@ -1,5 +1,6 @@
 """What every command stands in: its group, the options of all, and how it ends."""
 
+import errno
 from typing import Annotated
 
 import typer
@@ -18,6 +19,11 @@ def run(app: typer.Typer) -> int:
     except CommandFailed as error:
         print_failure(error)
         return error.code
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print_failure(CommandFailed("the disk is full: the answer can't be written"))
+        return ExitCode.FAILED
     return ExitCode.OK
 
 

@@ -9,7 +9,7 @@ from appliance.cli.exits import CommandFailed
 
 def print_json(value: object) -> None:
     """One JSON document, as the API answered it."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)
 
 
 def print_json_line(value: object) -> None:

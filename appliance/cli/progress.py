@@ -24,11 +24,15 @@ Watcher = Callable[[JsonObject], None]
 def wait_for(remote: Remote, deployment_id: str, wanted: str, timeout_s: int) -> JsonObject:
     """The deployment once its status is ``wanted``.
 
+    A job that has run to its good end has been running, too.
+
     Raises:
         CommandFailed: it failed instead, or ``timeout_s`` seconds were not enough.
     """
 
     def reached(deployment: JsonObject) -> bool:
+        if wanted == "running" and _is_done(deployment):
+            return True
         if deployment["status"] in LOST[wanted]:
             raise CommandFailed(f"{deployment['name']} is {_state(deployment)}")
         return bool(deployment["status"] == wanted)
@@ -117,6 +121,11 @@ class _Bar:
             total=pull.get(f"{unit}Total"),
             completed=pull.get(f"{unit}Done") or 0,
         )
+
+
+def _is_done(deployment: JsonObject) -> bool:
+    reason = deployment.get("statusReason") or {}
+    return deployment["status"] == "stopped" and reason.get("code") == "completed"
 
 
 def _state(deployment: JsonObject) -> str:

@@ -182,6 +182,8 @@ def refusal(response: httpx.Response) -> CommandFailed:
     status = f"{response.status_code} {response.reason_phrase}"
     message = problem.get("detail") or problem.get("title") or f"the answer was {status}"
     faults = [f"{e.get('field')}: {e.get('message')}" for e in problem.get("errors") or ()]
+    if message == "; ".join(faults) and len(faults) > 1:
+        message = f"{len(faults)} fields are wrong"
     details = [fault for fault in faults if fault != message]
     if response.status_code == HTTPStatus.UNAUTHORIZED:
         details.append("set APPLIANCE_TOKEN to a token of `appliance token create`")

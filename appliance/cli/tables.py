@@ -36,7 +36,7 @@ def _print_table(table: Table) -> None:
     with console.capture() as drawn:
         console.print(table)
     # rich fills the last column with spaces
-    print("\n".join(line.rstrip() for line in drawn.get().splitlines()))
+    print("\n".join(line.rstrip() for line in drawn.get().splitlines()), flush=True)
 
 
 def _cell(value: object) -> Text:

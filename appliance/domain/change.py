@@ -9,9 +9,11 @@ from appliance.domain.errors import FieldError, InvalidRequest, refuse
 from appliance.domain.image import complete
 from appliance.domain.merge import (
     ill_sized,
+    misdirected,
     missing,
     raw,
     sized,
+    still_asked,
     template_env,
     template_parameters,
     timed,
@@ -54,6 +56,8 @@ def changed(spec: Spec, change: Change, template: Template | None) -> Spec:
             parameters=template_parameters(template, after.env),
             paths=template.paths,  # it is the variables that open more than these
         )
+    if template is not None and "ports" in fields and after.health == template.health:
+        after = replace(after, health=still_asked(after.health, after.ports))
     refuse(_wrong(after, change, template))
     return after
 
@@ -88,6 +92,8 @@ def _wrong(after: Spec, change: Change, template: Template | None) -> Iterator[F
         yield from missing(template, {*after.env, *after.secret_names})
     if "resources" in change.fields:
         yield from ill_sized(after.resources, template)
+    if change.fields.keys() & {"health", "ports"}:
+        yield from misdirected(after.health, after.ports)
     yield from raw(after.ports, after.paths)
 
 

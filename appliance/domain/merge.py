@@ -29,14 +29,17 @@ def spec_from_template(order: Order, template: Template) -> Spec:
 
     Raises:
         InvalidRequest: the template needs a variable or a GPU that the order does not bring, or
-            the order asks for raw ports where not every path is open.
+            the order asks for raw ports where not every path is open, or for a health check of a
+            port that is none of its own.
     """
     resources = sized(order.resources, template)
+    ports = order.ports if order.ports is not None else template.ports
     refuse(
         chain(
             missing(template, {*order.env, *order.secrets}),
             ill_sized(resources, template),
             raw(order.ports, template.paths),
+            misdirected(order.health, ports),
         )
     )
     return Spec(
@@ -46,12 +49,12 @@ def spec_from_template(order: Order, template: Template) -> Spec:
         env=order.env,
         base_env=template_env(template, order.secrets),
         secret_names=tuple(sorted(order.secrets)),
-        ports=order.ports if order.ports is not None else template.ports,
+        ports=ports,
         volumes=order.volumes if order.volumes is not None else template.volumes,
         resources=resources,
         access=order.access or template.access,
         hostname=order.hostname,
-        health=timed(order.health, template) or template.health,
+        health=timed(order.health, template) or still_asked(template.health, ports),
         restart_policy=order.restart_policy or RestartPolicy.ON_FAILURE,
         parameters=template_parameters(template, order.env),
         idle_timeout_minutes=(
@@ -66,14 +69,15 @@ def spec_from_image(order: Order, reference: str) -> Spec:
     """The spec of a custom image's deployment.
 
     Raises:
-        InvalidRequest: the reference is none, or the GPUs it asks for are none.
+        InvalidRequest: the reference is none, the GPUs it asks for are none, or a health check
+            asks a port that is none of its own.
     """
     try:
         image = complete(reference)
     except ValueError as error:
         raise InvalidRequest(FieldError("customImage", str(error))) from error
     resources = sized(order.resources, None)
-    refuse(ill_sized(resources, None))
+    refuse(chain(ill_sized(resources, None), misdirected(order.health, order.ports)))
     return Spec(
         image=image,
         command=order.command,
@@ -104,6 +108,22 @@ def timed(health: HealthCheck | None, template: Template) -> HealthCheck | None:
     if health is None or template.health is None or health.start_period_s != START_PERIOD_S:
         return health
     return replace(health, start_period_s=template.health.start_period_s)
+
+
+def still_asked(health: HealthCheck | None, ports: Iterable[Port] | None) -> HealthCheck | None:
+    """A template's check, unless it asks a port that the deployment has not: who would answer?"""
+    return None if any(misdirected(health, ports)) else health
+
+
+def misdirected(health: HealthCheck | None, ports: Iterable[Port] | None) -> Iterator[FieldError]:
+    """A check of a port that is not there; of ports that only the image knows nothing is said."""
+    if health is None or ports is None:
+        return
+    numbers = [p.port for p in ports]
+    if not numbers:
+        yield FieldError("health", "asks a port, and there are none in ports")
+    elif health.port not in (None, *numbers):
+        yield FieldError("health.port", f"must be one of the ports: {', '.join(map(str, numbers))}")
 
 
 def sized(said: SaidResources, template: Template | None) -> Resources:

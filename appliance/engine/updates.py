@@ -90,10 +90,11 @@ class Updates:
             _refuse_other_gpus(before, spec)
         update = before.update
         refresh = "image" in change.fields and spec.image == wanted.image
-        if refresh or change.secrets or needs_new_container(wanted, spec):
+        secrets = _telling(change.secrets, wanted)
+        if refresh or secrets or needs_new_container(wanted, spec):
             update = Update(
                 spec=spec,
-                secrets=self._secrets(before, change.secrets),
+                secrets=self._secrets(before, secrets),
                 rate_cents=self._rate_cents(before, spec),
                 generation=before.last_generation + 1,
                 handover=update is not None and update.handover,
@@ -126,6 +127,12 @@ class Updates:
         values = {**self._vault.open(before.id, sealed), **changes}
         kept = {name: value for name, value in values.items() if value is not None}
         return self._vault.seal(before.id, kept)
+
+
+def _telling(secrets: Mapping[str, str | None], spec: Spec) -> dict[str, str | None]:
+    """Without those that are to go and are not there: that is no change."""
+    there = set(spec.secret_names)
+    return {k: value for k, value in secrets.items() if value is not None or k in there}
 
 
 def _refuse_other_gpus(before: Deployment, spec: Spec) -> None:

@@ -108,8 +108,8 @@ class Door:
         guest = Connection(
             self._hall, Sender(ip, secure), own_ip, redirects=not secure and not inside
         )
-        _keep_alive(sock)
         try:
+            _keep_alive(sock)
             await receive(guest, sock, self._hall.context(secure=secure), within_s=HEAD_S)
         except OSError as error:
             log.debug("handshake failed address=%s error=%s", ip, error)

@@ -174,3 +174,16 @@ async def test_the_ollama_template_tells_of_its_list_of_models(bob: Caller) -> N
 
 async def test_another_template_is_not_found(bob: Caller) -> None:
     problem(await bob.http.get("/templates/nope"), 404)
+
+
+@pytest.mark.parametrize(
+    "path", ["/events", "/users", "/auth/me", "/templates/ollama", "/deployments/none/stats"]
+)
+async def test_a_parameter_that_is_none_is_told_whatever_is_read(ada: Caller, path: str) -> None:
+    refused = await ada.http.get(f"{path}?x=1")
+    assert field_errors(refused).keys() == {"x"}
+
+
+async def test_a_monitor_may_ask_for_the_health_as_it_likes(served: Served) -> None:
+    answer = await served.nobody().get("/healthz?at=1")
+    assert answer.status_code in {200, 503}

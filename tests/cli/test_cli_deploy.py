@@ -125,6 +125,16 @@ def test_waiting_ends_when_somebody_else_stopped_it(canned: Canned, run: Run) ->
     assert run("deploy", "ollama", "--wait").code == 1
 
 
+def test_a_job_that_has_come_to_its_good_end_was_worth_waiting_for(
+    canned: Canned, run: Run
+) -> None:
+    done = {"code": "completed", "message": "Ended by itself with exit code 0"}
+    canned.answer(ONE, {"deployment": deployment(status="stopped", statusReason=done)})
+    ended = run("deploy", "ollama", "--wait")
+    assert ended.code == 0
+    assert ended.out.startswith("dep_xyz789 my-ollama-server is stopped\n")
+
+
 def test_waiting_ends_in_time_and_says_what_it_waits_for(canned: Canned, run: Run) -> None:
     waits = {"code": "gpu_unavailable", "message": "no GPU is free"}
     canned.answer(ONE, {"deployment": deployment(status="pending", statusReason=waits)})

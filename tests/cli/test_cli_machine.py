@@ -48,6 +48,20 @@ def test_a_backup_is_whole_and_only_its_owners(canned: Canned, run: Run, tmp_pat
     assert file.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("arguments", [("templates",), ("templates", "--json")])
+def test_an_answer_that_finds_no_room_is_told_without_a_traceback(
+    canned: Canned, arguments: tuple[str, ...]
+) -> None:
+    canned.answer("GET /templates", {"templates": [TEMPLATE]})
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "appliance", *arguments],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert ended.returncode == 1
+    assert ended.stderr == "error: the disk is full: the answer can't be written\n"
+
+
 def test_a_backup_that_breaks_off_leaves_the_older_one(
     canned: Canned, run: Run, tmp_path: Path
 ) -> None:

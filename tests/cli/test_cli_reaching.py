@@ -108,10 +108,11 @@ def test_each_wrong_field_stands_on_its_own_line(canned: Canned, run: Run) -> No
         {"field": "name", "message": "is too long"},
         {"field": "ports.0.port", "message": "should be at most 65535"},
     ]
-    canned.answer("POST /deployments", problem(422, "invalid_request", "2 wrong", errors=errors))
+    told = "; ".join(f"{e['field']}: {e['message']}" for e in errors)
+    canned.answer("POST /deployments", problem(422, "invalid_request", told, errors=errors))
     ended = run("deploy", "ollama")
     assert ended.err.splitlines() == [
-        "error: 2 wrong",
+        "error: 2 fields are wrong",
         "  name: is too long",
         "  ports.0.port: should be at most 65535",
     ]

@@ -277,6 +277,13 @@ async def test_secrets_are_set_and_taken_away_one_by_one(world: World) -> None:
     assert (await world.view(i)).deployment.spec.secret_names == ("B", "C")
 
 
+async def test_to_take_away_a_secret_that_is_not_there_changes_nothing(world: World) -> None:
+    i = await running(world)
+    view = await world.engine.updates.update(ADA, i, Change(secrets={"NONE": None}))
+    assert view.deployment.update is None
+    assert "update" not in await world.event_types(i)
+
+
 async def test_wrong_changes_and_strangers_change_nothing(world: World) -> None:
     i = await running(world)
     with pytest.raises(NotFound):
