@@ -41,6 +41,7 @@ REFUSALS: tuple[tuple[str, type[RuntimeFailure]], ...] = (
     ("command that was not found", StartRefused),
     ("executable file not found", StartRefused),
     ("exec format error", StartRefused),
+    ("not a directory", StartRefused),
     ("oci permission denied", StartRefused),
     ("no matching entries in passwd", StartRefused),
     ("unresolvable cdi devices", StartRefused),

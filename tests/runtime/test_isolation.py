@@ -168,6 +168,15 @@ async def test_an_image_user_can_write_to_a_volume(
     )
 
 
+async def test_a_volume_in_place_of_a_file_is_refused_for_good(
+    runtime: PodmanRuntime, prefix: str
+) -> None:
+    spec = a_spec(prefix, new_deployment(), volumes={"data": "/bin/busybox"})
+    await runtime.create(spec)
+    with pytest.raises(StartRefused, match="not a directory"):
+        await runtime.start(spec.name)
+
+
 async def test_no_volume_is_left_that_nobody_named(
     podman_lab: PodmanLab, runtime: PodmanRuntime, prefix: str
 ) -> None:
