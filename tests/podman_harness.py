@@ -146,14 +146,6 @@ class PodmanLab:
         lines = [f"--change={change}" for change in changes]
         self.podman("import", *lines, "-", reference, stdin=busybox_archive())
 
-    def build_image(self, reference: str, *lines: str) -> None:
-        """An image on top of the BusyBox one, for what ``import`` can't say."""
-        text = "\n".join([f"FROM {BUSYBOX}", *lines, ""])
-        folder = self.home.directory / "build"
-        folder.mkdir(exist_ok=True)
-        (folder / "Containerfile").write_text(text)
-        self.podman("build", "--quiet", "--format=docker", f"--tag={reference}", str(folder))
-
 
 @pytest.fixture(scope="session")
 def podman_lab() -> Iterator[PodmanLab]:
