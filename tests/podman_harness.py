@@ -88,9 +88,16 @@ class PodmanLab:
 
     def start_service(self) -> None:
         self.socket.unlink(missing_ok=True)
-        command = ["podman", *self.home.arguments(), "system", "service", "--time=0", self.url]
+        self.service = self.spawn(*self.service_command(self.url))
+        apart(listening, self.socket)
+
+    def service_command(self, url: str) -> list[str]:
+        return ["podman", *self.home.arguments(), "system", "service", "--time=0", url]
+
+    def spawn(self, *command: str) -> "subprocess.Popen[bytes]":
+        """A session of its own on this storage, its words in ``lab.log``."""
         with (self.home.directory / "lab.log").open("ab") as log:
-            self.service = subprocess.Popen(
+            return subprocess.Popen(
                 command,
                 cwd=self.home.directory,
                 env=self.home.environment(self.environ),
@@ -98,7 +105,6 @@ class PodmanLab:
                 stderr=log,
                 start_new_session=True,
             )
-        apart(listening, self.socket)
 
     def end_service(self) -> None:
         if self.service is not None:

@@ -27,8 +27,8 @@ COMES_AND_GOES = (
 def restless(podman_lab: PodmanLab) -> Iterator[str]:
     """The lab's Podman in a network namespace whose interfaces come and go all the time."""
     path = podman_lab.home.directory / "restless.sock"
-    service = ["podman", *podman_lab.home.arguments(), "system", "service", "--time=0"]
-    with _running(podman_lab, "unshare", "--net", *service, f"unix://{path}") as podman:
+    service = podman_lab.service_command(f"unix://{path}")
+    with _running(podman_lab, "unshare", "--net", *service) as podman:
         apart(listening, path)
         script = "".join(COMES_AND_GOES.format(f"nnmove{n}") for n in range(RESTLESS))
         namespace = f"--net=/proc/{podman.pid}/ns/net"
@@ -51,15 +51,7 @@ async def test_a_network_is_made_while_others_come_and_go(
 @contextmanager
 def _running(lab: PodmanLab, *command: str) -> "Iterator[subprocess.Popen[bytes]]":
     """The command, as a session of its own that ends with the block, all of it."""
-    with (lab.home.directory / "restless.log").open("ab") as log:
-        child = subprocess.Popen(
-            command,
-            cwd=lab.home.directory,
-            env=lab.home.environment(lab.environ),
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+    child = lab.spawn(*command)
     try:
         yield child
     finally:
